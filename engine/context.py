@@ -1,0 +1,73 @@
+"""What a running node may ask of the run it is part of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import Cancelled
+from engine.events import EventLog, NodePreview, NodeProgress
+from engine.types import SavedFile
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.folders import Folders
+    from engine.model_store import ModelStore
+
+
+class CancelToken:
+    """Set from any thread; checked by the executor between nodes and by long nodes within."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._event.is_set()
+
+
+@dataclass
+class Context:
+    """Passed to every node function as its first argument; one per node call.
+
+    ``prompt`` is the whole API-form workflow and ``extra_pnginfo`` what else a client wants written into files (its
+    UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights.
+    """
+
+    folders: Folders
+    models: ModelStore
+    node_id: str = ""
+    class_type: str = ""
+    prompt: Mapping[str, Any] = field(default_factory=dict)
+    extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
+    log: EventLog = field(default_factory=EventLog)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    previews: bool = False
+    shown: dict[str, list[Any]] = field(default_factory=dict)
+
+    def check_cancelled(self) -> None:
+        """Raise ``Cancelled`` if the run was cancelled. Long nodes call it at least once a second."""
+        if self.cancel.cancelled:
+            raise Cancelled
+
+    def progress(self, value: int, total: int, preview: Callable[[], torch.Tensor] | None = None) -> None:
+        """Report ``value`` of ``total`` done, and check for cancellation.
+
+        ``preview`` makes a picture (uint8[height, width, 3]); it is called only if somebody wants previews.
+        """
+        self.check_cancelled()
+        self.log.emit(NodeProgress(node_id=self.node_id, value=value, total=total))
+        if preview is not None and self.previews:
+            self.log.emit(NodePreview(node_id=self.node_id, picture=preview()))
+
+    def show(self, kind: str, *items: SavedFile | str | bool | Mapping[str, Any]) -> None:
+        """Add to what this output node made, under ``kind`` as clients know it (``images``, ``text``, ``animated``)."""
+        self.shown.setdefault(kind, []).extend(items)

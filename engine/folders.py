@@ -1,0 +1,145 @@
+"""Where files are: model folders by kind, and the input, output and temp folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DagfusionError, ModelMissing
+from engine.suggest import nearest
+
+# Folder names that ComfyUI's users have, by kind; the first is where new files would go.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "checkpoints": ("checkpoints",),
+    "configs": ("configs",),
+    "loras": ("loras",),
+    "vae": ("vae",),
+    "text_encoders": ("text_encoders", "clip"),
+    "diffusion_models": ("diffusion_models", "unet"),
+    "clip_vision": ("clip_vision",),
+    "style_models": ("style_models",),
+    "embeddings": ("embeddings",),
+    "diffusers": ("diffusers",),
+    "vae_approx": ("vae_approx",),
+    "controlnet": ("controlnet", "t2i_adapter"),
+    "gligen": ("gligen",),
+    "upscale_models": ("upscale_models",),
+    "hypernetworks": ("hypernetworks",),
+    "photomaker": ("photomaker",),
+    "model_patches": ("model_patches",),
+    "audio_encoders": ("audio_encoders",),
+}
+_ALIASES = {alias: kind for kind, names in KINDS.items() for alias in names}
+MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl", ".gguf", ".yaml")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Model folders (searched in order) and the run's own folders.
+
+    ``models`` maps a kind to folders; build it with :func:`model_folders`. Names of files are relative to a folder,
+    with forward slashes, and never leave it.
+    """
+
+    models: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    input: Path = Path("input")
+    output: Path = Path("output")
+    temp: Path = Path("temp")
+
+    def of_kind(self, kind: str) -> Sequence[Path]:
+        """The folders of a kind (``clip`` and ``unet`` are known as aliases); may be empty."""
+        return tuple(self.models.get(_ALIASES.get(kind, kind), ()))
+
+    def files(self, kind: str) -> list[str]:
+        """Names of all files of a kind, sorted, each once: a model folder's or ``input``/``output``."""
+        folders = [getattr(self, kind)] if kind in ("input", "output", "temp") else self.of_kind(kind)
+        suffixes = None if kind in ("input", "output", "temp") else MODEL_SUFFIXES
+        return sorted({name for folder in folders for name in _walk(folder, suffixes)})
+
+    def find(self, kind: str, name: str) -> Path:
+        """The file's path. Raises ``ModelMissing`` with the nearest names where there is none."""
+        for folder in self.of_kind(kind):
+            path = contained(folder, name)
+            if path is not None and path.is_file():
+                return path
+        near = nearest(name, self.files(kind))
+        where = ", ".join(str(folder) for folder in self.of_kind(kind)) or f"no folder for {kind} is set"
+        remedy = f"did you mean {near}?" if near else f"put it into: {where}"
+        raise ModelMissing(f"model file '{name}' is not among the {kind}", remedy=remedy)
+
+    def find_input(self, name: str) -> Path:
+        """A file in the input folder; ``name [output]`` and ``name [temp]`` mean the other folders, as in ComfyUI."""
+        folder = self.input
+        for kind in ("input", "output", "temp"):
+            if name.endswith(f" [{kind}]"):
+                name, folder = name.removesuffix(f" [{kind}]"), getattr(self, kind)
+        path = contained(folder, name)
+        if path is None or not path.is_file():
+            near = nearest(name, _walk(folder, None))
+            raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else "")
+        return path
+
+
+def contained(folder: Path, name: str) -> Path | None:
+    """``folder / name`` if that stays inside ``folder`` by name and the name is a sane relative one, else ``None``.
+
+    Symbolic links *inside* a model folder are followed (people link big files into place), so this is about names;
+    doors that take names from strangers check the resolved path as well.
+    """
+    if not name or "\0" in name or name.startswith(("/", "\\")):
+        return None
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts or ":" in parts[0]:
+        return None
+    return folder.joinpath(*parts)
+
+
+def model_folders(roots: Iterable[Path], extra_paths_files: Iterable[Path] = ()) -> dict[str, list[Path]]:
+    """Folders by kind below each ComfyUI ``models`` folder, then those that ``extra_model_paths.yaml`` files name."""
+    found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
+    for root in roots:
+        if not root.is_dir():
+            raise DagfusionError(f"model folder '{root}' does not exist", remedy="--models takes a 'models' folder")
+        for kind, names in KINDS.items():
+            found[kind] += [root / name for name in names if (root / name).is_dir()]
+        for extra in ("extra_model_paths.yaml", "extra_model_paths.yml"):
+            if (root / extra).is_file():
+                _add_extra_paths(found, root / extra)
+    for file in extra_paths_files:
+        _add_extra_paths(found, file)
+    return found
+
+
+def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
+    import yaml
+
+    try:
+        document: Any = yaml.safe_load(file.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise DagfusionError(f"'{file}' is not readable YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise DagfusionError(f"'{file}' must map a name to folders")
+    for section in document.values():
+        if not isinstance(section, dict):
+            continue
+        base = Path(os.path.expandvars(str(section.get("base_path", "")))).expanduser()
+        base = base if base.is_absolute() else file.parent / base
+        for key, value in section.items():
+            if key in ("base_path", "is_default"):
+                continue
+            folders = [base / line.strip() for line in str(value).splitlines() if line.strip()]
+            listed = found.setdefault(_ALIASES.get(key, key), [])
+            listed[:] = folders + listed if section.get("is_default") else listed + folders
+
+
+def _walk(folder: Path, suffixes: tuple[str, ...] | None) -> list[str]:
+    names = []
+    for directory, subfolders, files in os.walk(folder, followlinks=True):
+        subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
+        for file in files:
+            if not file.startswith(".") and (suffixes is None or file.lower().endswith(suffixes)):
+                names.append(Path(directory, file).relative_to(folder).as_posix())
+    return names

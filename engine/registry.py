@@ -1,0 +1,103 @@
+"""The table of node classes, and the decorator that fills it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from engine.errors import DagfusionError
+from engine.schema import NodeSpec
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ENTRY_POINT_GROUP = "dagfusion.nodes"
+_SPEC_ATTRIBUTE = "__dagfusion_nodes__"
+
+
+def node(name: str, *, category: str, **options: Any) -> Callable[[Function], Function]:
+    """Declare a function to be the node class ``name``; the function itself is returned unchanged.
+
+    ``options`` are the fields of :class:`engine.schema.NodeSpec` (``output_node``, ``cacheable``, ``fingerprint`` ...).
+    One function may carry several declarations, so that a class and its alias share it.
+    """
+
+    def declare(function: Function) -> Function:
+        spec = NodeSpec(name=name, run=function, category=category, **options)
+        declared: list[NodeSpec] = function.__dict__.setdefault(_SPEC_ATTRIBUTE, [])
+        declared.append(spec)
+        return function
+
+    return declare
+
+
+class Registry(Mapping[str, NodeSpec]):
+    """Node classes by name. Adding modules is explicit, so that two engines in one process can differ."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, NodeSpec] = {}
+        self._origins: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> NodeSpec:
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def origin(self, name: str) -> str:
+        """The module or file that declared the class."""
+        return self._origins[name]
+
+    def add(self, spec: NodeSpec, origin: str = "") -> None:
+        """Add one class; a later one of the same name replaces it, as a user's own node replaces a built-in one."""
+        self._specs[spec.name] = spec
+        self._origins[spec.name] = origin
+
+    def add_module(self, module: ModuleType) -> int:
+        """Add every node declared in ``module``; returns how many there were."""
+        declared = [
+            spec
+            for member in vars(module).values()
+            if getattr(member, "__module__", None) == module.__name__
+            for spec in getattr(member, _SPEC_ATTRIBUTE, ())
+        ]
+        for spec in declared:
+            self.add(spec, module.__name__)
+        return len(declared)
+
+    def add_folder(self, folder: Path) -> int:
+        """Add every node in ``folder``'s Python files and packages. Raises ``DagfusionError`` naming a file that fails."""
+        if not folder.is_dir():
+            raise DagfusionError(f"'{folder}' is not a folder", remedy="--nodes takes a folder of Python files")
+        added = 0
+        for path in sorted(folder.iterdir()):
+            file = path / "__init__.py" if path.is_dir() else path
+            if file.suffix == ".py" and file.is_file() and (path.is_dir() or not path.name.startswith("_")):
+                added += self.add_module(_import_file(file, path.stem))
+        return added
+
+    def add_entry_points(self) -> int:
+        """Add the nodes of installed packages that name a module in the group ``dagfusion.nodes``."""
+        return sum(self.add_module(importlib.import_module(e.module)) for e in entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _import_file(file: Path, stem: str) -> ModuleType:
+    name = f"dagfusion_user_nodes.{stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise DagfusionError(f"'{file}' cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise DagfusionError(f"node file '{file}' failed to import: {type(error).__name__}: {error}") from error
+    return module

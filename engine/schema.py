@@ -1,0 +1,173 @@
+"""What a node is, read off its function's signature: names, types, defaults, ranges, outputs."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from engine.inputs import Bool, Choice, FileChoice, Float, Hidden, Int, Text, Wire
+
+Marker = Int | Float | Text | Bool | Choice | FileChoice | Wire | Hidden
+NO_DEFAULT: Any = inspect.Parameter.empty
+
+_PLAIN: dict[Any, tuple[str, Marker]] = {
+    int: ("INT", Int()),
+    float: ("FLOAT", Float()),
+    str: ("STRING", Text()),
+    bool: ("BOOLEAN", Bool()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input: its wire type, whether it must be given, its default and the marker with its range or choices."""
+
+    name: str
+    wire: str
+    marker: Marker
+    required: bool
+    default: Any = NO_DEFAULT
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the engine fills it rather than the workflow."""
+        return isinstance(self.marker, Hidden)
+
+    @property
+    def is_widget(self) -> bool:
+        """Whether the value is typed in (a number, text, choice), so that UI files carry it by position."""
+        return not isinstance(self.marker, Wire | Hidden) and not getattr(self.marker, "force_input", False)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the input is computed only if the node asks for it."""
+        return bool(getattr(self.marker, "lazy", False))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output slot: its wire type, its name for people, and whether it is a list to map over."""
+
+    name: str
+    wire: str
+    is_list: bool = False
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """A node class: its schema and the function that runs it.
+
+    ``run(ctx, **inputs)`` is the decorated function, unchanged. ``fingerprint(ctx, **literals)`` names what else the
+    result depends on; ``lazy(ctx, **inputs)`` names the lazy inputs that are needed (not yet known ones are ``None``);
+    ``validate(ctx, **literals)`` returns an error message or ``None``.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    category: str
+    display_name: str = ""
+    output_node: bool = False
+    cacheable: bool = True
+    input_is_list: bool = False
+    output_is_list: tuple[bool, ...] = ()
+    output_names: tuple[str, ...] = ()
+    fingerprint: Callable[..., Any] | None = None
+    lazy: Callable[..., Any] | None = None
+    validate: Callable[..., str | None] | None = None
+    version: str = "1"
+    experimental: bool = False
+    deprecated: bool = False
+    accepts_any_input: bool = False
+    search_aliases: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """The function's docstring."""
+        return inspect.getdoc(self.run) or ""
+
+    @cached_property
+    def inputs(self) -> Mapping[str, InputSpec]:
+        """All inputs by name, in ComfyUI's order: required ones first, then optional ones, then hidden ones."""
+        hints = get_type_hints(self.run, include_extras=True)
+        parameters = list(inspect.signature(self.run).parameters.values())[1:]
+        named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        specs = [input_spec(p.name, hints[p.name], p.default) for p in named]
+        specs.sort(key=lambda spec: (spec.hidden, not spec.required))
+        return {spec.name: spec for spec in specs}
+
+    @cached_property
+    def outputs(self) -> tuple[OutputSpec, ...]:
+        """Output slots in order; a NamedTuple return type gives several, ``None`` none."""
+        hints = get_type_hints(self.run, include_extras=True)
+        found = output_specs(hints.get("return"))
+        lists = self.output_is_list or (False,) * len(found)
+        names = self.output_names or tuple(spec.name for spec in found)
+        return tuple(
+            replace(spec, name=name, is_list=is_list) for spec, name, is_list in zip(found, names, lists, strict=True)
+        )
+
+
+def input_spec(name: str, annotation: Any, default: Any = NO_DEFAULT) -> InputSpec:
+    """Read one parameter. Raises ``TypeError`` for an annotation that has no wire type."""
+    inner, accepts_none = _without_none(annotation)
+    wire, marker = _wire_and_marker(inner, name)
+    if isinstance(marker, Choice) and default is NO_DEFAULT and marker.values:
+        default = marker.values[0]
+    optional = accepts_none or bool(getattr(marker, "optional", False))
+    return InputSpec(name, wire, marker, required=not optional, default=default)
+
+
+def output_specs(annotation: Any) -> tuple[OutputSpec, ...]:
+    """Read a return annotation: one value, a NamedTuple of values, or ``None``."""
+    if annotation is None or annotation is type(None):
+        return ()
+    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
+        hints = get_type_hints(annotation, include_extras=True)
+        return tuple(OutputSpec(field, _output_wire(hints[field], field)) for field in annotation._fields)
+    wire = _output_wire(annotation, "return")
+    return (OutputSpec(wire, wire),)
+
+
+def _output_wire(annotation: Any, name: str) -> str:
+    inner, _ = _without_none(annotation)
+    if get_origin(inner) is list:
+        inner = get_args(inner)[0]
+    return _wire_and_marker(inner, name)[0]
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        # A union with Expansion or Blocked says that a node may also return those; they have no wire type.
+        rest = [a for a in get_args(annotation) if a is not type(None) and getattr(a, "wire", True)]
+        rest = [a for a in rest if getattr(a, "__name__", "") not in ("Expansion", "Blocked")]
+        if len(rest) == 1:
+            return rest[0], type(None) in get_args(annotation)
+    return annotation, False
+
+
+def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
+    if get_origin(annotation) is Annotated:
+        base, *extras = get_args(annotation)
+        marker = next((m for m in extras if isinstance(m, Marker)), None)
+        if isinstance(marker, Wire):
+            return marker.name, marker
+        if isinstance(marker, Hidden):
+            return marker.name, marker
+        if isinstance(marker, Choice | FileChoice):
+            return "COMBO", marker
+        if marker is not None:
+            return _PLAIN[base][0], marker
+        annotation = base
+    if get_origin(annotation) is list:
+        annotation = get_args(annotation)[0]
+        return _wire_and_marker(annotation, name)
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    wire = getattr(annotation, "wire", None)
+    if not isinstance(wire, str):
+        raise TypeError(f"parameter '{name}': {annotation!r} has no wire type; annotate it with engine.inputs.Wire")
+    return wire, Wire(wire)

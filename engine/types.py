@@ -1,0 +1,114 @@
+"""Value types that travel along a graph's edges and mean the same to every node: pictures, masks, latents, sound, film.
+
+Each is a small immutable dataclass with a ``wire`` name, the type name that ComfyUI clients know. Tensors inside are
+never written to after construction: cached values are shared between runs. torch is imported for type checkers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    import torch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image:
+    """Pictures: float32[batch, height, width, channels], channels 3 or 4, values 0..1, on the CPU."""
+
+    wire: ClassVar[str] = "IMAGE"
+    pixels: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """Masks: float32[batch, height, width], 0 = keep, 1 = change, on the CPU."""
+
+    wire: ClassVar[str] = "MASK"
+    values: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latent:
+    """What a VAE encodes to and a sampler denoises, in ComfyUI's scale (the model's own scaling taken off).
+
+    ``samples``: float32[batch, channels, height / 8, width / 8] on the CPU. ``noise_mask``: float32, any size,
+    [batch or 1, 1, height, width] or [batch or 1, height, width], 1 where noise goes. ``batch_index``: which noise of
+    the seed's sequence each batch item takes (so that one item can be redone alone). ``noise_type``/other keys that
+    saved latents may carry live in ``extra``.
+    """
+
+    wire: ClassVar[str] = "LATENT"
+    samples: torch.Tensor
+    noise_mask: torch.Tensor | None = None
+    batch_index: tuple[int, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """Sound: float32[batch, channels, samples], -1..1."""
+
+    wire: ClassVar[str] = "AUDIO"
+    waveform: torch.Tensor
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Video:
+    """Film: either frames in memory or a file, never both. ``frame_rate`` in frames a second."""
+
+    wire: ClassVar[str] = "VIDEO"
+    frames: Image | None = None
+    frame_rate: Fraction | None = None
+    audio: Audio | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Flows along an edge instead of a value: nodes that would read it do not run, and pass it on.
+
+    With a message, output nodes that it reaches report it as an error; without one they are silently skipped.
+    """
+
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Output ``slot`` of node ``node_id``; what ``["4", 0]`` is in the JSON."""
+
+    node_id: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expansion:
+    """Returned by a node that stands for a subgraph: ``graph`` is run, then ``outputs`` are this node's outputs.
+
+    ``graph``: API-form nodes by id (ids are private to the expansion; links may also name ids of the outer graph by
+    passing the value itself). ``outputs``: one entry an output slot, a value or a ``Link`` into ``graph``.
+    """
+
+    graph: Mapping[str, Mapping[str, Any]]
+    outputs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A file that an output node wrote: ``folder`` is ``output``, ``temp`` or ``input``, ``subfolder`` below it."""
+
+    filename: str
+    subfolder: str
+    folder: str
+    media_type: str
+
+    def as_wire(self) -> dict[str, str]:
+        """ComfyUI's ``{"filename", "subfolder", "type"}``."""
+        return {"filename": self.filename, "subfolder": self.subfolder, "type": self.folder}

@@ -1,0 +1,17 @@
+"""The node library: one file per verb. Importing a file declares its nodes; nothing heavy is loaded."""
+
+from __future__ import annotations
+
+import importlib
+
+from engine.registry import Registry
+
+MODULES: tuple[str, ...] = ()
+
+
+def builtin_registry() -> Registry:
+    """A registry with every built-in node class."""
+    registry = Registry()
+    for name in MODULES:
+        registry.add_module(importlib.import_module(f"nodes.{name}"))
+    return registry

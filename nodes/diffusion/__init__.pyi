@@ -1,0 +1,2 @@
+from . import parameterization as parameterization
+from . import schedules as schedules

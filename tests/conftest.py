@@ -1,0 +1,24 @@
+"""Fixtures that many tests share: the tiny models, and an engine over them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).parent / "reference" / "cases"
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ComfyUI ``models`` folder with the tiny random models that the reference outputs were made with."""
+    spec = importlib.util.spec_from_file_location("tiny_models", CASES / "tiny_models.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("models")
+    for kind in ("checkpoints", "controlnet", "loras", "embeddings", "upscale_models", "vae"):
+        (folder / kind).mkdir()
+    list(module.write(folder))
+    return folder
