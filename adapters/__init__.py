@@ -1,0 +1,1 @@
+"""The doors: how workflows get in and pictures get out."""

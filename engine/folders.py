@@ -127,19 +127,25 @@ def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
             continue
         base = Path(os.path.expandvars(str(section.get("base_path", "")))).expanduser()
         base = base if base.is_absolute() else file.parent / base
-        for key, value in section.items():
+        for key, value in map(_as_text, section.items()):
             if key in ("base_path", "is_default"):
                 continue
-            folders = [base / line.strip() for line in str(value).splitlines() if line.strip()]
+            folders = [base / line.strip() for line in value.splitlines() if line.strip()]
             listed = found.setdefault(_ALIASES.get(key, key), [])
-            listed[:] = folders + listed if section.get("is_default") else listed + folders
+            listed[:] = folders + listed if section.get("is_default") is True else listed + folders
+
+
+def _as_text(item: tuple[Any, Any]) -> tuple[str, str]:
+    return str(item[0]), str(item[1])
 
 
 def _walk(folder: Path, suffixes: tuple[str, ...] | None) -> list[str]:
     names = []
     for directory, subfolders, files in os.walk(folder, followlinks=True):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
-        for file in files:
-            if not file.startswith(".") and (suffixes is None or file.lower().endswith(suffixes)):
-                names.append(Path(directory, file).relative_to(folder).as_posix())
+        names += [
+            Path(directory, file).relative_to(folder).as_posix()
+            for file in files
+            if not file.startswith(".") and (suffixes is None or file.lower().endswith(suffixes))
+        ]
     return names

@@ -81,9 +81,9 @@ class Choice:
 class FileChoice:
     """One of the files in a folder: a model folder kind (``checkpoints``) or ``input``/``output``.
 
-    ``extra`` are choices that are no files and stand before (``before``) or after the files (``"None"``, ``"pixel_space"``).
-    ``upload`` names the upload kind that user interfaces offer (``image``, ``video``, ``audio``). A node whose input
-    is a FileChoice depends on that file's contents: the registry adds its fingerprint to the cache key by itself.
+    ``before`` and ``after`` are choices that are no files (``"None"``, ``"pixel_space"``) and stand before or after the
+    files. ``upload`` names the upload kind that user interfaces offer (``image``, ``video``, ``audio``). A node whose
+    input is a FileChoice depends on that file's contents: its fingerprint becomes part of the cache key by itself.
     """
 
     kind: str

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import copy
+import gc
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import torch
+import torch
+from torch import Tensor, nn
+
+from engine.devices import compute_dtype, default_budget_bytes, pick_device
+from engine.errors import DagfusionError, DeviceMemoryExhausted
+
+RELEASE_EVERY_BYTES = 128 * 2**20
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,11 +28,16 @@ class Weights:
     """A handle to a network: cheap to make and to keep in a cached value; the tensors come when it is first lent.
 
     ``key`` identifies the contents (two files with the same bytes share it). ``build()`` makes the module on the CPU,
-    with weights as stored in the file (memory-mapped where possible).
+    with weights as stored in the file (memory-mapped where possible). ``label`` is for people. ``wide``: the network
+    overflows float16, so it is computed in a wider format. ``release()`` gives back the host memory that reading the
+    stored weights took; they stay readable.
     """
 
     key: str
-    build: Callable[[], torch.nn.Module]
+    build: Callable[[], nn.Module]
+    label: str = ""
+    wide: bool = False
+    release: Callable[[], None] = _nothing
 
 
 class WeightPatch(Protocol):
@@ -34,6 +52,232 @@ class WeightPatch(Protocol):
         """Names of the parameters it changes, as ``module.named_parameters()`` has them."""
         ...
 
-    def apply(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+    def apply(self, name: str, weight: Tensor) -> Tensor:
         """The changed weight, a new tensor of the same shape; ``weight`` (float32) is not written to."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the store says of one network that it holds. ``bytes_held`` counts only what no other one shares."""
+
+    label: str
+    key: str
+    patches: tuple[str, ...]
+    device: str
+    bytes_held: int
+    leased: int
+
+
+@dataclass(eq=False)
+class _Loaded:
+    """A network on the device. A patched one has its plain one as ``base`` and shares all unchanged tensors with it."""
+
+    weights: Weights
+    patches: tuple[str, ...]
+    module: nn.Module
+    stored: Mapping[str, Tensor]
+    size_bytes: int
+    base: _Loaded | None = None
+    leased: int = 0
+    used_at: int = field(default=0)
+
+
+class ModelStore:
+    """Keeps networks on a device, each weight set once, within a budget; drops the least recently used first.
+
+    ``device``: a torch device or None for the best there is; ``precision``: see :func:`engine.devices.compute_dtype`.
+    The budget is ``ram_budget_bytes`` on the CPU and ``vram_budget_bytes`` elsewhere; without one it is a share of
+    the memory. A network that is lent is never dropped, so a single one larger than the budget still runs. All
+    methods may be called from any thread; a network may be lent several times at once and must not be written to.
+    """
+
+    def __init__(
+        self,
+        device: str | torch.device | None = None,
+        precision: str = "auto",
+        ram_budget_bytes: int | None = None,
+        vram_budget_bytes: int | None = None,
+    ) -> None:
+        self.device = pick_device(device)
+        self.precision = precision
+        compute_dtype(self.device, precision, wide=False)
+        budget = ram_budget_bytes if self.device.type == "cpu" else vram_budget_bytes
+        self.budget_bytes = default_budget_bytes(self.device) if budget is None else budget
+        self._lock = threading.RLock()
+        self._loaded: dict[tuple[str, tuple[str, ...]], _Loaded] = {}
+        self._shapes: dict[str, Mapping[str, tuple[int, ...]]] = {}
+        self._clock = 0
+
+    def dtype(self, weights: Weights) -> torch.dtype:
+        """The number format that this network computes in here."""
+        return compute_dtype(self.device, self.precision, wide=weights.wide)
+
+    @contextmanager
+    def lease(self, weights: Weights, patches: Sequence[WeightPatch] = ()) -> Iterator[nn.Module]:
+        """The network on the device, with ``patches`` applied in order; read-only, and kept until the lease ends.
+
+        Raises ``DeviceMemoryExhausted`` where it does not fit even alone.
+        """
+        loaded = self._acquire(weights, tuple(patches))
+        try:
+            yield loaded.module
+        finally:
+            with self._lock:
+                for one in filter(None, (loaded, loaded.base)):
+                    one.leased -= 1
+                self._make_room(0)
+
+    def shapes(self, weights: Weights) -> Mapping[str, tuple[int, ...]]:
+        """The shape of each parameter by name, without putting the network onto the device."""
+        with self._lock:
+            if weights.key not in self._shapes:
+                parameters = weights.build().named_parameters()
+                self._shapes[weights.key] = {name: tuple(parameter.shape) for name, parameter in parameters}
+            return self._shapes[weights.key]
+
+    def free(self) -> None:
+        """Drop every network that is not lent."""
+        with self._lock:
+            self._evict_until(lambda: False)
+
+    def stats(self) -> list[Held]:
+        """What is held, most recently used first."""
+        with self._lock:
+            held = sorted(self._loaded.values(), key=lambda one: -one.used_at)
+            return [
+                Held(one.weights.label, one.weights.key, one.patches, str(self.device), one.size_bytes, one.leased)
+                for one in held
+            ]
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of weights on the device, shared tensors counted once."""
+        with self._lock:
+            return sum(one.size_bytes for one in self._loaded.values())
+
+    def _acquire(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> _Loaded:
+        with self._lock:
+            base = self._loaded.get((weights.key, ())) or self._retrying(lambda: self._activate(weights))
+            self._touch(base)
+            if not patches:
+                return base
+            try:
+                key = tuple(patch.key for patch in patches)
+                patched = self._loaded.get((weights.key, key)) or self._retrying(lambda: self._patch(base, patches))
+            except BaseException:
+                base.leased -= 1
+                raise
+            return self._touch(patched)
+
+    def _touch(self, loaded: _Loaded) -> _Loaded:
+        self._clock += 1
+        loaded.used_at = self._clock
+        loaded.leased += 1
+        self._loaded[loaded.weights.key, loaded.patches] = loaded
+        return loaded
+
+    def _retrying(self, load: Callable[[], _Loaded]) -> _Loaded:
+        try:
+            return load()
+        except torch.OutOfMemoryError:
+            self.free()
+        try:
+            return load()
+        except torch.OutOfMemoryError as error:
+            message = f"the memory of device '{self.device}' does not hold this network"
+            raise DeviceMemoryExhausted(message, remedy="use a smaller model or a lower precision") from error
+
+    def _activate(self, weights: Weights) -> _Loaded:
+        module = weights.build().requires_grad_(False).eval()
+        dtype = self.dtype(weights)
+        stored = dict(module.named_parameters())
+        size_bytes = sum(_bytes_as(tensor, dtype) for tensor in _tensors(module))
+        self._make_room(size_bytes)
+        copied = 0
+
+        def move(tensor: Tensor) -> Tensor:
+            nonlocal copied
+            moved = tensor.to(self.device, dtype if tensor.is_floating_point() else tensor.dtype)
+            copied += tensor.nbytes if moved is not tensor else 0
+            if copied > RELEASE_EVERY_BYTES:
+                weights.release()
+                copied = 0
+            return moved
+
+        _replace_tensors(module, move)
+        weights.release()
+        return _Loaded(weights, (), module, stored, size_bytes)
+
+    def _patch(self, base: _Loaded, patches: tuple[WeightPatch, ...]) -> _Loaded:
+        # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
+        module = copy.deepcopy(base.module, {id(tensor): tensor for tensor in _tensors(base.module)})
+        active = dict(base.module.named_parameters())
+        names = sorted(frozenset().union(*(patch.names() for patch in patches)))
+        absent = [name for name in names if name not in active]
+        if absent:
+            raise DagfusionError(f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks")
+        size_bytes = sum(active[name].nbytes for name in names)
+        self._make_room(size_bytes)
+        with torch.no_grad():
+            for name in names:
+                weight = _exact(base.stored[name], active[name])
+                for patch in patches:
+                    if name in patch.names():
+                        weight = patch.apply(name, weight)
+                _set_parameter(module, name, weight.to(active[name]))
+        base.weights.release()
+        return _Loaded(base.weights, tuple(p.key for p in patches), module, {}, size_bytes, base)
+
+    def _make_room(self, size_bytes: int) -> None:
+        self._evict_until(lambda: self.held_bytes + size_bytes <= self.budget_bytes)
+
+    def _evict_until(self, enough: Callable[[], bool]) -> None:
+        evicted = False
+        while not enough():
+            bases = {id(one.base) for one in self._loaded.values()}
+            idle = [one for one in self._loaded.values() if not one.leased and id(one) not in bases]
+            if not idle:
+                break
+            oldest = min(idle, key=lambda one: one.used_at)
+            del self._loaded[oldest.weights.key, oldest.patches]
+            evicted = True
+        if evicted and self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _bytes_as(tensor: Tensor, dtype: torch.dtype) -> int:
+    return tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.element_size())
+
+
+def _exact(stored: Tensor, active: Tensor) -> Tensor:
+    """The weight in float32 on the device, from the copy there unless casting has rounded that one."""
+    rounded = active.dtype not in (stored.dtype, torch.float32)
+    return (stored if rounded else active).detach().to(active.device, torch.float32)
+
+
+def _replace_tensors(module: nn.Module, move: Callable[[Tensor], Tensor]) -> None:
+    """Each parameter and buffer replaced by ``move`` of it; one that several modules share stays shared."""
+    originals = _tensors(module)  # kept alive, so that no new tensor takes over the id of an old one
+    done: dict[int, Tensor] = {}
+    for part in module.modules():
+        for name, parameter in part._parameters.items():
+            if parameter is not None:
+                moved = done.get(id(parameter))
+                if moved is None:
+                    moved = done[id(parameter)] = nn.Parameter(move(parameter.detach()), requires_grad=False)
+                part._parameters[name] = moved  # type: ignore[assignment]
+        for name, buffer in part._buffers.items():
+            if buffer is not None:
+                part._buffers[name] = done.setdefault(id(buffer), move(buffer))
+    del originals
+
+
+def _set_parameter(module: nn.Module, name: str, value: Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    module.get_submodule(path)._parameters[leaf] = nn.Parameter(value, requires_grad=False)

@@ -65,7 +65,8 @@ class Registry(Mapping[str, NodeSpec]):
         declared = [
             spec
             for member in vars(module).values()
-            if getattr(member, "__module__", None) == module.__name__
+            # Looking at a lazily loaded library would load it.
+            if not isinstance(member, ModuleType) and getattr(member, "__module__", None) == module.__name__
             for spec in getattr(member, _SPEC_ATTRIBUTE, ())
         ]
         for spec in declared:
@@ -73,7 +74,7 @@ class Registry(Mapping[str, NodeSpec]):
         return len(declared)
 
     def add_folder(self, folder: Path) -> int:
-        """Add every node in ``folder``'s Python files and packages. Raises ``DagfusionError`` naming a file that fails."""
+        """Add every node in ``folder``'s Python files and packages. Raises ``DagfusionError`` naming a broken file."""
         if not folder.is_dir():
             raise DagfusionError(f"'{folder}' is not a folder", remedy="--nodes takes a folder of Python files")
         added = 0

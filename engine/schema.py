@@ -150,24 +150,22 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
-    if get_origin(annotation) is Annotated:
-        base, *extras = get_args(annotation)
-        marker = next((m for m in extras if isinstance(m, Marker)), None)
-        if isinstance(marker, Wire):
-            return marker.name, marker
-        if isinstance(marker, Hidden):
-            return marker.name, marker
-        if isinstance(marker, Choice | FileChoice):
-            return "COMBO", marker
-        if marker is not None:
-            return _PLAIN[base][0], marker
-        annotation = base
-    if get_origin(annotation) is list:
+    while get_origin(annotation) is list:
         annotation = get_args(annotation)[0]
-        return _wire_and_marker(annotation, name)
+    if get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        marker = next((m for m in extras if isinstance(m, Marker)), None)
+        if marker is not None:
+            return _wire_of(marker, annotation), marker
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     wire = getattr(annotation, "wire", None)
     if not isinstance(wire, str):
         raise TypeError(f"parameter '{name}': {annotation!r} has no wire type; annotate it with engine.inputs.Wire")
     return wire, Wire(wire)
+
+
+def _wire_of(marker: Marker, annotation: Any) -> str:
+    if isinstance(marker, Wire | Hidden):
+        return marker.name
+    return "COMBO" if isinstance(marker, Choice | FileChoice) else _PLAIN[annotation][0]

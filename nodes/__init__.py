@@ -6,7 +6,32 @@ import importlib
 
 from engine.registry import Registry
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = (
+    "conditioning",
+    "control",
+    "flow",
+    "guidance",
+    "image",
+    "image_files",
+    "image_post",
+    "image_transform",
+    "latent",
+    "latent_ops",
+    "loaders",
+    "lora",
+    "mask",
+    "merging",
+    "model_patches",
+    "model_sampling",
+    "preview",
+    "primitives",
+    "sample",
+    "samplers",
+    "sigmas",
+    "strings",
+    "upscale",
+    "vae",
+)
 
 
 def builtin_registry() -> Registry:

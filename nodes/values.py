@@ -51,7 +51,7 @@ class AttentionPatch(Protocol):
     diffusers module, for patches that need its projections or head count. Returns [batch, tokens, width].
     """
 
-    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any) -> Tensor: ...
+    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any, /) -> Tensor: ...
 
 
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
@@ -63,8 +63,7 @@ class UNetPatches:
     """Hooks that one UNet call consults. Each tuple is applied in order (attention patches: first is outermost).
 
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
-    kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``embedding``: on the time
-    embedding.
+    kept. ``before_output``: on (hidden, skip) before an output block concatenates them.
     """
 
     self_attention: tuple[AttentionPatch, ...] = ()
@@ -82,13 +81,23 @@ class UNetPatches:
 # --- guidance ----------------------------------------------------------------------------------------------------
 
 
+class Predict(Protocol):
+    """One more prediction of the clean latent, with extra hooks, for the prompts ``conditioning``.
+
+    ``conditioning``: a :class:`Conditioning`, or what :class:`Guided` holds as ``positive`` or ``negative``. ``x``:
+    another noisy latent than the step's own, at the same sigma.
+    """
+
+    def __call__(self, conditioning: Any, patches: UNetPatches, x: Tensor | None = None) -> Tensor: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Guided:
     """One step's predictions, before or while they are combined. All tensors are [batch, channels, height, width].
 
     ``denoised`` is the combined prediction of the clean latent; ``cond`` and ``uncond`` are the predictions it was made
-    from (``uncond`` is None where cfg is 1 and nothing asked for it). ``predict(conditioning, patches)`` runs the
-    network once more at the same ``x`` and ``sigma`` with extra hooks, for guidance methods that compare passes.
+    from (``uncond`` is None where cfg is 1 and nothing asked for it). ``predict`` runs the network once more, for
+    guidance methods that compare passes.
     """
 
     x: Tensor
@@ -99,7 +108,7 @@ class Guided:
     denoised: Tensor
     positive: Any
     negative: Any
-    predict: Callable[[Any, UNetPatches], Tensor]
+    predict: Predict
     parameterization: Parameterization
 
 
@@ -122,13 +131,35 @@ class GuidancePatches:
     keep_uncond: bool = False
     denoise_mask: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
+    def __add__(self, other: GuidancePatches) -> GuidancePatches:
+        """Both, ``self``'s first; where only one can be, ``other``'s."""
+        return GuidancePatches(
+            before=self.before + other.before,
+            combine=other.combine or self.combine,
+            after=self.after + other.after,
+            keep_uncond=self.keep_uncond or other.keep_uncond,
+            denoise_mask=other.denoise_mask or self.denoise_mask,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Hooks into the UNet and into guidance that belong together."""
+
+    unet: UNetPatches = field(default_factory=UNetPatches)
+    guidance: GuidancePatches = field(default_factory=GuidancePatches)
+
 
 # --- models ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """MODEL: a denoising network. ``weights`` is a handle into the model store, shared by every value made from it."""
+    """MODEL: a denoising network. ``weights`` is a handle into the model store, shared by every value made from it.
+
+    ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
+    step to step, whose memory ends with that call.
+    """
 
     wire: ClassVar[str] = "MODEL"
     weights: Weights
@@ -137,6 +168,7 @@ class Model:
     weight_patches: tuple[WeightPatch, ...] = ()
     unet_patches: UNetPatches = field(default_factory=UNetPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
+    per_sampling: tuple[Callable[[], Hooks], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def with_unet_patches(self, patches: UNetPatches) -> Model:
@@ -147,29 +179,46 @@ class Model:
         """The same model with one more change of its weights (a LoRA, a merge)."""
         return replace(self, weight_patches=(*self.weight_patches, patch))
 
-    def with_guidance(self, **changes: Any) -> Model:
-        """The same model with fields of its :class:`GuidancePatches` replaced."""
-        return replace(self, guidance=replace(self.guidance, **changes))
+    def with_guidance(self, patches: GuidancePatches) -> Model:
+        """The same model with more guidance hooks, after those it has."""
+        return replace(self, guidance=self.guidance + patches)
+
+    def with_hooks_per_sampling(self, make: Callable[[], Hooks]) -> Model:
+        """The same model with hooks that are made anew for each sampling call."""
+        return replace(self, per_sampling=(*self.per_sampling, make))
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """CLIP: a family's text encoders with their tokenizers. ``last_layer``: which hidden layer, -1 = the last."""
+    """CLIP: a family's text encoders with their tokenizers. ``last_layer``: which hidden layer, -1 = the last.
+
+    ``weight_patches`` holds one tuple an encoder, in the order of ``weights``; read it through :meth:`patches_of`.
+    """
 
     wire: ClassVar[str] = "CLIP"
     weights: tuple[Weights, ...]
     family: Family
     last_layer: int | None = None
-    weight_patches: tuple[WeightPatch, ...] = ()
+    weight_patches: tuple[tuple[WeightPatch, ...], ...] = ()
+
+    def patches_of(self, encoder: int) -> tuple[WeightPatch, ...]:
+        """The patches of the encoder with this index, in the order they were put on."""
+        return self.weight_patches[encoder] if self.weight_patches else ()
+
+    def with_weight_patch(self, encoder: int, patch: WeightPatch) -> Clip:
+        """The same encoders with one more change of one encoder's weights."""
+        patches = [self.patches_of(index) for index in range(len(self.weights))]
+        patches[encoder] = (*patches[encoder], patch)
+        return replace(self, weight_patches=tuple(patches))
 
 
 @dataclass(frozen=True, eq=False)
 class Vae:
-    """VAE: pixels to latents and back."""
+    """VAE: pixels to latents and back. ``family`` is the checkpoint's that it came from; a file of its own tells none."""
 
     wire: ClassVar[str] = "VAE"
     weights: Weights
-    family: Family
+    family: Family | None = None
 
 
 # --- conditioning ------------------------------------------------------------------------------------------------

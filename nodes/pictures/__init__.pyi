@@ -1,0 +1,9 @@
+from . import batch as batch
+from . import colour as colour
+from . import decode as decode
+from . import draw as draw
+from . import encode as encode
+from . import filters as filters
+from . import masks as masks
+from . import resize as resize
+from . import upscale as upscale

@@ -1,0 +1,122 @@
+"""The ``dagfusion`` command: its subcommands and their options; each one's work is in the module of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli import exits
+
+app = typer.Typer(
+    name="dagfusion",
+    help="Executes ComfyUI workflow graphs natively.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Workflow = Annotated[
+    Path, typer.Argument(help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.")
+]
+ModelsOption = Annotated[
+    list[Path] | None, typer.Option("--models", help="A ComfyUI models folder; may be given several times.")
+]
+NodesOption = Annotated[
+    list[Path] | None, typer.Option("--nodes", help="A folder of Python files with your own nodes; may be repeated.")
+]
+InputOption = Annotated[Path | None, typer.Option("--input", help="Folder that LoadImage reads from.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input; NODE is an id, a title or a class."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+@app.command()
+def run(
+    workflow: Workflow,
+    models: ModelsOption = None,
+    nodes: NodesOption = None,
+    input: InputOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    set_: SetOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Set every seed of the workflow.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NODE", help="Run only what this output node needs.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run a workflow and print where its results are."""
+    from adapters.cli.run import run_workflow
+    from adapters.cli.session import Options
+
+    options = Options(
+        models=models, nodes=nodes, input=input, output=out, device=device, precision=precision, json=json, debug=debug
+    )
+    with exits.reported(json=json, debug=debug):
+        run_workflow(workflow, options, overrides=set_ or [], seed=seed, only=only or [])
+
+
+@app.command()
+def check(
+    workflow: Workflow,
+    models: ModelsOption = None,
+    nodes: NodesOption = None,
+    input: InputOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List everything that is wrong with a workflow, without running it. Exit code 1 if there is anything."""
+    from adapters.cli.check import check_workflow
+    from adapters.cli.session import Options
+
+    options = Options(models=models, nodes=nodes, input=input, json=json, debug=debug)
+    with exits.reported(json=json, debug=debug):
+        check_workflow(workflow, options, overrides=set_ or [])
+
+
+@app.command()
+def nodes(
+    name: Annotated[str | None, typer.Argument(help="One class: show its inputs and outputs.")] = None,
+    nodes: NodesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the node classes, or show one."""
+    from adapters.cli.nodes import show_nodes
+    from adapters.cli.session import Options
+
+    with exits.reported(json=json, debug=debug):
+        show_nodes(name, Options(nodes=nodes, json=json, debug=debug))
+
+
+@app.command()
+def models(models: ModelsOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the model files that workflows can name."""
+    from adapters.cli.models import show_models
+    from adapters.cli.session import Options
+
+    with exits.reported(json=json, debug=debug):
+        show_models(Options(models=models, json=json, debug=debug))
+
+
+@app.command()
+def convert(
+    workflow: Workflow,
+    nodes: NodesOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print a UI-form workflow in API form."""
+    from adapters.cli.convert import convert_workflow
+    from adapters.cli.session import Options
+
+    with exits.reported(json=False, debug=debug):
+        convert_workflow(workflow, Options(nodes=nodes, debug=debug))

@@ -1,0 +1,37 @@
+"""Calling a node's side functions (``fingerprint``, ``validate``) with those of the inputs that they name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from engine.context import Context
+
+
+def call_with_known(function: Callable[..., Any], ctx: Context, values: Mapping[str, Any]) -> Any:
+    """``function(ctx, **values)``, leaving out what it does not name.
+
+    A parameter that has no value (it is linked, so not computed yet) is ``None`` unless the function has a default.
+    """
+    needed, optional, takes_all = _parameters(function)
+    given = {name: value for name, value in values.items() if takes_all or name in needed or name in optional}
+    return function(ctx, **{**dict.fromkeys(needed), **given})
+
+
+def names_input(function: Callable[..., Any] | None, name: str) -> bool:
+    """Whether ``function`` has a parameter of its own for this input."""
+    if function is None:
+        return False
+    needed, optional, _ = _parameters(function)
+    return name in needed or name in optional
+
+
+@lru_cache(maxsize=4096)
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str], bool]:
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    named = [p for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = tuple(p.name for p in named if p.default is p.empty)
+    optional = frozenset(p.name for p in named if p.default is not p.empty)
+    return needed, optional, any(p.kind is p.VAR_KEYWORD for p in parameters)

@@ -1,0 +1,65 @@
+"""Which device networks run on, in which number format, and how much memory there is for them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+
+from engine.errors import DagfusionError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+VRAM_SHARE = 0.85  # of a device's memory goes to weights where no budget is set; activations need the rest
+RAM_SHARE = 0.6
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """``name`` as a device; without one (or for ``auto``) the first of CUDA, Apple's MPS and the CPU that is there."""
+    if name is None or name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DagfusionError(f"there is no device '{name}' here", remedy="try 'auto' or 'cpu'") from error
+    return device
+
+
+def compute_dtype(device: torch.device, precision: str, *, wide: bool) -> torch.dtype:
+    """The number format networks compute in. ``wide``: the network overflows float16 (VAEs do).
+
+    ``auto``: float32 on the CPU; elsewhere float16, and for wide networks bfloat16 where the device has it.
+    """
+    if precision not in get_args(Precision):
+        raise DagfusionError(f"unknown precision '{precision}'", remedy=f"one of: {', '.join(get_args(Precision))}")
+    if precision == "float32" or (precision == "auto" and device.type == "cpu"):
+        return torch.float32
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if not wide:
+        return torch.float16
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def default_budget_bytes(device: torch.device) -> int:
+    """How many bytes of weights may lie on ``device`` where nobody said."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * VRAM_SHARE)
+    return int(_host_memory_bytes() * RAM_SHARE)
+
+
+def _host_memory_bytes() -> int:
+    """The machine's memory, or the container's limit where that is smaller."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in _CGROUP_LIMITS:
+        try:
+            total = min(total, int(file.read_text()))
+        except (OSError, ValueError):
+            continue
+    return total

@@ -1,0 +1,35 @@
+"""Which file a FileChoice input names, and which ones it offers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ModelMissing
+from engine.folders import Folders
+from engine.inputs import FileChoice
+
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
+_OWN_FOLDERS = ("input", "output", "temp")
+
+
+def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
+    """The file's path; ``None`` for a choice that is no file (``"None"``, a data URL). Raises ``ModelMissing``."""
+    if not isinstance(value, str):
+        raise ModelMissing(f"{value!r} is no file name")
+    if value in marker.before or value in marker.after:
+        return None
+    if value.startswith("data:") and marker.allow_data_url:
+        if not _DATA_URL.match(value):
+            raise ModelMissing(f"'{value[:40]}' is no base64 data URL", remedy="write data:image/png;base64,...")
+        return None
+    if marker.kind not in _OWN_FOLDERS:
+        return folders.find(marker.kind, value)
+    elsewhere = value.endswith(tuple(f" [{folder}]" for folder in _OWN_FOLDERS))
+    return folders.find_input(value if elsewhere or marker.kind == "input" else f"{value} [{marker.kind}]")
+
+
+def offered_files(marker: FileChoice, folders: Folders) -> list[str]:
+    """All choices, in the order in which user interfaces list them."""
+    return [*marker.before, *folders.files(marker.kind), *marker.after]

@@ -1,0 +1,112 @@
+"""A training loop that resumes: AdamW, warm-up, constant rate, linear cool-down, EMA, one state file."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train. `steps` may be changed between runs: only the cool-down depends on it."""
+
+    folder: Path
+    steps: int
+    rate: float
+    warmup: int = 200
+    cooldown: int = 1000
+    ema: float = 0.998
+    weight_decay: float = 0.01
+    save_every_s: float = 150.0
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step: constant between warm-up and cool-down, so that training can be prolonged."""
+        return self.rate * min(1.0, (step + 1) / self.warmup, max(0.02, (self.steps - step) / self.cooldown))
+
+
+class Ema:
+    """A running mean of the trained weights; young runs forget faster."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.module = module
+        self.mean = {k: v.detach().clone() for k, v in module.named_parameters() if v.requires_grad}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = min(self.decay, (step + 1) / (step + 10))
+        names = list(self.mean)
+        current = dict(self.module.named_parameters())
+        torch._foreach_lerp_([self.mean[n] for n in names], [current[n] for n in names], 1 - decay)
+
+    def state(self) -> dict[str, Tensor]:
+        """A full state dict of the module, with the means in place of what is trained."""
+        return {**{k: v.detach().clone() for k, v in self.module.state_dict().items()}, **self.mean}
+
+
+def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor], plan: Plan) -> None:
+    """Trains in place until plan.steps, resuming from `state.pt` in the plan's folder; leaves the means in `ema.pt`."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    file = plan.folder / "state.pt"
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng(plan.seed)
+    trained = [p for p in module.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, plan.rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True)
+    ema = Ema(module, plan.ema)
+    step, spent_s = 0, 0.0
+    if file.exists():
+        state = torch.load(file, weights_only=False)
+        module.load_state_dict(state["module"])
+        ema.mean = state["ema"]
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent_s = state["step"], state["spent_s"]
+        torch.set_rng_state(state["torch_rng"])
+        rng.bit_generator.state = state["numpy_rng"]
+
+    def save() -> None:
+        state = {
+            "module": module.state_dict(),
+            "ema": ema.mean,
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "spent_s": spent_s + time.monotonic() - start,
+            "torch_rng": torch.get_rng_state(),
+            "numpy_rng": rng.bit_generator.state,
+        }
+        for content, name in ((state, "state.pt"), (ema.state(), "ema.pt")):
+            torch.save(content, plan.folder / f"{name}.new")
+            os.replace(plan.folder / f"{name}.new", plan.folder / name)  # a run stopped here loses nothing
+
+    start = saved = time.monotonic()
+    recent: list[float] = []
+    while step < plan.steps:
+        for group in optimiser.param_groups:
+            group["lr"] = plan.rate_at(step)
+        value = loss(step, rng)
+        value.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        ema.update(step)
+        step += 1
+        recent.append(float(value.detach()))
+        if step % 50 == 0:
+            _record(plan.folder / "curve.csv", step, recent, spent_s + time.monotonic() - start, plan.rate_at(step))
+            recent = []
+        if time.monotonic() - saved > plan.save_every_s:
+            save()
+            saved = time.monotonic()
+    save()
+
+
+def _record(file: Path, step: int, recent: list[float], seconds: float, rate: float) -> None:
+    line = f"{step},{np.mean(recent):.5f},{seconds:.0f},{rate:.2e}"
+    print(line, flush=True)
+    with file.open("a") as out:
+        out.write(line + "\n")

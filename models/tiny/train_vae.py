@@ -1,0 +1,80 @@
+"""Trains the autoencoder on scenes, a quarter of them in arbitrary colours, and encodes the scenes the UNet learns."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from models.tiny.loop import Plan, train
+from models.tiny.parts import VAE_CHANNELS, build_vae, carry_colour
+from models.tiny.scenes import SIZE_PX, Scene, random_palette, render, sample_scene
+
+
+def to_tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
+    """uint8[H, W, 3] pictures as one float[B, 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def draw_pictures(rng: np.random.Generator, number: int, side_px: int) -> Tensor:
+    """Training pictures: filled scenes, some outlines, some in colours that have no name."""
+    pictures = []
+    for _ in range(number):
+        style = "outline" if rng.random() < 0.12 else "filled"
+        palette = random_palette(rng) if rng.random() < 0.25 else None
+        pictures.append(render(sample_scene(rng, shares=(0.4, 0.4, 0.2)), style, side_px, palette))
+    return to_tensor(pictures)
+
+
+def contours(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences to the right and lower neighbour."""
+    return pictures[..., 1:] - pictures[..., :-1], pictures[..., 1:, :] - pictures[..., :-1, :]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--cooldown", type=int, default=1200)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--channels", type=int, nargs="+", default=VAE_CHANNELS)
+    parser.add_argument("--side", type=int, default=SIZE_PX, help="pixels; start at 64, which is four times as fast")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    vae = build_vae(tuple(args.channels))
+    carry_colour(vae)
+
+    def loss(step: int, rng: np.random.Generator) -> Tensor:
+        pictures = draw_pictures(rng, args.batch, args.side)
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = vae.encode(pictures).latent_dist
+            found = vae.decode(posterior.sample()).sample
+        found = found.float()
+        error = F.l1_loss(found, pictures) + F.mse_loss(found, pictures)
+        edge = sum(F.l1_loss(a, b) for a, b in zip(contours(found), contours(pictures), strict=True))
+        if step % 50 == 0:
+            print(f"step {step} psnr {6.02 - 10 * float(torch.log10(F.mse_loss(found.detach(), pictures))):.2f}", flush=True)
+        return error + edge + 1e-6 * posterior.kl().mean() / 4
+
+    train(vae, loss, Plan(args.out, args.steps, args.rate, warmup=100, cooldown=args.cooldown, ema=0.998))
+
+
+def encode(vae: torch.nn.Module, scenes: list[Scene], style: str = "filled") -> Tensor:
+    """The posterior means and standard deviations of the scenes' pictures: float[N, 8, 16, 16]."""
+    found = []
+    for start in range(0, len(scenes), 64):
+        pictures = to_tensor([render(s, style) for s in scenes[start : start + 64]])
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            posterior = vae.encode(pictures).latent_dist
+        found.append(torch.cat([posterior.mean, posterior.std], 1).float())
+    return torch.cat(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""ControlNets: loading them, and applying them to conditionings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, NamedTuple
+
+from engine.context import Context
+from engine.errors import InputInvalid
+from engine.inputs import Choice, FileChoice, Float
+from engine.registry import node
+from engine.types import Image
+from nodes import diffusion
+from nodes.values import Cond, Conditioning, Control, ControlNet, Model, Vae
+
+CATEGORY = "conditioning/controlnet"
+NetName = Annotated[str, FileChoice("controlnet")]
+Strength = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
+Percent = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
+
+# Modes of a union ControlNet in the order of its task embeddings; "auto" leaves the choice to the network.
+UNION_TYPES = (
+    "openpose",
+    "depth",
+    "hed/pidi/scribble/ted",
+    "canny/lineart/anime_lineart/mlsd",
+    "normal",
+    "segment",
+    "tile",
+    "repaint",
+)
+
+
+class Pair(NamedTuple):
+    """A positive and a negative conditioning under the same control."""
+
+    positive: Conditioning
+    negative: Conditioning
+
+
+@node("ControlNetLoader", category="loaders", display_name="Load ControlNet Model")
+def load_control_net(ctx: Context, *, control_net_name: NetName) -> ControlNet:
+    """A ControlNet, union ControlNet or T2I adapter in its original or in diffusers' layout."""
+    return diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+
+
+@node("DiffControlNetLoader", category="loaders", display_name="Load ControlNet Model (diff)")
+def load_control_net_for_model(ctx: Context, *, model: Model, control_net_name: NetName) -> ControlNet:
+    """A ControlNet; one that is stored as a difference needs the model, others ignore it."""
+    return diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+
+
+@node("SetUnionControlNetType", category=CATEGORY)
+def set_union_type(
+    ctx: Context, *, control_net: ControlNet, type: Annotated[str, Choice("auto", *UNION_TYPES)]
+) -> ControlNet:
+    """A union ControlNet told which kind of picture it will get."""
+    return replace(control_net, union_type=None if type == "auto" else UNION_TYPES.index(type))
+
+
+@node("ControlNetApply", category=CATEGORY, display_name="Apply ControlNet (OLD)", deprecated=True)
+def apply_control(
+    ctx: Context, *, conditioning: Conditioning, control_net: ControlNet, image: Image, strength: Strength = 1.0
+) -> Conditioning:
+    """The conditioning under a control picture, which then also holds for the negative prompt of the sampler."""
+    if strength == 0:
+        return conditioning
+    return _controlled([conditioning], control_net, image, strength, 0.0, 1.0, for_others=True)[0]
+
+
+@node("ControlNetApplyAdvanced", category=CATEGORY, display_name="Apply ControlNet")
+def apply_control_advanced(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    control_net: ControlNet,
+    image: Image,
+    strength: Strength = 1.0,
+    start_percent: Percent = 0.0,
+    end_percent: Percent = 1.0,
+    vae: Vae | None = None,
+) -> Pair:
+    """Both conditionings under a control picture, between two points of the sampling."""
+    if strength == 0:
+        return Pair(positive, negative)
+
+    both = [positive, negative]
+    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, for_others=False))
+
+
+def _controlled(
+    conditionings: Sequence[Conditioning],
+    net: ControlNet,
+    image: Image,
+    strength: float,
+    start: float,
+    end: float,
+    *,
+    for_others: bool,
+) -> list[Conditioning]:
+    """Each conditioning with one more control. Entries of equal history share it, so they still run in one batch."""
+    if image.pixels.shape[0] == 0:
+        raise InputInvalid("the control picture is an empty batch", input="image", remedy="give at least one picture")
+    hint = image.pixels[..., :3].movedim(-1, 1)
+    shared: dict[int, Control] = {}
+
+    def change(entry: Cond) -> Cond:
+        control = Control(net, hint, strength, start, end, previous=entry.control)
+        control = shared.setdefault(id(entry.control), control)
+        return replace(entry, control=control, control_apply_to_uncond=for_others)
+
+    return [conditioning.map(change) for conditioning in conditionings]

@@ -1,0 +1,42 @@
+"""Puts a module together around a file's own tensors, without copying them, and names what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from engine.errors import ModelUnreadable
+from nodes.diffusion.weights import WeightView
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+
+def assemble(make: Callable[[], Module], view: WeightView) -> Module:
+    """The module that ``make`` makes, with the tensors of ``view`` (which has the module's names) for parameters.
+
+    ``make`` runs on the meta device, so no memory is taken. 1x1 convolution kernels are taken for linear layers, as
+    older files have them. Tensors that the module does not know are left in the file. Raises ``ModelUnreadable``
+    naming tensors that are missing or misshapen.
+    """
+    with torch.device("meta"):
+        module = make()
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    missing = sorted(wanted.keys() - view.names.keys())
+    if missing:
+        raise ModelUnreadable(f"model file '{view.file.path.name}' lacks {_listed(missing)}")
+    misshapen = sorted(name for name, shape in wanted.items() if not _fits(view.shape(name), shape))
+    if misshapen:
+        raise ModelUnreadable(f"model file '{view.file.path.name}' has an unexpected shape of {_listed(misshapen)}")
+    module.load_state_dict({name: view[name].view(shape) for name, shape in wanted.items()}, assign=True)
+    return module.requires_grad_(False).eval()
+
+
+def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return stored == wanted or (len(wanted) == 2 and stored == (*wanted, 1, 1))
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:3])
+    return f"tensor {shown}" if len(names) == 1 else f"{len(names)} tensors: {shown}{' ...' if len(names) > 3 else ''}"

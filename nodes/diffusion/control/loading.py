@@ -1,0 +1,78 @@
+"""Loads a ControlNet, union ControlNet or T2I adapter from a single file, configured by its tensors' shapes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+
+from engine.errors import ModelUnreadable
+from engine.model_store import Weights
+from nodes.diffusion.assembly import assemble
+from nodes.diffusion.contents import content_key
+from nodes.diffusion.control.layouts import as_adapter, as_controlnet
+from nodes.diffusion.unet_config import read_encoder_config
+from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.values import ControlNet
+
+
+def load_control_net(path: Path) -> ControlNet:
+    """The network in the file. Raises ``ModelUnreadable`` where it is of a kind that cannot be used."""
+    file = WeightFile(path)
+    if "lora_controlnet" in file.facts:
+        raise ModelUnreadable(
+            f"'{path.name}' is a Control-LoRA, which cannot run on its own",
+            input="control_net_name",
+            remedy="use the full ControlNet of the same kind",
+        )
+    if (view := as_controlnet(file)) is not None:
+        if "task_embedding" in view:
+            return ControlNet(Weights(content_key(view), partial(_build_union, view)), "union")
+        return ControlNet(Weights(content_key(view), partial(_build_controlnet, view)), "controlnet")
+    if (view := as_adapter(file)) is not None:
+        return ControlNet(Weights(content_key(view), partial(_build_adapter, view)), "t2i_adapter")
+    raise ModelUnreadable(
+        f"'{path.name}' is neither a ControlNet nor a T2I adapter of the Stable Diffusion families",
+        input="control_net_name",
+        remedy="pick a ControlNet for SD1.5, SD2 or SDXL",
+    )
+
+
+def _build_controlnet(view: WeightView) -> ControlNetModel:
+    return assemble(lambda: ControlNetModel(**_config(view)), view)
+
+
+def _build_union(view: WeightView) -> ControlNetUnionModel:
+    config = _config(view)
+    # This class always makes a middle block with attention and has no switch for it.
+    config.pop("mid_block_type", None)
+    kinds, width = view.shape("task_embedding")
+    config |= {"num_control_type": kinds, "num_trans_channel": width, "num_proj_channel": width}
+    config["num_trans_layer"] = 1 + max(int(n.split(".")[1]) for n in view if n.startswith("transformer_layes."))
+    return assemble(lambda: ControlNetUnionModel(**config), view)
+
+
+def _build_adapter(view: WeightView) -> T2IAdapter:
+    levels = 1 + max(int(name.split(".")[2]) for name in view if name.startswith("adapter.body."))
+    channels = [view.shape(f"adapter.body.{level}.resnets.0.block1.weight")[0] for level in range(levels)]
+    # Files of the SDXL kind unshuffle 16 x 16 pixels into channels, the others 8 x 8; pictures have 1 or 3 channels.
+    unshuffled = view.shape("adapter.conv_in.weight")[1]
+    factor = 16 if unshuffled in (16 * 16, 3 * 16 * 16) else 8
+    kind = "full_adapter_xl" if factor == 16 else "full_adapter"
+    config = {"in_channels": unshuffled // factor**2, "channels": channels, "downscale_factor": factor}
+    return assemble(lambda: T2IAdapter(**config, adapter_type=kind), view)
+
+
+def _config(view: WeightView) -> dict[str, Any]:
+    config = read_encoder_config(view)
+    layers = [name for name in view if name.startswith("controlnet_cond_embedding.blocks.") and name.endswith("weight")]
+    hint = [view.shape("controlnet_cond_embedding.conv_in.weight")]
+    hint += [view.shape(f"controlnet_cond_embedding.blocks.{index}.weight") for index in range(1, len(layers), 2)]
+    config["conditioning_channels"] = hint[0][1]
+    config["conditioning_embedding_out_channels"] = tuple(shape[0] for shape in hint)
+    # ControlNetModel has one number of layers for all levels.
+    config["layers_per_block"] = config["layers_per_block"][0]
+    config["transformer_layers_per_block"] = tuple(depths[0] for depths in config["transformer_layers_per_block"])
+    return config

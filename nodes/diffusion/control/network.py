@@ -1,0 +1,84 @@
+"""One pass through a ControlNet or an adapter: a picture and a noisy latent in, residuals for the UNet out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.models.embeddings import get_timestep_embedding
+from torch import Tensor
+
+from nodes.diffusion import unet
+from nodes.diffusion.unet import ControlResiduals
+from nodes.values import ControlNet, UNetPatches
+
+_CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
+
+# Where a T2I adapter's features go, as its authors trained it: input blocks by feature, the rest into the middle.
+_ADAPTER_BLOCKS = (2, 5, 8, 11)
+_ADAPTER_XL_BLOCKS = (3, 5, 8)
+
+
+def control_residuals(
+    net: ControlNet, module: Any, x: Tensor, hint: Tensor, timestep: Tensor, context: Tensor, y: Tensor | None
+) -> ControlResiduals:
+    """Residuals at strength 1.
+
+    ``x``: [batch, channels, height, width], scaled for the network; ``hint``: [batch or 1, 3, height * 8, width * 8],
+    0..1; ``timestep``: [batch]; ``context``: [batch, tokens, width]; ``y``: SDXL's vector.
+    """
+    weight = next(module.parameters())
+    x, hint, context = (given.to(weight.device, weight.dtype) for given in (x, hint, context))
+    if net.kind == "t2i_adapter":
+        return _adapter_features(module, hint)
+    embedding = unet.embed(module, timestep.to(weight.device), y)
+    guide = module.controlnet_cond_embedding
+    if net.kind == "union":
+        embedding = embedding + _control_type_embedding(module, net.union_type)
+        guided = guide(hint) if net.union_type is None else _union_guide(module, guide(hint), net.union_type)
+    else:
+        guided = guide(hint)
+    walk = unet.Walk(embedding, context, UNetPatches(), (x.shape[-2], x.shape[-1]), (0,), 0.0)
+    skips: list[Tensor] = []
+    hidden = x
+    for block, (parts, out) in enumerate(zip(unet.input_blocks(module), module.controlnet_down_blocks, strict=True)):
+        hidden = walk.run(parts, hidden, "input", block)
+        if block == 0:
+            hidden = hidden + guided
+        skips.append(out(hidden))
+    middle = module.controlnet_mid_block(walk.run(unet.middle_parts(module), hidden, "middle", 0))
+    return ControlResiduals(skips=tuple(skips), middle=middle)
+
+
+def _control_type_embedding(module: Any, union_type: int | None) -> Tensor:
+    """What a union network is told of the kind of its picture: a wave for each kind, on for the one it is."""
+    weight = module.task_embedding
+    chosen = torch.zeros(weight.shape[0], device=weight.device)
+    if union_type is not None:
+        chosen[union_type] = 1.0
+    waves = get_timestep_embedding(chosen, _CONTROL_TYPE_WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)
+    embedded: Tensor = module.control_add_embedding(waves.reshape(1, -1).to(weight.dtype))
+    return embedded
+
+
+def _union_guide(module: Any, guided: Tensor, union_type: int) -> Tensor:
+    """The encoded picture, shifted by what a transformer makes of its mean and its kind."""
+    token = guided.mean((2, 3)) + module.task_embedding[union_type]
+    for layer in module.transformer_layes:
+        # Sequence first, as the module wants it: one token for each item of the batch.
+        token = layer(token[None])[0]
+    shift: Tensor = module.spatial_ch_projs(token)
+    return guided + shift[:, :, None, None]
+
+
+def _adapter_features(module: Any, hint: Tensor) -> ControlResiduals:
+    channels = module.adapter.conv_in.in_channels // module.adapter.unshuffle.downscale_factor**2
+    if channels == 1:
+        hint = hint.mean(1, keepdim=True)
+    features: list[Tensor] = module.adapter(hint)
+    blocks = _ADAPTER_XL_BLOCKS if module.config.adapter_type == "full_adapter_xl" else _ADAPTER_BLOCKS
+    inputs: list[Tensor | None] = [None] * (blocks[-1] + 1)
+    for block, feature in zip(blocks, features, strict=False):
+        inputs[block] = feature
+    middle = features[len(blocks)] if len(features) > len(blocks) else None
+    return ControlResiduals(inputs=tuple(inputs), middle=middle)

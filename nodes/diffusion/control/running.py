@@ -1,0 +1,119 @@
+"""Runs the ControlNets of a prompt at each step, and adds up what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.context import Context
+from nodes.diffusion.control.network import control_residuals
+from nodes.diffusion.latents import resize
+from nodes.diffusion.parameterization import Parameterization
+from nodes.diffusion.passes import ControlCall, ControlFunction
+from nodes.diffusion.unet import ControlResiduals
+from nodes.values import Control
+
+PIXELS_PER_LATENT = 8
+_HINT_METHOD = "nearest-exact"
+
+
+def lease(
+    ctx: Context, chains: Iterable[Control], parameterization: Parameterization, leases: ExitStack
+) -> ControlFunction:
+    """A function that runs any of the ``chains`` for one forward pass, with their networks held until ``leases`` ends.
+
+    Control networks with the same weights are lent once, whatever prompts and pictures they serve.
+    """
+    modules: dict[str, Any] = {}
+    for control in {id(link): link for chain in chains for link in _links(chain)}.values():
+        weights = control.net.weights
+        if weights.key not in modules:
+            modules[weights.key] = leases.enter_context(ctx.models.lease(weights))
+    return ControlRunner(modules, parameterization)
+
+
+class ControlRunner:
+    """The control networks of one sampling call, by the key of their weights."""
+
+    def __init__(self, modules: dict[str, Any], parameterization: Parameterization) -> None:
+        self._modules = modules
+        self._parameterization = parameterization
+        self._hints: dict[tuple[int, int, int], Tensor] = {}
+
+    def __call__(self, control: Control, call: ControlCall) -> ControlResiduals | None:
+        """The sum of what the chain's networks add, each at its strength and within its range; ``None`` for nothing."""
+        total: ControlResiduals | None = None
+        for link in _links(control):
+            if self._active(link, call.sigma):
+                given = control_residuals(
+                    link.net,
+                    self._modules[link.net.weights.key],
+                    call.x,
+                    self._hint(link, call),
+                    call.timestep,
+                    call.context,
+                    call.y,
+                )
+                scaled = _scaled(given, link.strength)
+                total = scaled if total is None else _sum(total, scaled)
+        return total
+
+    def _active(self, link: Control, sigma: float) -> bool:
+        first = self._parameterization.percent_to_sigma(link.start_percent)
+        last = self._parameterization.percent_to_sigma(link.end_percent)
+        return last <= sigma <= first
+
+    def _hint(self, link: Control, call: ControlCall) -> Tensor:
+        """The link's picture at the size and batch of this pass, made once a size."""
+        height, width = (side * PIXELS_PER_LATENT for side in call.x.shape[-2:])
+        key = (id(link), height, width)
+        if key not in self._hints:
+            self._hints[key] = resize(link.hint, width, height, _HINT_METHOD, crop=True).to(call.x.device)
+        return _fit_batch(self._hints[key], call.x.shape[0] // call.groups, call.groups)
+
+
+def _links(control: Control | None) -> Iterator[Control]:
+    while control is not None:
+        yield control
+        control = control.previous
+
+
+def _fit_batch(hint: Tensor, per_group: int, groups: int) -> Tensor:
+    """Pictures for each item of each group: cut or repeated in turn; a single one serves all by itself."""
+    if hint.shape[0] == 1:
+        return hint
+    repeats = -(-per_group // hint.shape[0])
+    return hint.repeat(repeats, 1, 1, 1)[:per_group].repeat(groups, 1, 1, 1)
+
+
+def _scaled(residuals: ControlResiduals, strength: float) -> ControlResiduals:
+    def scale(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor * strength
+
+    return ControlResiduals(
+        skips=tuple(map(scale, residuals.skips)),
+        middle=scale(residuals.middle),
+        inputs=tuple(map(scale, residuals.inputs)),
+    )
+
+
+def _sum(a: ControlResiduals, b: ControlResiduals) -> ControlResiduals:
+    return ControlResiduals(
+        skips=_sum_each(a.skips, b.skips), middle=_add(a.middle, b.middle), inputs=_sum_each(a.inputs, b.inputs)
+    )
+
+
+def _sum_each(a: tuple[Tensor | None, ...], b: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    length = max(len(a), len(b))
+    padded = [(*given, *[None] * (length - len(given))) for given in (a, b)]
+    return tuple(_add(first, second) for first, second in zip(*padded, strict=True))
+
+
+def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return torch.add(a, b)

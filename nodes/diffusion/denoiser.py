@@ -1,0 +1,63 @@
+"""The denoiser that samplers step with: guidance, and what inpainting keeps outside its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nodes.diffusion.guidance import Guidance
+from nodes.diffusion.parameterization import Parameterization
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inpainting:
+    """What stays of a picture while the rest is denoised.
+
+    ``mask``: float32[batch, channels, height, width], 1 where the sampler works; ``latent``: the picture in the
+    denoiser's scale; ``noise``: what is added to it outside the mask. ``adjust`` replaces the mask at every step:
+    (sigma, mask, sigmas) -> mask.
+    """
+
+    mask: Tensor
+    latent: Tensor
+    noise: Tensor
+    sigmas: Tensor
+    adjust: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+
+    def mask_at(self, sigma: Tensor) -> Tensor:
+        """The mask at this noise level."""
+        return self.mask if self.adjust is None else self.adjust(sigma, self.mask, self.sigmas)
+
+
+class GuidedDenoiser:
+    """Predicts the clean latent from a noisy one; see :class:`nodes.values.Denoiser`."""
+
+    def __init__(
+        self, guidance: Guidance, parameterization: Parameterization, seed: int, inpainting: Inpainting | None = None
+    ) -> None:
+        self.parameterization = parameterization
+        self.seed = seed
+        self._guidance = guidance
+        self._inpainting = inpainting
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The guided prediction for ``x``, float32[batch, channels, height, width], at ``sigma``."""
+        return self._predict(x, sigma, keep_uncond=False)[0]
+
+    def with_uncond(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Also the negative prediction, computed even at cfg 1, without what inpainting keeps."""
+        return self._predict(x, sigma, keep_uncond=True)
+
+    def _predict(self, x: Tensor, sigma: Tensor, keep_uncond: bool) -> tuple[Tensor, Tensor]:
+        # Samplers keep sigmas on the CPU: reading one there does not wait for the device.
+        sigma = sigma.float().expand(x.shape[0])
+        if self._inpainting is None:
+            return self._guidance(x, sigma, keep_uncond)
+        kept = self._inpainting
+        here = sigma.to(x.device)
+        mask = kept.mask_at(here)
+        around = self.parameterization.add_noise(here, kept.noise, kept.latent)
+        denoised, uncond = self._guidance(x * mask + around * (1 - mask), sigma, keep_uncond)
+        return denoised * mask + kept.latent * (1 - mask), uncond

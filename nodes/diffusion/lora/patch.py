@@ -1,0 +1,32 @@
+"""A LoRA as a weight patch: which parameters of one network it changes, by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nodes.diffusion.lora.layers import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class LoraPatch:
+    """``layers`` by parameter name, at ``strength`` (any sign); ``source`` identifies the file's contents."""
+
+    layers: Mapping[str, Layer]
+    strength: float
+    source: str
+
+    @property
+    def key(self) -> str:
+        """The same file at the same strength is the same patch."""
+        return f"lora:{self.source}:{self.strength!r}"
+
+    def names(self) -> frozenset[str]:
+        """The parameters it changes."""
+        return frozenset(self.layers)
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        """``weight`` (float32) with the LoRA added: a new tensor."""
+        return weight + self.strength * self.layers[name].delta(weight)

@@ -1,0 +1,65 @@
+"""Which parameter of a network a LoRA file's module name means, in every naming style that trainers use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from nodes.diffusion.ldm_names import ldm_names
+
+UNET_PREFIXES = (
+    "lora_unet_", "lycoris_", "base_model_model_unet_", "base_model_model_", "model_diffusion_model_",
+    "diffusion_model_", "unet_", "",
+)  # fmt: skip
+_TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_")
+_SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_")
+
+# diffusers' first LoRA format named attention processors, and CLIP's projections by the UNet's names.
+_OLD_TEXT_NAMES = {"_to_q": "_q_proj", "_to_k": "_k_proj", "_to_v": "_v_proj", "_to_out": "_out_proj"}
+
+
+def unet_targets(parameters: Iterable[str]) -> dict[str, str]:
+    """Module of the loaded UNet (diffusers' dotted name) by canonical name, diffusers' and LDM's both."""
+    modules = _modules(parameters)
+    table = {_canonical(ldm): module for module, ldm in ldm_names(modules).items()}
+    return table | {_canonical(module): module for module in modules}
+
+
+def text_targets(parameters: Iterable[str]) -> dict[str, str]:
+    """Module of the loaded text encoder by canonical name, without the ``text_model`` that not all versions have."""
+    return {_canonical(module).removeprefix("text_model_"): module for module in _modules(parameters)}
+
+
+def text_prefixes(index: int, count: int) -> tuple[str, ...]:
+    """Prefixes that files give the text encoder ``index`` of ``count``."""
+    return _TEXT_PREFIXES if index == 0 or count == 1 else _SECOND_TEXT_PREFIXES
+
+
+def find_unet_module(name: str, targets: Mapping[str, str]) -> str | None:
+    """The UNet module that a file's module name means, or ``None``."""
+    return _find(_canonical(name), UNET_PREFIXES, targets)
+
+
+def find_text_module(name: str, prefixes: tuple[str, ...], targets: Mapping[str, str]) -> str | None:
+    """The text encoder module that a file's module name means, or ``None``."""
+    canonical = _canonical(name)
+    for old, new in _OLD_TEXT_NAMES.items():
+        canonical = re.sub(rf"(self_attn){old}(_0)?$", rf"\1{new}", canonical)
+    with_model = tuple(prefix + "text_model_" for prefix in prefixes)
+    return _find(canonical, (*with_model, *prefixes), targets)
+
+
+def _find(canonical: str, prefixes: tuple[str, ...], targets: Mapping[str, str]) -> str | None:
+    for prefix in prefixes:
+        if canonical.startswith(prefix) and (found := targets.get(canonical[len(prefix) :])):
+            return found
+    return None
+
+
+def _canonical(name: str) -> str:
+    flat = name.replace(".", "_").replace("_processor_to_", "_to_")
+    return flat + "_0" if flat.endswith("_to_out") else flat
+
+
+def _modules(parameters: Iterable[str]) -> list[str]:
+    return sorted({name.rpartition(".")[0] for name in parameters})

@@ -1,0 +1,84 @@
+"""Noise from a seed: drawn on the CPU in float32, so that a seed gives the same picture on every device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torchsde
+from torch import Tensor
+
+from engine.inputs import MAX_SEED
+
+StepNoise = Callable[[Tensor, Tensor], Tensor]
+"""(sigma, next sigma) -> noise of unit variance for the step between them, shaped and placed as the latent is."""
+
+
+def generator(seed: int) -> torch.Generator:
+    """A CPU generator; ``seed`` counts modulo 2**64."""
+    return torch.Generator().manual_seed(seed % (MAX_SEED + 1))
+
+
+def initial(shape: Sequence[int], seed: int | None, batch_index: Sequence[int] | None = None) -> Tensor:
+    """The noise that sampling starts from: float32[shape], zeros if ``seed`` is None.
+
+    ``batch_index``: item i takes the ``batch_index[i]``-th noise of the seed's sequence, so that one picture of a batch
+    can be made again alone. That sequence is not the noise of a whole batch drawn at once.
+    """
+    if seed is None:
+        return torch.zeros(tuple(shape))
+    source = generator(seed)
+    if batch_index is None:
+        return torch.randn(tuple(shape), generator=source)
+    wanted = set(batch_index)
+    drawn: dict[int, Tensor] = {}
+    for place in range(max(wanted) + 1):
+        noise = torch.randn((1, *shape[1:]), generator=source)
+        if place in wanted:
+            drawn[place] = noise
+    return torch.cat([drawn[place] for place in batch_index])
+
+
+def after_initial(x: Tensor, seed: int) -> Callable[[Sequence[int]], Tensor]:
+    """Draws on where :func:`initial` for a latent like ``x`` stopped: shape -> float32[shape] on ``x``'s device."""
+    source = generator(seed)
+    torch.randn(x.shape, generator=source)
+    return lambda shape: torch.randn(tuple(shape), generator=source).to(x)
+
+
+def inpainting(shape: Sequence[int], seed: int) -> Tensor:
+    """Other noise than the initial one for what lies outside a mask, as ``ddim`` uses it: float32[shape]."""
+    return torch.randn(tuple(shape), generator=generator(seed + 1))
+
+
+def independent(x: Tensor, seed: int) -> StepNoise:
+    """Fresh noise at every call, whatever the sigmas.
+
+    The sequence is the seed's own, as ComfyUI 0.3.64 has it on the CPU, so its first noise is the initial one again.
+    """
+    source = generator(seed)
+
+    def draw(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=source).to(x)
+
+    return draw
+
+
+def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
+    """Increments of one Brownian path over sigma, scaled to unit variance.
+
+    The path depends on the seed and on the largest and smallest positive sigma only: more steps refine the same path.
+    Kidger et al. 2021 (arXiv:2105.13493), section 4. Raises ``ValueError`` if no sigma is positive.
+    """
+    positive = sigmas[sigmas > 0].float().cpu()
+    if not len(positive):
+        raise ValueError("a Brownian path needs a positive sigma")
+    tree = torchsde.BrownianTree(positive.min(), torch.zeros(x.shape), positive.max(), entropy=seed)
+
+    def increment(sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        start, end = sigma.float().cpu(), sigma_next.float().cpu()
+        sign = 1 if start < end else -1
+        path: Tensor = tree(torch.minimum(start, end), torch.maximum(start, end))
+        return (sign * path / (end - start).abs().sqrt()).to(x)
+
+    return increment

@@ -1,0 +1,207 @@
+"""Runs the network over all prompts that count at a noise level, in as few forward passes as memory allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import DeviceMemoryExhausted
+from nodes.diffusion import unet
+from nodes.diffusion.parameterization import Parameterization
+from nodes.diffusion.regions import Placed, repeat_batch
+from nodes.diffusion.unet import ControlResiduals
+from nodes.values import Control, UNetPatches
+
+MAX_CONTEXT_STRETCH = 4
+TINY = 1e-37
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlCall:
+    """What a ControlNet sees of one forward pass.
+
+    ``x``: the noisy latent, scaled for the network; ``timestep``: [batch]; ``context``, ``y``: the prompt, joined
+    over ``groups`` prompts of equal batch size; ``sigma``: the noise level.
+    """
+
+    x: Tensor
+    timestep: Tensor
+    context: Tensor
+    y: Tensor | None
+    groups: int
+    sigma: float
+
+
+ControlFunction = Callable[[Control, ControlCall], ControlResiduals | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pass:
+    """One prompt to evaluate: for which role, on which crop of x, and how much its pixels count."""
+
+    role: int
+    entry: Placed
+    x: Tensor
+    weight: Tensor
+
+
+class Network:
+    """A leased UNet for one sampling call; ``control`` runs the ControlNets that prompts ask for."""
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        parameterization: Parameterization,
+        patches: UNetPatches,
+        control: ControlFunction | None = None,
+    ) -> None:
+        self._module = module
+        self._parameterization = parameterization
+        self._patches = patches
+        self._control = control
+        self._most_together = 2**31
+
+    def predict(
+        self,
+        roles: Mapping[int, Sequence[Placed] | None],
+        x: Tensor,
+        sigma: Tensor,
+        patches: UNetPatches | None = None,
+    ) -> dict[int, Tensor]:
+        """The prediction of the clean latent for each role, averaged over its prompts by weight.
+
+        ``roles``: entries by role number (0 = positive, 1 = negative, others as the guidance likes); None is left
+        out. ``x``: float32[batch, channels, height, width]; ``sigma``: float32[batch]. A role of which nothing counts
+        at this sigma comes out as zeros.
+        """
+        passes = self._passes(roles, x, sigma)
+        sums = {role: torch.zeros_like(x) for role, entries in roles.items() if entries is not None}
+        weights = {role: torch.full_like(x, TINY) for role in sums}
+        hooks = self._patches if patches is None else self._patches + patches
+        while passes:
+            together = [p for p in passes if _can_share(p, passes[0])][: self._most_together]
+            passes = [p for p in passes if p not in together]
+            for one, output in zip(together, self._forward_fitting(together, sigma, hooks), strict=True):
+                box = one.entry.box
+                total, weight = sums[one.role], weights[one.role]
+                if box is not None:
+                    total, weight = box.cut(total), box.cut(weight)
+                total += output * one.weight
+                weight += one.weight
+        return {role: total / weights[role] for role, total in sums.items()}
+
+    def _passes(self, roles: Mapping[int, Sequence[Placed] | None], x: Tensor, sigma: Tensor) -> list[_Pass]:
+        now = float(sigma[0])
+        passes: list[_Pass] = []
+        for role, entries in roles.items():
+            active = [entry for entry in entries or () if entry.active(now)]
+            ordinary = [_Pass(role, e, _crop(x, e), e.weight(x)) for e in active if not e.default]
+            passes += ordinary
+            if defaults := [entry for entry in active if entry.default]:
+                rest = _uncovered(ordinary, x)
+                if bool((rest > 0).any()):
+                    passes += [
+                        _Pass(role, e, _crop(x, e), rest if e.box is None else e.box.cut(rest)) for e in defaults
+                    ]
+        return passes
+
+    def _forward_fitting(self, together: Sequence[_Pass], sigma: Tensor, hooks: UNetPatches) -> list[Tensor]:
+        """Forward all at once, or by halves where the device has too little memory for that."""
+        try:
+            return list(self._forward(together, sigma, hooks))
+        except torch.OutOfMemoryError as error:
+            if len(together) == 1:
+                raise DeviceMemoryExhausted(
+                    "the device's memory does not hold one denoising step", remedy="use a smaller picture or batch"
+                ) from error
+        half = (len(together) + 1) // 2
+        self._most_together = half
+        return [
+            output
+            for part in (together[:half], together[half:])
+            for output in self._forward_fitting(part, sigma, hooks)
+        ]
+
+    def _forward(self, together: Sequence[_Pass], sigma: Tensor, hooks: UNetPatches) -> tuple[Tensor, ...]:
+        batch = together[0].x.shape[0]
+        x = torch.cat([one.x for one in together])
+        sigmas = sigma.to(x.device).repeat(len(together))
+        network_x = self._parameterization.scale_input(sigmas, x)
+        context = _join_contexts([repeat_batch(one.entry.context, batch) for one in together])
+        y = _join([one.entry.y for one in together], batch)
+        timestep = self._parameterization.timestep(sigmas)
+        now = float(sigma[0])
+        residuals = None
+        if (chain := together[0].entry.control) is not None and self._control is not None:
+            residuals = self._control(chain, ControlCall(network_x, timestep, context, y, len(together), now))
+        concat = _join([_concat(one.entry) for one in together], batch)
+        if concat is not None:
+            network_x = torch.cat([network_x, concat.to(network_x)], dim=1)
+        output = unet.predict(
+            self._module,
+            network_x,
+            timestep,
+            context,
+            y=y,
+            control=residuals,
+            patches=hooks,
+            rows=tuple(one.role for one in together),
+            sigma=now,
+        )
+        return self._parameterization.denoised(sigmas, output.float(), x).chunk(len(together))
+
+
+def _crop(x: Tensor, entry: Placed) -> Tensor:
+    return x if entry.box is None else entry.box.cut(x)
+
+
+def _concat(entry: Placed) -> Tensor | None:
+    if entry.concat is None or entry.box is None:
+        return entry.concat
+    return entry.box.cut(entry.concat)
+
+
+def _uncovered(passes: Sequence[_Pass], x: Tensor) -> Tensor:
+    """What of each pixel the other prompts leave to the default ones."""
+    rest = torch.ones_like(x)
+    for one in passes:
+        view = rest if one.entry.box is None else one.entry.box.cut(rest)
+        view -= one.weight
+    return rest.clamp(min=0)
+
+
+def _can_share(one: _Pass, other: _Pass) -> bool:
+    a, b = one.entry, other.entry
+    return (
+        one.x.shape == other.x.shape
+        and a.control is b.control
+        and _same_shape(a.y, b.y)
+        and _same_shape(_concat(a), _concat(b))
+        and _contexts_fit(a.context, b.context)
+    )
+
+
+def _same_shape(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b or (a is not None and b is not None and a.shape[1:] == b.shape[1:])
+
+
+def _contexts_fit(a: Tensor, b: Tensor) -> bool:
+    if a.shape[-1] != b.shape[-1]:
+        return False
+    tokens = (a.shape[1], b.shape[1])
+    return tokens[0] == tokens[1] or math.lcm(*tokens) // min(tokens) <= MAX_CONTEXT_STRETCH
+
+
+def _join_contexts(contexts: Sequence[Tensor]) -> Tensor:
+    """Contexts of different lengths, each repeated to their least common multiple: attention does not change."""
+    tokens = math.lcm(*(context.shape[1] for context in contexts))
+    return torch.cat([context.repeat(1, tokens // context.shape[1], 1) for context in contexts])
+
+
+def _join(parts: Sequence[Tensor | None], batch: int) -> Tensor | None:
+    given = [repeat_batch(part, batch) for part in parts if part is not None]
+    return torch.cat(given) if given else None

@@ -1,0 +1,156 @@
+"""Other ways than plain classifier-free guidance to combine a positive and a negative prediction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nodes.diffusion.guidance import perp_neg
+from nodes.diffusion.patches.spectrum import scale_frequencies
+from nodes.values import Conditioning, GuidancePatches, Guided, Hooks, UNetPatches
+
+_PICTURE = (-3, -2, -1)
+
+
+def rescale_cfg(multiplier: float) -> GuidancePatches:
+    """The guided velocity brought to the positive one's spread (Lin et al. 2023, arXiv 2305.08891, section 3.4).
+
+    ``multiplier``: 0 is plain guidance, 1 the fully rescaled one.
+    """
+
+    def combine(guided: Guided) -> Tensor:
+        assert guided.uncond is not None
+        sigma = guided.sigma.reshape(-1, *[1] * (guided.x.ndim - 1))
+        total = (sigma**2 + 1) ** 0.5
+        x = guided.x / total**2
+        cond, uncond = ((x - clean) * total / sigma for clean in (guided.cond, guided.uncond))
+        velocity = uncond + guided.cfg * (cond - uncond)
+        dims = tuple(range(1, velocity.ndim))
+        rescaled = velocity * (cond.std(dims, keepdim=True) / velocity.std(dims, keepdim=True))
+        velocity = multiplier * rescaled + (1 - multiplier) * velocity
+        return x - velocity * sigma / total
+
+    return GuidancePatches(combine=combine, keep_uncond=True)
+
+
+def cfg_zero_star(guided: Guided) -> Tensor:
+    """CFG-Zero* (Fan et al. 2025, arXiv 2503.18886): the negative noise scaled to fit the positive one best."""
+    if guided.uncond is None:
+        return guided.denoised
+    positive, negative = ((guided.x - clean).flatten(1) for clean in (guided.cond, guided.uncond))
+    fit = (positive * negative).sum(1) / ((negative**2).sum(1) + 1e-8)
+    fit = fit.reshape(-1, *[1] * (guided.x.ndim - 1))
+    return guided.denoised + guided.uncond * (fit - 1) * (1 - guided.cfg)
+
+
+def cfg_norm(strength: float) -> GuidancePatches:
+    """Each latent pixel no longer than in the positive prediction, then times ``strength``."""
+
+    def limit(guided: Guided) -> Tensor:
+        longest: Tensor = guided.cond.norm(dim=1, keepdim=True)
+        scale: Tensor = (longest / (guided.denoised.norm(dim=1, keepdim=True) + 1e-8)).clamp(0, 1)
+        return guided.denoised * scale * strength
+
+    return GuidancePatches(after=(limit,))
+
+
+def mahiro(guided: Guided) -> Tensor:
+    """Guidance that leans on the positive prediction as far as the two agree in direction."""
+    if guided.uncond is None:
+        return guided.denoised
+    leap = guided.cond * guided.cfg
+    share = (F.cosine_similarity(_root(guided.uncond * guided.cfg), _root((leap + guided.denoised) / 2)).mean() + 1) / 2
+    return share * guided.denoised + (1 - share) * leap
+
+
+def _root(x: Tensor) -> Tensor:
+    return x.abs().sqrt() * x.sign()
+
+
+def tangential_damping(guided: Guided) -> Guided:
+    """TCFG (Kwon et al. 2025, arXiv 2503.18137): the negative noise along the two noises' main direction only."""
+    if guided.uncond is None:
+        return guided
+    negative, positive = ((guided.x - clean).flatten(1).float() for clean in (guided.uncond, guided.cond))
+    _, _, directions = torch.linalg.svd(torch.stack([negative, positive], dim=1), full_matrices=False)
+    main = directions[:, 0]
+    along = (negative * main).sum(1, keepdim=True) * main
+    return replace(guided, uncond=guided.x - along.reshape(guided.x.shape).to(guided.x.dtype))
+
+
+def epsilon_scaling(factor: float) -> GuidancePatches:
+    """Predicted noise divided by ``factor``, against exposure bias (Ning et al. 2023, arXiv 2308.15321)."""
+
+    def scale(guided: Guided) -> Tensor:
+        return guided.x - (guided.x - guided.denoised) / (factor or 1e-9)
+
+    return GuidancePatches(after=(scale,))
+
+
+def frequency_scaling(low: float, high: float, cutoff: int) -> GuidancePatches:
+    """FreSca (Huang et al. 2025, arXiv 2504.02154): low and high frequencies of the guidance scaled apart."""
+
+    def scale(guided: Guided) -> Guided:
+        if guided.uncond is None:
+            return guided
+        guidance = scale_frequencies(guided.cond - guided.uncond, cutoff, low=low, high=high)
+        return replace(guided, cond=guidance + guided.uncond)
+
+    return GuidancePatches(before=(scale,))
+
+
+def perpendicular_negative(empty: Conditioning, neg_scale: float) -> GuidancePatches:
+    """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): of the negative prompt only what the positive lacks."""
+
+    def combine(guided: Guided) -> Tensor:
+        assert guided.uncond is not None
+        at_empty = guided.predict(empty, UNetPatches())
+        return perp_neg(guided.cond, guided.uncond, at_empty, neg_scale, guided.cfg)
+
+    return GuidancePatches(combine=combine, keep_uncond=True)
+
+
+class AdaptiveProjection:
+    """APG (Sadat et al. 2024, arXiv 2410.02416): guidance split along and across the positive prediction.
+
+    ``eta`` scales the part along it; ``norm_threshold`` bounds the guidance's length (0: unbounded); ``momentum``
+    mixes in earlier steps' guidance.
+    """
+
+    def __init__(self, eta: float, norm_threshold: float, momentum: float) -> None:
+        self._eta = eta
+        self._norm_threshold = norm_threshold
+        self._momentum = momentum
+        self._average: Tensor | None = None
+        self._last_sigma = float("inf")
+
+    def hooks(self) -> Hooks:
+        """Fresh hooks for one sampling call."""
+        return Hooks(guidance=GuidancePatches(before=(self.project,)))
+
+    def project(self, guided: Guided) -> Guided:
+        """The positive prediction changed so that plain guidance gives the projected one."""
+        if guided.uncond is None:
+            return guided
+        sigma = float(guided.sigma[0])
+        if sigma > self._last_sigma:
+            self._average = None
+        self._last_sigma = sigma
+        guidance = self._averaged(guided.cond - guided.uncond)
+        if self._norm_threshold > 0:
+            length = torch.linalg.vector_norm(guidance, dim=_PICTURE, keepdim=True)
+            guidance = guidance * (self._norm_threshold / length).clamp(max=1)
+        direction = F.normalize(guided.cond, dim=_PICTURE)  # type: ignore[arg-type]
+        along = (guidance * direction).sum(_PICTURE, keepdim=True) * direction
+        changed = guidance - along + self._eta * along
+        return replace(guided, cond=guided.uncond + changed + (guided.cond - guided.uncond) / guided.cfg)
+
+    def _averaged(self, guidance: Tensor) -> Tensor:
+        # A negative momentum is the paper's own recommendation; 0 switches the average off.
+        if self._momentum == 0:
+            return guidance
+        self._average = guidance if self._average is None else self._momentum * self._average + guidance
+        return self._average

@@ -1,0 +1,81 @@
+"""HyperTile: self-attention within tiles instead of over the whole picture (github.com/tfernd/HyperTile, MIT)."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from torch import Tensor
+
+from nodes.values import Attend, Hooks, Site, UNetPatches
+
+
+class Tiling:
+    """One sampling call's tiles. They change from call to call of an attention, so that no seam stays in one place.
+
+    ``width``: the UNet's base channels; ``tile_px``: smallest tile side; ``swap``: among how many tilings to choose;
+    ``depth``: how many widths (base, twice, four times ...) are tiled; ``scale_depth``: larger tiles at coarser levels.
+    """
+
+    def __init__(self, width: int, tile_px: int, swap: int, depth: int, *, scale_depth: bool) -> None:
+        self._width = width
+        self._tile = max(32, tile_px) // 8
+        self._swap = swap
+        self._widths = {width * 2**level for level in range(depth + 1)}
+        self._scale_depth = scale_depth
+        self._draws = 0
+
+    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, _attention: Any) -> Tensor:
+        """Queries of a tile attend to as many keys as the tile has tokens, band by band in the order of tokens."""
+        if q.shape[-1] not in self._widths:
+            return attend(q, k, v)
+        height, width = token_grid(q.shape[1], site.latent_px)
+        factor = 2 ** (q.shape[-1] // self._width - 1) if self._scale_depth else 1
+        rows = self._parts(height, self._tile * factor)
+        columns = self._parts(width, self._tile * factor)
+        tiles = rows * columns
+        if tiles == 1:
+            return attend(q, k, v)
+        keys, values = (x.reshape(x.shape[0] * tiles, -1, x.shape[-1]) for x in (k, v))
+        mixed = attend(_to_tiles(q, height, width, rows, columns), keys, values)
+        return _from_tiles(mixed, height, width, rows, columns)
+
+    def _parts(self, side: int, least: int) -> int:
+        self._draws += 1
+        least = min(least, side)
+        divisors = [size for size in range(least, side + 1) if side % size == 0][: self._swap]
+        return side // random.Random(self._draws).choice(divisors)  # noqa: S311 -- a tiling is no secret
+
+
+def hypertile(width: int, tile_px: int, swap: int, depth: int, *, scale_depth: bool) -> Hooks:
+    """Fresh hooks for one sampling call; see :class:`Tiling`."""
+    return Hooks(unet=UNetPatches(self_attention=(Tiling(width, tile_px, swap, depth, scale_depth=scale_depth),)))
+
+
+def token_grid(tokens: int, latent_px: tuple[int, int]) -> tuple[int, int]:
+    """The two sides in tokens that a level of so many tokens is split by, for a latent of (height, width).
+
+    The first side follows width / height, not height / width: recorded pictures of oblong sizes depend on it.
+    """
+    aspect = latent_px[1] / latent_px[0]
+    first, second = round(math.sqrt(tokens * aspect)), round(math.sqrt(tokens / aspect))
+    if first and tokens % first == 0:
+        return first, tokens // first
+    if second and tokens % second == 0:
+        return tokens // second, second
+    divisors = [side for side in range(2, tokens + 1) if tokens % side == 0]
+    closest = min(divisors, key=lambda side: abs(tokens / side / side - aspect))
+    return closest, tokens // closest
+
+
+def _to_tiles(x: Tensor, height: int, width: int, rows: int, columns: int) -> Tensor:
+    batch, _, channels = x.shape
+    grid = x.reshape(batch, rows, height // rows, columns, width // columns, channels)
+    return grid.permute(0, 1, 3, 2, 4, 5).reshape(batch * rows * columns, -1, channels)
+
+
+def _from_tiles(x: Tensor, height: int, width: int, rows: int, columns: int) -> Tensor:
+    channels = x.shape[-1]
+    grid = x.reshape(-1, rows, columns, height // rows, width // columns, channels)
+    return grid.permute(0, 1, 3, 2, 4, 5).reshape(-1, height * width, channels)

@@ -1,0 +1,64 @@
+"""Builds a VAE around a file's tensors, its configuration read off their shapes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from engine.errors import ModelUnreadable
+from nodes.diffusion.assembly import assemble
+from nodes.diffusion.vae_names import diffusers_names
+from nodes.diffusion.weights import WeightView
+
+
+class PixelSpace(torch.nn.Module):
+    """A VAE that leaves pictures as they are, for models that denoise pixels."""
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """``planes``, float[batch, 3, height, width], unchanged."""
+        return planes
+
+
+def looks_like_vae(view: WeightView) -> bool:
+    """Whether the tensors are a VAE's encoder and decoder, in either layout."""
+    return "encoder.conv_in.weight" in view and "decoder.conv_in.weight" in view
+
+
+def build_vae(view: WeightView) -> AutoencoderKL:
+    """An ``AutoencoderKL`` around ``view``'s tensors (LDM's or diffusers' names), none of them copied.
+
+    Raises ``ModelUnreadable`` where they are no such network's.
+    """
+    renamed = view.renamed({new: old for old, new in diffusers_names(view).items()})
+    try:
+        config = _read(renamed)
+    except KeyError as error:
+        message = f"'{view.file.path.name}' is not a complete VAE of the Stable Diffusion families: no tensor {error}"
+        raise ModelUnreadable(message) from error
+    return assemble(lambda: AutoencoderKL(**config), renamed)
+
+
+def _read(view: WeightView) -> dict[str, Any]:
+    levels = _count(view, "encoder.down_blocks")
+    channels = tuple(view.shape(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels))
+    return {
+        "in_channels": view.shape("encoder.conv_in.weight")[1],
+        "out_channels": view.shape("decoder.conv_out.weight")[0],
+        "latent_channels": view.shape("decoder.conv_in.weight")[1],
+        "block_out_channels": channels,
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "layers_per_block": _count(view, "encoder.down_blocks.0.resnets"),
+        "mid_block_add_attention": "encoder.mid_block.attentions.0.to_q.weight" in view,
+        "use_quant_conv": "quant_conv.weight" in view,
+        "use_post_quant_conv": "post_quant_conv.weight" in view,
+    }
+
+
+def _count(view: WeightView, prefix: str) -> int:
+    numbers = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+    return 1 + max((int(match[1]) for match in map(numbers.match, view) if match), default=-1)

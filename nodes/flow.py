@@ -1,0 +1,180 @@
+"""Choosing between values, logic and arithmetic; newer ComfyUI's nodes that templates use."""
+
+from __future__ import annotations
+
+import math
+import string
+from typing import Annotated, Any, NamedTuple
+
+from engine.context import Context
+from engine.errors import InputInvalid
+from engine.inputs import Anything, Choice, Float, Int, Text, Wire
+from engine.registry import node
+from nodes import expressions
+
+# Not connected at all; ``None`` is a value that is connected and not yet known.
+_MISSING: Any = object()
+_RATIOS = {
+    "1:1 (Square)": (1, 1),
+    "2:3 (Portrait Photo)": (2, 3),
+    "3:2 (Photo)": (3, 2),
+    "3:4 (Portrait Standard)": (3, 4),
+    "4:3 (Standard)": (4, 3),
+    "9:16 (Portrait Widescreen)": (9, 16),
+    "16:9 (Widescreen)": (16, 9),
+    "21:9 (Ultrawide)": (21, 9),
+}
+_MEGAPIXEL = 1024 * 1024
+LazyAnything = Annotated[Any, Wire("*", optional=True, lazy=True)]
+
+
+class Selected(NamedTuple):
+    """The chosen value."""
+
+    output: Anything
+
+
+class Computed(NamedTuple):
+    """One result in three types."""
+
+    FLOAT: float
+    INT: int
+    BOOL: bool
+
+
+class Converted(NamedTuple):
+    """One number in two types."""
+
+    FLOAT: float
+    INT: int
+
+
+class Passed(NamedTuple):
+    """A value, and whether there is none."""
+
+    output: Anything
+    is_none: bool
+
+
+class SizePx(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class Picked(NamedTuple):
+    """A choice and its position."""
+
+    STRING: str
+    INDEX: int
+
+
+def _wanted(ctx: Context, *, switch: bool, **values: Any) -> list[str]:
+    name = "on_true" if switch else "on_false"
+    return [name] if values.get(name, _MISSING) is None else []
+
+
+@node("ComfySwitchNode", category="utilities/logic", display_name="If/Else Switch", lazy=_wanted, experimental=True)
+def switch_value(
+    ctx: Context, *, switch: bool, on_false: LazyAnything = None, on_true: LazyAnything = None
+) -> Selected:
+    """One of two values; the other one is not computed."""
+    return Selected(on_true if switch else on_false)
+
+
+@node("ComfyNotNode", category="utilities/logic", display_name="Not")
+def logical_not(ctx: Context, *, value: Anything) -> bool:
+    """Whether the value counts as false, by Python's rules."""
+    return not value
+
+
+@node("ComfyAndNode", category="utilities/logic", display_name="And", accepts_any_input=True)
+def logical_and(ctx: Context, **values: Any) -> bool:
+    """Whether all ``values.value0``, ``values.value1`` ... count as true."""
+    return all(values.values())
+
+
+@node("ComfyOrNode", category="utilities/logic", display_name="Or", accepts_any_input=True)
+def logical_or(ctx: Context, **values: Any) -> bool:
+    """Whether any of ``values.value0``, ``values.value1`` ... counts as true."""
+    return any(values.values())
+
+
+@node("ComfyPassOrNoneNode", category="utilities/logic", display_name="Pass or None")
+def pass_or_none(
+    ctx: Context,
+    *,
+    anything: Annotated[Any, Wire("*", optional=True)] = None,
+    default: Annotated[Any, Wire("*", optional=True)] = None,
+) -> Passed:
+    """The value, or the default where there is none."""
+    value = default if anything is None else anything
+    return Passed(value, value is None)
+
+
+@node("ComfyMathExpression", category="utilities", display_name="Math Expression", accepts_any_input=True)
+def compute(ctx: Context, *, expression: Annotated[str, Text(multiline=True)] = "a + b", **values: Any) -> Computed:
+    """Arithmetic over the inputs ``values.a``, ``values.b`` ..., which the expression calls a, b ... or ``values``."""
+    names = {name.removeprefix("values."): value for name, value in values.items() if value is not None}
+    result = expressions.evaluate(expression, {**names, "values": list(names.values())})
+    return Computed(float(result), int(result), bool(result))
+
+
+@node("ComfyNumberConvert", category="math", display_name="Number Convert")
+def convert_number(ctx: Context, *, value: Annotated[Any, Wire("INT,FLOAT,STRING,BOOLEAN")]) -> Converted:
+    """A number from a number, a text or a truth value; the whole number is rounded towards 0."""
+    try:
+        number = float(value)
+        if math.isfinite(number):
+            return Converted(number, _whole(value, number))
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputInvalid(f"{value!r} is no finite number", input="value")
+
+
+@node("ResolutionSelector", category="utilities", display_name="Resolution Selector")
+def select_resolution(
+    ctx: Context,
+    *,
+    aspect_ratio: Annotated[str, Choice(*_RATIOS)] = "1:1 (Square)",
+    megapixels: Annotated[float, Float(min=0.1, max=16.0, step=0.1)] = 1.0,
+    multiple: Annotated[int, Int(min=8, max=128, step=4)] = 8,
+) -> SizePx:
+    """Width and height of about so many megapixels (1 is 1024 x 1024), multiples of ``multiple``."""
+    ratio = _RATIOS[aspect_ratio]
+    scale = math.sqrt(megapixels * _MEGAPIXEL / (ratio[0] * ratio[1]))
+    return SizePx(*(round(side * scale / multiple) * multiple for side in ratio))
+
+
+@node("CustomCombo", category="utilities", display_name="Custom Combo", accepts_any_input=True, experimental=True)
+def custom_combo(ctx: Context, *, choice: str, index: int = 0, **options: Any) -> Picked:
+    """A choice out of a list that the user interface keeps."""
+    return Picked(choice, index)
+
+
+@node("StringFormat", category="text", display_name="Format Text", accepts_any_input=True)
+def format_text(ctx: Context, *, f_string: Annotated[str, Text(multiline=True)] = "{a}", **values: Any) -> str:
+    """``f_string`` with ``{a}``, ``{b:>5}`` ... replaced by the inputs ``values.a``, ``values.b`` ..."""
+    names = {name.removeprefix("values."): value for name, value in values.items()}
+    try:
+        return _PlainFormatter().vformat(f_string, (), names)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise InputInvalid(f"'{f_string}' cannot be filled in: {error}", input="f_string") from error
+
+
+class _PlainFormatter(string.Formatter):
+    """Fills in values, but does not look into them: attributes could reach anything in the process."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        if "." in field_name or "[" in field_name:
+            raise ValueError(f"'{{{field_name}}}' must be a plain name")
+        return super().get_field(field_name, args, kwargs)
+
+
+def _whole(value: Any, number: float) -> int:
+    """Exact also where a float no longer is."""
+    try:
+        return int(value)
+    except ValueError:
+        return int(number)

@@ -1,0 +1,199 @@
+"""Reading pictures from files and texts, and saving and showing them."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import lazy_loader as lazy
+
+from engine.context import Context
+from engine.events import NodePreview
+from engine.inputs import Choice, FileChoice, Float, Int, Text, Wire
+from engine.output_files import OutputSeries, start_series
+from engine.registry import node
+from engine.types import Image, Mask
+from nodes import pictures
+from nodes.image import ImageAndMask
+from nodes.picture_inputs import Prefix
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy.load("torch")
+
+WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
+PictureFile = Annotated[str, FileChoice("input", upload="image", allow_data_url=True)]
+Base64 = Annotated[str, Text(multiline=False)]
+FrameRate = Annotated[float, Float(min=0.01, max=1000.0, step=0.01)]
+
+
+@node("LoadImage", category="image", display_name="Load Image")
+def load_image(ctx: Context, *, image: PictureFile) -> ImageAndMask:
+    """A picture of the input folder (``name [output]`` names the output folder's) or a base64 data URL.
+
+    float[frames, height, width, 3] and the mask 1 - alpha; 64x64 zeros where there is no alpha.
+    """
+    return _read(pictures.decode.find(ctx.folders, image))
+
+
+@node("LoadImageOutput", category="image", display_name="Load Image (from Outputs)", experimental=True)
+def load_image_output(
+    ctx: Context, *, image: Annotated[str, FileChoice("output", upload="image", allow_data_url=True)]
+) -> ImageAndMask:
+    """A picture of the output folder, named ``name [output]`` or ``name``; see LoadImage."""
+    named = image.startswith("data:") or image.endswith((" [output]", " [input]", " [temp]"))
+    return _read(pictures.decode.find(ctx.folders, image if named else f"{image} [output]"))
+
+
+@node("LoadImageMask", category="mask", display_name="Load Image (as Mask)")
+def load_image_mask(
+    ctx: Context, *, image: PictureFile, channel: Annotated[str, Choice("alpha", "red", "green", "blue")]
+) -> Mask:
+    """One channel of a picture file, the alpha as 1 - alpha: float[1, height, width]."""
+    return Mask(pictures.decode.read_channel(pictures.decode.find(ctx.folders, image), channel))
+
+
+@node("ETN_LoadImageBase64", category="external_tooling", display_name="Load Image (Base64)")
+def load_image_base64(ctx: Context, *, image: Base64) -> ImageAndMask:
+    """A picture from base64 text, with or without ``data:...;base64,`` before it; see LoadImage."""
+    return _read(pictures.decode.from_base64(image, input="image"))
+
+
+@node("ETN_LoadMaskBase64", category="external_tooling", display_name="Load Mask (Base64)")
+def load_mask_base64(ctx: Context, *, mask: Base64) -> Mask:
+    """A mask from a picture as base64 text: its red (or grey) channel, float[1, height, width]."""
+    return Mask(pictures.decode.read_channel(pictures.decode.from_base64(mask, input="mask"), "red"))
+
+
+@node("SaveImage", category="image", display_name="Save Image", output_node=True)
+def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyUI") -> None:
+    """PNG files in the output folder, the workflow in their text chunks."""
+    _save_png(ctx, images, _series(ctx, filename_prefix, images))
+
+
+@node("PreviewImage", category="image", display_name="Preview Image", output_node=True)
+def preview_image(ctx: Context, *, images: Image) -> None:
+    """PNG files in the temp folder."""
+    _save_png(ctx, images, _preview_series(ctx), compress_level=1)
+
+
+@node("MaskPreview", category="mask", output_node=True)
+def preview_mask(ctx: Context, *, mask: Mask) -> None:
+    """Grey PNG files in the temp folder."""
+    image = Image(mask.values.unsqueeze(-1).expand(-1, -1, -1, 3))
+    _save_png(ctx, image, _preview_series(ctx))
+
+
+@node("ImageCompare", category="image", display_name="Image Compare", output_node=True, experimental=True)
+def compare_images(
+    ctx: Context,
+    *,
+    image_a: Image | None = None,
+    image_b: Image | None = None,
+    compare_view: Annotated[Any, Wire("IMAGECOMPARE", optional=True)] = None,
+) -> None:
+    """PNG files in the temp folder, shown as ``a_images`` and ``b_images``."""
+    for kind, image in (("a_images", image_a), ("b_images", image_b)):
+        if image is not None:
+            _save_png(ctx, image, _preview_series(ctx), compress_level=1, kind=kind)
+
+
+@node("SaveImageWebsocket", category="api/image", output_node=True, cacheable=False)
+def save_image_websocket(ctx: Context, *, images: Image) -> None:
+    """Send each picture to whoever watches the run, whether previews are wanted or not; nothing goes to ``output``.
+
+    A copy is kept as PNG in the temp folder, for those who ask for the run's outputs afterwards.
+    """
+    total = len(images.pixels)
+    for number, picture in enumerate(images.pixels):
+        ctx.progress(number, total)
+        ctx.log.emit(NodePreview(node_id=ctx.node_id, picture=torch.from_numpy(pictures.encode.levels(picture))))
+    _save_png(ctx, images, _preview_series(ctx), compress_level=1)
+
+
+@node(
+    "ETN_SendImageWebSocket",
+    category="external_tooling",
+    display_name="Send Image (WebSocket)",
+    output_node=True,
+    cacheable=False,
+)
+def send_image_websocket(ctx: Context, *, images: Image, format: Annotated[str, Choice("PNG", "JPEG")] = "PNG") -> None:
+    """The same as SaveImageWebsocket; the pictures are kept without loss whatever ``format`` says."""
+    save_image_websocket(ctx, images=images)
+
+
+@node("SaveAnimatedPNG", category="image/animation", output_node=True)
+def save_animated_png(
+    ctx: Context,
+    *,
+    images: Image,
+    filename_prefix: Prefix = "ComfyUI",
+    fps: FrameRate = 6.0,
+    compress_level: Annotated[int, Int(min=0, max=9)] = 4,
+) -> None:
+    """One animated PNG in the output folder, a picture of the batch a frame."""
+    write = partial(
+        pictures.encode.animated_png,
+        pixels=images.pixels,
+        texts=_texts(ctx),
+        fps=fps,
+        compress_level=compress_level,
+    )
+    ctx.show("images", _series(ctx, filename_prefix, images).save(".png", "image/apng", write))
+    ctx.show("animated", True)
+
+
+@node("SaveAnimatedWEBP", category="image/animation", output_node=True)
+def save_animated_webp(
+    ctx: Context,
+    *,
+    images: Image,
+    filename_prefix: Prefix = "ComfyUI",
+    fps: FrameRate = 6.0,
+    lossless: bool = True,
+    quality: Annotated[int, Int(min=0, max=100)] = 80,
+    method: Annotated[str, Choice(*WEBP_METHODS)],
+) -> None:
+    """One animated WEBP in the output folder, a picture of the batch a frame."""
+    write = partial(
+        pictures.encode.webp,
+        pixels=images.pixels,
+        texts=_texts(ctx),
+        fps=fps,
+        lossless=lossless,
+        quality=quality,
+        method=WEBP_METHODS[method],
+    )
+    ctx.show("images", _series(ctx, filename_prefix, images).save(".webp", "image/webp", write))
+    ctx.show("animated", len(images.pixels) > 1)
+
+
+def _read(source: Path | bytes) -> ImageAndMask:
+    pixels, mask = pictures.decode.read(source)
+    return ImageAndMask(Image(pixels), Mask(mask))
+
+
+def _series(ctx: Context, prefix: str, images: Image) -> OutputSeries:
+    height, width = images.pixels.shape[1:3]
+    return start_series(ctx.folders.output, prefix, width_px=width, height_px=height, prompt=ctx.prompt)
+
+
+def _preview_series(ctx: Context) -> OutputSeries:
+    # A random name: temp files of another run may still be looked at.
+    return start_series(ctx.folders.temp, f"ComfyUI_temp_{secrets.token_hex(3)}", folder="temp")
+
+
+def _save_png(ctx: Context, images: Image, series: OutputSeries, compress_level: int = 4, kind: str = "images") -> None:
+    texts = _texts(ctx)
+    for picture in images.pixels:
+        ctx.check_cancelled()
+        write = partial(pictures.encode.png, pixels=picture, texts=texts, compress_level=compress_level)
+        ctx.show(kind, series.save(".png", "image/png", write))
+
+
+def _texts(ctx: Context) -> dict[str, str]:
+    return pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)

@@ -1,0 +1,116 @@
+"""Changes to what happens inside the UNet: FreeU, HyperTile, token merging, deep shrink, attention factors."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from engine.context import Context
+from engine.inputs import Bool, Choice, Float, Int
+from engine.registry import node
+from nodes import diffusion
+from nodes.values import Model
+
+CATEGORY = "model_patches/unet"
+Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
+Percent = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
+ResizeMethod = Annotated[str, Choice("bicubic", "nearest-exact", "bilinear", "area", "bislerp")]
+
+
+def _base_width(ctx: Context, model: Model) -> int:
+    """Channels of the UNet's first level."""
+    return ctx.models.shapes(model.weights)["conv_in.weight"][0]
+
+
+@node("FreeU", category=CATEGORY)
+def free_u(
+    ctx: Context, *, model: Model, b1: Factor = 1.1, b2: Factor = 1.2, s1: Factor = 0.9, s2: Factor = 0.2
+) -> Model:
+    """The model with stronger backbone features (b1, b2) and weaker low frequencies in its skips (s1, s2)."""
+    patch = diffusion.patches.freeu.freeu(_base_width(ctx, model), b1, b2, s1, s2, structured=False)
+    return model.with_unet_patches(patch)
+
+
+@node("FreeU_V2", category=CATEGORY)
+def free_u_v2(
+    ctx: Context, *, model: Model, b1: Factor = 1.3, b2: Factor = 1.4, s1: Factor = 0.9, s2: Factor = 0.2
+) -> Model:
+    """FreeU with a backbone factor that follows the feature map's own mean."""
+    patch = diffusion.patches.freeu.freeu(_base_width(ctx, model), b1, b2, s1, s2, structured=True)
+    return model.with_unet_patches(patch)
+
+
+@node("HyperTile", category=CATEGORY)
+def hyper_tile(
+    ctx: Context,
+    *,
+    model: Model,
+    tile_size: Annotated[int, Int(min=1, max=2048)] = 256,
+    swap_size: Annotated[int, Int(min=1, max=128)] = 2,
+    max_depth: Annotated[int, Int(min=0, max=10)] = 0,
+    scale_depth: Annotated[bool, Bool()] = False,
+) -> Model:
+    """Self-attention in tiles of at least ``tile_size`` pixels: faster at large sizes."""
+    width = _base_width(ctx, model)
+    hypertile = diffusion.patches.hypertile.hypertile
+    return model.with_hooks_per_sampling(
+        partial(hypertile, width, tile_size, swap_size, max_depth, scale_depth=scale_depth)
+    )
+
+
+@node("TomePatchModel", category=CATEGORY)
+def merge_tokens(
+    ctx: Context, *, model: Model, ratio: Annotated[float, Float(min=0.0, max=1.0, step=0.01)] = 0.3
+) -> Model:
+    """Similar tokens attend as one at the finest level: faster, a little less exact."""
+    return model.with_hooks_per_sampling(partial(diffusion.patches.tome.token_merging, ratio))
+
+
+@node("PatchModelAddDownscale", category=CATEGORY, display_name="PatchModelAddDownscale (Kohya Deep Shrink)")
+def deep_shrink(
+    ctx: Context,
+    *,
+    model: Model,
+    block_number: Annotated[int, Int(min=1, max=32, step=1)] = 3,
+    downscale_factor: Annotated[float, Float(min=0.1, max=9.0, step=0.001)] = 2.0,
+    start_percent: Percent = 0.0,
+    end_percent: Percent = 0.35,
+    downscale_after_skip: Annotated[bool, Bool()] = True,
+    downscale_method: ResizeMethod = "bicubic",
+    upscale_method: ResizeMethod = "bicubic",
+) -> Model:
+    """A smaller feature map from one input block on during the first steps: large pictures stay coherent."""
+    patch = diffusion.patches.downscale.deep_shrink(
+        model.parameterization,
+        block_number,
+        downscale_factor,
+        start_percent,
+        end_percent,
+        after_skip=downscale_after_skip,
+        down_method=downscale_method,
+        up_method=upscale_method,
+    )
+    return model.with_unet_patches(patch)
+
+
+@node("UNetSelfAttentionMultiply", category="_for_testing/attention_experiments", experimental=True)
+def multiply_self_attention(
+    ctx: Context, *, model: Model, q: Factor = 1.0, k: Factor = 1.0, v: Factor = 1.0, out: Factor = 1.0
+) -> Model:
+    """The UNet's self-attention with its projections multiplied."""
+    return _multiplied(ctx, model, "attn1", q, k, v, out)
+
+
+@node("UNetCrossAttentionMultiply", category="_for_testing/attention_experiments", experimental=True)
+def multiply_cross_attention(
+    ctx: Context, *, model: Model, q: Factor = 1.0, k: Factor = 1.0, v: Factor = 1.0, out: Factor = 1.0
+) -> Model:
+    """The UNet's cross-attention with its projections multiplied."""
+    return _multiplied(ctx, model, "attn2", q, k, v, out)
+
+
+def _multiplied(ctx: Context, model: Model, attention: str, q: float, k: float, v: float, out: float) -> Model:
+    factors = {"to_q": q, "to_k": k, "to_v": v, "to_out.0": out}
+    names = ctx.models.shapes(model.weights)
+    patch = diffusion.patches.scaling.scale_projections(names, attention, factors)
+    return model.with_weight_patch(patch)

@@ -1,0 +1,72 @@
+"""Model folders: kinds and aliases, extra paths, and names that never leave their folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import DagfusionError, ModelMissing
+from engine.folders import Folders, contained, model_folders
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("checkpoints/sub/a.safetensors", "clip/l.safetensors", "text_encoders/g.safetensors",
+                 "unet/u.safetensors", "checkpoints/notes.txt", "loras/.hidden.safetensors"):  # fmt: skip
+        path = tmp_path / "models" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "models"
+
+
+def test_a_comfyui_models_folder_is_taken_as_it_is(root: Path) -> None:
+    folders = Folders(models=model_folders([root]))
+    assert folders.files("checkpoints") == ["sub/a.safetensors"]
+    assert folders.files("text_encoders") == folders.files("clip") == ["g.safetensors", "l.safetensors"]
+    assert folders.find("diffusion_models", "u.safetensors") == root / "unet" / "u.safetensors"
+    assert folders.files("loras") == []
+
+
+def test_a_missing_model_names_the_nearest(root: Path) -> None:
+    with pytest.raises(ModelMissing, match=r"sub/a\.safetensors"):
+        Folders(models=model_folders([root])).find("checkpoints", "sub/a.safetensor")
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/passwd", "sub/../../a", "\\a", "", "a\0b", "C:/a", "sub/..\\..\\a"])
+def test_a_name_never_leaves_its_folder(root: Path, name: str) -> None:
+    assert contained(root / "checkpoints", name) is None
+    with pytest.raises(ModelMissing):
+        Folders(models=model_folders([root])).find("checkpoints", name)
+
+
+def test_extra_model_paths_adds_folders_and_is_default_puts_them_first(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for folder in ("sd", "more", "lora"):
+        (other / folder).mkdir(parents=True)
+        (other / folder / f"{folder}.safetensors").write_bytes(b"x")
+    (tmp_path / "extra.yaml").write_text(
+        f"a111:\n  base_path: {other}\n  is_default: true\n  checkpoints: |\n    sd\n    more\n  loras: lora\n"
+    )
+    found = model_folders([root], [tmp_path / "extra.yaml"])
+    assert found["checkpoints"] == [other / "sd", other / "more", root / "checkpoints"]
+    assert Folders(models=found).files("loras") == ["lora.safetensors"]
+
+
+def test_broken_yaml_and_a_missing_root_are_one_clear_error(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(DagfusionError, match=r"bad\.yaml"):
+        model_folders([root], [tmp_path / "bad.yaml"])
+    with pytest.raises(DagfusionError, match="does not exist"):
+        model_folders([tmp_path / "nowhere"])
+
+
+def test_annotated_input_names_pick_the_folder(tmp_path: Path) -> None:
+    folders = Folders(input=tmp_path / "i", output=tmp_path / "o", temp=tmp_path / "t")
+    for kind in ("i", "o", "t"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "p.png").write_bytes(b"x")
+    assert folders.find_input("p.png") == tmp_path / "i" / "p.png"
+    assert folders.find_input("p.png [output]") == tmp_path / "o" / "p.png"
+    with pytest.raises(ModelMissing):
+        folders.find_input("../o/p.png")
