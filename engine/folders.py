@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import DagfusionError, ModelMissing
 from engine.suggest import nearest
+from engine.types import SavedFile
 
 # Folder names that ComfyUI's users have, by kind; the first is where new files would go.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -81,6 +82,11 @@ class Folders:
             near = nearest(name, _walk(folder, None))
             raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else "")
         return path
+
+    def path_of(self, saved: SavedFile) -> Path:
+        """Where a file that an output node wrote is."""
+        folder: Path = getattr(self, saved.folder)
+        return folder / saved.subfolder / saved.filename
 
 
 def contained(folder: Path, name: str) -> Path | None:

@@ -100,6 +100,21 @@ class NodeSpec:
         return {spec.name: spec for spec in specs}
 
     @cached_property
+    def given_inputs(self) -> tuple[InputSpec, ...]:
+        """The inputs that a workflow gives: all but the hidden ones."""
+        return tuple(spec for spec in self.inputs.values() if not spec.hidden)
+
+    @cached_property
+    def hidden_inputs(self) -> Mapping[str, str]:
+        """What the engine fills each hidden input with (``PROMPT`` ...), by input name."""
+        return {name: spec.wire for name, spec in self.inputs.items() if spec.hidden}
+
+    @cached_property
+    def lazy_inputs(self) -> frozenset[str]:
+        """The inputs that are computed only if the node asks for them."""
+        return frozenset(name for name, spec in self.inputs.items() if spec.lazy)
+
+    @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
         """Output slots in order; a NamedTuple return type gives several, ``None`` none."""
         hints = get_type_hints(self.run, include_extras=True)

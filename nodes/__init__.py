@@ -7,6 +7,7 @@ import importlib
 from engine.registry import Registry
 
 MODULES: tuple[str, ...] = (
+    "audio",
     "conditioning",
     "control",
     "flow",
@@ -31,6 +32,7 @@ MODULES: tuple[str, ...] = (
     "strings",
     "upscale",
     "vae",
+    "video",
 )
 
 

@@ -13,6 +13,9 @@ from engine.inputs import MAX_SEED
 StepNoise = Callable[[Tensor, Tensor], Tensor]
 """(sigma, next sigma) -> noise of unit variance for the step between them, shaped and placed as the latent is."""
 
+PATH_DECIMALS = 6
+"""The sigmas that a Brownian path tells apart; torchsde rounds the path's ends to as many decimals."""
+
 
 def generator(seed: int) -> torch.Generator:
     """A CPU generator; ``seed`` counts modulo 2**64."""
@@ -73,12 +76,14 @@ def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
     positive = sigmas[sigmas > 0].float().cpu()
     if not len(positive):
         raise ValueError("a Brownian path needs a positive sigma")
-    tree = torchsde.BrownianTree(positive.min(), torch.zeros(x.shape), positive.max(), entropy=seed)
+    low, high = positive.min(), positive.max()
+    tree = torchsde.BrownianTree(low, torch.zeros(x.shape), high, entropy=seed, tol=10.0**-PATH_DECIMALS)
+    first, last = round(low.item(), PATH_DECIMALS), round(high.item(), PATH_DECIMALS)
 
     def increment(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        start, end = sigma.float().cpu(), sigma_next.float().cpu()
-        sign = 1 if start < end else -1
-        path: Tensor = tree(torch.minimum(start, end), torch.maximum(start, end))
-        return (sign * path / (end - start).abs().sqrt()).to(x)
+        ends = sorted(min(max(level.item(), first), last) for level in (sigma, sigma_next))
+        sign = 1 if sigma < sigma_next else -1
+        path: Tensor = tree(*ends)
+        return (path * sign / (sigma_next - sigma).abs().sqrt()).to(x)
 
     return increment

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.errors import InputInvalid
+
 BEFORE_ANY_SIGMA = 999999999.9
 """Progress 0 as a sigma, for models whose sigma has no upper bound: larger than every sigma that occurs."""
 
@@ -82,6 +84,14 @@ class LogUniform:
 
     minimum: float = 0.002
     maximum: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minimum < self.maximum:
+            raise InputInvalid(
+                f"sigma_min {self.minimum} and sigma_max {self.maximum} are no range of noise levels",
+                input="sigma_min",
+                remedy="0 < sigma_min < sigma_max",
+            )
 
     @cached_property
     def sigmas(self) -> Tensor:

@@ -14,11 +14,12 @@ from torch import Tensor
 from engine.context import Context
 from engine.errors import InputInvalid
 from engine.types import Latent
+from nodes.diffusion import control, previews, regions, samplers
 from nodes.diffusion import noise as noises
-from nodes.diffusion import previews, regions, samplers
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.passes import ControlFunction, Network
+from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
 from nodes.diffusion.side_inputs import Scene, with_side_inputs
 from nodes.values import Conditioning, Guider, Model, Noise, Sampler
@@ -51,7 +52,9 @@ def sample(
     with torch.no_grad(), ExitStack() as leases:
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
-        run = _Run(ctx, guider, latent, noise.to(_device(module)), sigmas.float().to(_device(module)))
+        preview = previews.previewer(ctx, guider.model.family.latent, leases)
+        device = next(module.parameters()).device
+        run = _Run(ctx, guider, latent, noise.to(device), sigmas.float(), preview)
         return run(Network(module, guider.model.parameterization, guider.model.unet_patches, control), sampler, seed)
 
 
@@ -63,31 +66,27 @@ def _with_hooks_of_its_own(model: Model) -> Model:
     return model
 
 
-def _device(module: torch.nn.Module) -> torch.device:
-    return next(module.parameters()).device
-
-
 def _lease_controls(ctx: Context, guider: Guider, leases: ExitStack) -> ControlFunction | None:
     """Load the ControlNets of all prompts for as long as ``leases`` is open."""
     chains = [e.control for c in guider.conditionings.values() for e in c.entries if e.control is not None]
     if not chains:
         return None
-    from nodes.diffusion import control
-
     return control.lease(ctx, chains, guider.model.parameterization, leases)
 
 
 class _Run:
     """One sampling call: the tensors it works on, on the device and in the denoiser's scale."""
 
-    def __init__(self, ctx: Context, guider: Guider, latent: Latent, noise: Tensor, sigmas: Tensor) -> None:
+    def __init__(
+        self, ctx: Context, guider: Guider, latent: Latent, noise: Tensor, sigmas: Tensor, preview: Previewer
+    ) -> None:
         self._ctx, self._guider, self._latent, self._noise, self._sigmas = ctx, guider, latent, noise, sigmas
+        self._preview = preview
         self._model = guider.model
         self._picture = to_model_scale(guider.model, latent.samples.float().to(noise.device))
         self._mask = None
         if latent.noise_mask is not None:
             self._mask = fit_noise_mask(latent.noise_mask, self._picture.shape).to(noise.device)
-        self._preview = previews.previewer(ctx, guider.model.family.latent)
 
     def __call__(self, network: Network, sampler: Sampler, seed: int) -> Sampled:
         parameterization, sigmas = self._model.parameterization, self._sigmas

@@ -36,9 +36,9 @@ def feather(values: Tensor, left: int, top: int, right: int, bottom: int) -> Ten
     step lands on column 0 and row 0. Pictures depend on it, so it is the same here.
     """
     height, width = values.shape[-2:]
-    for ramp in (_ramp(width, left), _ramp(width, right).roll(1).flip(0)):
+    for ramp in (_ramp(width, left), _ramp(width, right).flip(0).roll(1)):
         values = values * ramp
-    for ramp in (_ramp(height, top), _ramp(height, bottom).roll(1).flip(0)):
+    for ramp in (_ramp(height, top), _ramp(height, bottom).flip(0).roll(1)):
         values = values * ramp[:, None]
     return values
 

@@ -54,8 +54,8 @@ def crop_to_aspect(pixels: Tensor, aspect: float) -> Tensor:
     """The middle of the pictures, as large as fits, with width / height near ``aspect``."""
     height, width = pixels.shape[1:3]
     own = width / height
-    x = round((width - width * (aspect / own)) / 2) if own > aspect else 0
-    y = round((height - height * (own / aspect)) / 2) if own < aspect else 0
+    x = min(round((width - width * (aspect / own)) / 2), (width - 1) // 2) if own > aspect else 0
+    y = min(round((height - height * (own / aspect)) / 2), (height - 1) // 2) if own < aspect else 0
     return pixels[:, y : height - y, x : width - x]
 
 

@@ -144,7 +144,7 @@ def _build(weights: Mapping[str, Tensor], name: str) -> UpscaleNetwork:
         description = spandrel.ModelLoader().load_from_state_dict(dict(weights))
     except DagfusionError:
         raise
-    except Exception as error:  # noqa: BLE001 - dozens of architectures, each with errors of its own
+    except Exception as error:
         raise ModelUnreadable(
             f"model file '{name}' is no upscale model that is known: {error}", input="model_name"
         ) from error

@@ -29,7 +29,7 @@ def sample_heunpp2(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: St
     slopes, the rest for the first. The last step but one looks one level ahead, the last one none.
     """
     sigmas = sigmas.float().cpu()
-    last = sigmas[-1]
+    last = sigmas[-1:]
     for step, sigma, sigma_next in intervals(sigmas):
         here = slope(x, sigma, predict(denoise, x, sigma, step, callback))
         ahead = []

@@ -1,0 +1,191 @@
+"""Finds everything that is wrong with a workflow before anything runs, and resolves the nodes that are sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.errors import Problem
+from engine.folders import Folders
+from engine.packs import pack_of
+from engine.resolve import BrokenInput, read_links, resolve
+from engine.resolved import ResolvedNode
+from engine.schema import NodeSpec
+from engine.suggest import nearest
+from engine.types import Link
+from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.model_store import ModelStore
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What validation found.
+
+    ``nodes``: the sound nodes that the wanted outputs need, each after all that it reads. ``outputs``: the wanted
+    nodes that can run. ``problems``: all problems, in the document's order. ``reads``: for every node looked at, the
+    nodes it has links to.
+    """
+
+    nodes: Mapping[str, ResolvedNode]
+    outputs: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    reads: Mapping[str, tuple[str, ...]]
+
+
+def check(
+    workflow: Workflow,
+    registry: Mapping[str, NodeSpec],
+    folders: Folders,
+    models: ModelStore,
+    outputs: Sequence[str] | None = None,
+) -> Checked:
+    """Check what the wanted ``outputs`` need: any node ids, or by default every output node.
+
+    Nodes that nothing wanted needs are not looked at, as in ComfyUI; but by default a class that is not known is a
+    problem wherever it stands, since it may be an output node. Never raises for what a workflow says.
+    """
+    return _Check(workflow, registry, folders, models).run(outputs)
+
+
+def dependent_outputs(checked: Checked, wanted: Sequence[str]) -> dict[str, list[str]]:
+    """For each node with a problem, which of the ``wanted`` outputs need it (ComfyUI's ``dependent_outputs``)."""
+    found: dict[str, list[str]] = {p.node_id: [] for p in checked.problems if p.node_id is not None}
+    for output in wanted:
+        seen, stack = {output}, [output]
+        while stack:
+            node_id = stack.pop()
+            if node_id in found:
+                found[node_id].append(output)
+            fresh = [other for other in checked.reads.get(node_id, ()) if other not in seen]
+            seen.update(fresh)
+            stack += fresh
+    return found
+
+
+class _Check:
+    def __init__(
+        self, workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, models: ModelStore
+    ) -> None:
+        self.documents = workflow.nodes
+        self.registry = registry
+        self.folders = folders
+        self.models = models
+        self.specs: dict[str, NodeSpec | None] = {}
+        self.links: dict[str, dict[str, Link]] = {}
+        self.reads: dict[str, tuple[str, ...]] = {}
+        self.closed: dict[str, bool] = {}  # node id -> sound, once all upstream of it is known
+        self.nodes: dict[str, ResolvedNode] = {}
+        self.problems: list[Problem] = []
+        self.suggestions: dict[str, str] = {}
+
+    def run(self, outputs: Sequence[str] | None) -> Checked:
+        if outputs is None:
+            unknown = [i for i, node in self.documents.items() if self.spec(node.class_type) is None]
+            wanted = [i for i, node in self.documents.items() if self._is_output(node.class_type)]
+            if not wanted and not unknown:
+                self._no_outputs()
+            self._walk([*wanted, *unknown])
+        else:
+            wanted = [node_id for node_id in dict.fromkeys(outputs) if self._is_there(node_id)]
+            if not outputs:
+                self._no_outputs()
+            self._walk(wanted)
+        places = {node_id: place for place, node_id in enumerate(self.documents)} if self.problems else {}
+        self.problems.sort(key=lambda problem: places.get(problem.node_id or "", -1))
+        sound = tuple(node_id for node_id in wanted if self.closed.get(node_id))
+        return Checked(self.nodes, sound, tuple(self.problems), self.reads)
+
+    def spec(self, class_type: str) -> NodeSpec | None:
+        if class_type not in self.specs:
+            self.specs[class_type] = self.registry.get(class_type)
+        return self.specs[class_type]
+
+    def _is_output(self, class_type: str) -> bool:
+        spec = self.spec(class_type)
+        return spec is not None and spec.output_node
+
+    def _is_there(self, node_id: str) -> bool:
+        if node_id in self.documents:
+            return True
+        near = nearest(node_id, self.documents) if len(self.documents) < 1000 else ""
+        remedy = f"did you mean {near}?" if near else "choose one of the workflow's nodes"
+        self.problems.append(Problem("prompt_no_outputs", f"there is no node '{node_id}' to make outputs of", remedy))
+        return False
+
+    def _no_outputs(self) -> None:
+        message = "the workflow has no output node" if self.documents else "the workflow has no nodes"
+        self.problems.append(Problem("prompt_no_outputs", message, "add a node that saves or shows, such as SaveImage"))
+
+    def _walk(self, wanted: Sequence[str]) -> None:
+        """Depth first, without recursion: each node is opened before and closed after all that it reads."""
+        for start in wanted:
+            path: dict[str, Iterator[str]] = {}
+            if start not in self.reads:
+                path[start] = self._open(start)
+            while path:
+                node_id, upstream = next(reversed(path.items()))
+                for other in upstream:
+                    if other in path:
+                        self._cycle([*path][[*path].index(other) :])
+                    elif other not in self.reads:
+                        path[other] = self._open(other)
+                        break
+                else:
+                    del path[node_id]
+                    self.closed[node_id] = self._close(node_id)
+
+    def _open(self, node_id: str) -> Iterator[str]:
+        node = self.documents[node_id]
+        spec = self.spec(node.class_type)
+        if spec is None:
+            self._unknown_class(node_id, node.class_type)
+        links, broken = read_links(spec, node.inputs, self.documents)
+        self._report(node_id, broken)
+        if broken or spec is None:
+            self.closed[node_id] = False
+        self.links[node_id] = links
+        self.reads[node_id] = tuple(dict.fromkeys(link.node_id for link in links.values()))
+        return iter(self.reads[node_id])
+
+    def _close(self, node_id: str) -> bool:
+        node = self.documents[node_id]
+        spec = self.spec(node.class_type)
+        if spec is None:
+            return False
+        upstream = {other: self.spec(self.documents[other].class_type) for other in self.reads[node_id]}
+        resolved, broken = resolve(node_id, node, spec, self.links[node_id], upstream, self.folders, self.models)
+        self._report(node_id, broken)
+        sound = not broken and node_id not in self.closed and all(map(self.closed.get, self.reads[node_id]))
+        if sound:
+            self.nodes[node_id] = resolved
+        return sound
+
+    def _report(self, node_id: str, broken: Sequence[BrokenInput]) -> None:
+        class_type = self.documents[node_id].class_type
+        self.problems += [Problem(b.code, b.message, b.remedy, node_id, class_type, b.input) for b in broken]
+
+    def _cycle(self, members: list[str]) -> None:
+        way = " -> ".join(members[:20]) + (" -> ..." if len(members) > 20 else f" -> {members[0]}")
+        for member in members:
+            self.closed[member] = False
+        first = members[0]
+        class_type = self.documents[first].class_type
+        message = f"the node needs its own output: {way} (each reads the next)"
+        self.problems.append(Problem("dependency_cycle", message, "remove one of these links", first, class_type))
+
+    def _unknown_class(self, node_id: str, class_type: str) -> None:
+        if not class_type:
+            self.problems.append(
+                Problem("invalid_prompt", "the node has no class_type", "give it one, or remove it", node_id)
+            )
+            return
+        if class_type not in self.suggestions:
+            near, pack = nearest(class_type, self.registry), pack_of(class_type)
+            hints = [f"did you mean {near}?" if near else "", f"it comes from the pack {pack}" if pack else ""]
+            self.suggestions[class_type] = "; ".join(filter(None, hints)) or "no node of a similar name is known"
+        message = f"there is no node class '{class_type}'"
+        remedy = self.suggestions[class_type]
+        self.problems.append(Problem("missing_node_type", message, remedy, node_id, class_type))

@@ -1,0 +1,183 @@
+"""Sound: loading, saving, cutting and mixing it."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import lazy_loader as lazy
+
+from engine.context import Context
+from engine.errors import InputInvalid
+from engine.inputs import Choice, FileChoice, Float, Int
+from engine.output_files import OutputSeries, start_series
+from engine.registry import node
+from engine.types import Audio
+from nodes import pictures
+from nodes.picture_inputs import Prefix
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy.load("torch")
+
+MAX_SAMPLES = 2**30
+_MAX_S = 2**64 - 1
+_MEDIA_TYPES = {"flac": "audio/flac", "mp3": "audio/mpeg", "opus": "audio/ogg"}
+
+
+class Channels(NamedTuple):
+    """The two channels of a stereo sound."""
+
+    left: Audio
+    right: Audio
+
+
+@node("LoadAudio", category="audio", display_name="Load Audio")
+def load_audio(ctx: Context, *, audio: Annotated[str, FileChoice("input", upload="audio")]) -> Audio:
+    """The sound of a sound or film file in the input folder: float[1, channels, samples]."""
+    return pictures.sound.read(ctx.folders.find_input(audio))
+
+
+@node("EmptyAudio", category="audio", display_name="Empty Audio")
+def empty_audio(
+    ctx: Context,
+    *,
+    duration: Annotated[float, Float(min=0.0, max=_MAX_S, step=0.01)] = 60.0,
+    sample_rate: int = 44100,
+    channels: Annotated[int, Int(min=1, max=2)] = 2,
+) -> Audio:
+    """Silence of ``duration`` seconds."""
+    samples = round(duration * sample_rate)
+    if not 0 <= samples <= MAX_SAMPLES or sample_rate <= 0:
+        raise InputInvalid(f"{duration} s at {sample_rate} Hz is not possible", input="duration")
+    return Audio(torch.zeros(1, channels, samples), sample_rate)
+
+
+@node("TrimAudioDuration", category="audio", display_name="Trim Audio Duration")
+def trim_duration(
+    ctx: Context,
+    *,
+    audio: Audio,
+    start_index: Annotated[float, Float(min=-_MAX_S, max=_MAX_S, step=0.01)] = 0.0,
+    duration: Annotated[float, Float(min=0.0, step=0.01)] = 60.0,
+) -> Audio:
+    """``duration`` seconds from second ``start_index`` on, which counts from the end where negative."""
+    samples, rate_hz = audio.waveform.shape[-1], audio.sample_rate_hz
+    start = round(start_index * rate_hz) + (samples if start_index < 0 else 0)
+    start = max(0, min(start, samples - 1))
+    end = min(start + round(duration * rate_hz), samples)
+    if start >= end:
+        raise InputInvalid("nothing is left of the sound", input="duration", remedy="choose a longer duration")
+    return Audio(audio.waveform[..., start:end], rate_hz)
+
+
+@node("SplitAudioChannels", category="audio", display_name="Split Audio Channels")
+def split_channels(ctx: Context, *, audio: Audio) -> Channels:
+    """Left and right, each as a sound of one channel."""
+    if audio.waveform.shape[1] != 2:
+        raise InputInvalid(f"the sound has {audio.waveform.shape[1]} channels, not 2", input="audio")
+    left, right = (Audio(audio.waveform[:, i : i + 1], audio.sample_rate_hz) for i in range(2))
+    return Channels(left, right)
+
+
+@node("AudioConcat", category="audio", display_name="Audio Concat")
+def concatenate(
+    ctx: Context, *, audio1: Audio, audio2: Audio, direction: Annotated[str, Choice("after", "before")] = "after"
+) -> Audio:
+    """The second sound after (or before) the first, in stereo, at the higher sample rate."""
+    first, second, rate_hz = _same_rate(audio1, audio2)
+    parts = [part.expand(-1, 2, -1) if part.shape[1] == 1 else part for part in (first, second)]
+    if direction == "before":
+        parts.reverse()
+    return Audio(torch.cat(parts, dim=-1), rate_hz)
+
+
+@node("AudioMerge", category="audio", display_name="Audio Merge")
+def merge(
+    ctx: Context,
+    *,
+    audio1: Audio,
+    audio2: Audio,
+    merge_method: Annotated[str, Choice("add", "mean", "subtract", "multiply")],
+) -> Audio:
+    """Both at once, for the length of the first; made quieter where it would exceed 1."""
+    first, second, rate_hz = _same_rate(audio1, audio2)
+    missing = max(0, first.shape[-1] - second.shape[-1])
+    second = torch.nn.functional.pad(second, (0, missing))[..., : first.shape[-1]]
+    if merge_method == "multiply":
+        mixed = first * second
+    else:
+        mixed = first - second if merge_method == "subtract" else first + second
+    if merge_method == "mean":
+        mixed = mixed / 2
+    peak = mixed.abs().max().clamp(min=1.0) if mixed.numel() else 1.0
+    return Audio(mixed / peak, rate_hz)
+
+
+@node("AudioAdjustVolume", category="audio", display_name="Audio Adjust Volume")
+def adjust_volume(ctx: Context, *, audio: Audio, volume: Annotated[int, Int(min=-100, max=100)] = 1) -> Audio:
+    """Louder by ``volume`` decibels, or quieter where negative."""
+    return Audio(audio.waveform * 10 ** (volume / 20), audio.sample_rate_hz)
+
+
+@node("SaveAudio", category="audio", display_name="Save Audio (FLAC)", output_node=True)
+def save_flac(ctx: Context, *, audio: Audio, filename_prefix: Prefix = "audio/ComfyUI") -> None:
+    """FLAC files in the output folder, without loss."""
+    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "flac")
+
+
+@node("SaveAudioMP3", category="audio", display_name="Save Audio (MP3)", output_node=True)
+def save_mp3(
+    ctx: Context,
+    *,
+    audio: Audio,
+    filename_prefix: Prefix = "audio/ComfyUI",
+    quality: Annotated[str, Choice("V0", "128k", "320k")] = "V0",
+) -> None:
+    """MP3 files in the output folder: variable bit rate (V0) or so many bits a second."""
+    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "mp3", quality)
+
+
+@node("SaveAudioOpus", category="audio", display_name="Save Audio (Opus)", output_node=True)
+def save_opus(
+    ctx: Context,
+    *,
+    audio: Audio,
+    filename_prefix: Prefix = "audio/ComfyUI",
+    quality: Annotated[str, Choice("64k", "96k", "128k", "192k", "320k")] = "128k",
+) -> None:
+    """Opus files in the output folder, of so many bits a second."""
+    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "opus", quality)
+
+
+@node("PreviewAudio", category="audio", display_name="Preview Audio", output_node=True)
+def preview_audio(ctx: Context, *, audio: Audio) -> None:
+    """FLAC files in the temp folder."""
+    prefix = f"ComfyUI_temp_{secrets.token_hex(3)}"
+    _save(ctx, audio, start_series(ctx.folders.temp, prefix, folder="temp"), "flac")
+
+
+def _save(ctx: Context, audio: Audio, series: OutputSeries, kind: str, quality: str = "") -> None:
+    texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
+    for waveform in audio.waveform:
+        ctx.check_cancelled()
+        write = partial(
+            pictures.sound.write,
+            waveform=waveform,
+            rate_hz=audio.sample_rate_hz,
+            kind=kind,
+            quality=quality,
+            texts=texts,
+        )
+        ctx.show("audio", series.save(f".{kind}", _MEDIA_TYPES[kind], write))
+
+
+def _same_rate(first: Audio, second: Audio) -> tuple[torch.Tensor, torch.Tensor, int]:
+    rate_hz = max(first.sample_rate_hz, second.sample_rate_hz)
+    return (
+        pictures.sound.resample(first.waveform, first.sample_rate_hz, rate_hz),
+        pictures.sound.resample(second.waveform, second.sample_rate_hz, rate_hz),
+        rate_hz,
+    )

@@ -1,0 +1,212 @@
+"""Opening safetensors files: facts, mapped tensors, and every way a file can be wrong."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from engine.errors import ModelUnreadable
+from nodes.diffusion.contents import content_key
+from nodes.diffusion.weights import DTYPES, WeightFile
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    tensors = {
+        "a.weight": torch.arange(6, dtype=torch.float16).reshape(2, 3),
+        "a.bias": torch.tensor([1.5, -2.0]),
+        "b.scalar": torch.tensor(7, dtype=torch.int64),
+        "b.empty": torch.zeros(0, 4),
+        "b.half": torch.tensor([0.1, 0.2], dtype=torch.bfloat16),
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
+    return path
+
+
+def written(path: Path, header: bytes, data: bytes = b"") -> Path:
+    path.write_bytes(struct.pack("<Q", len(header)) + header + data)
+    return path
+
+
+def test_tensors_are_those_that_were_saved(file: Path) -> None:
+    opened = WeightFile(file)
+    assert opened.metadata == {"format": "pt"}
+    assert torch.equal(opened.tensor("a.weight"), torch.arange(6, dtype=torch.float16).reshape(2, 3))
+    assert opened.tensor("b.scalar").item() == 7
+    assert opened.tensor("b.scalar").shape == ()
+    assert opened.tensor("b.empty").shape == (0, 4)
+    assert opened.tensor("b.half").dtype == torch.bfloat16
+
+
+def test_tensors_share_the_files_mapping(file: Path) -> None:
+    opened = WeightFile(file)
+    assert opened.tensor("a.weight").data_ptr() == opened.tensor("a.weight").data_ptr()
+
+
+def test_released_tensors_stay_readable_and_the_file_unchanged(file: Path) -> None:
+    before = file.read_bytes()
+    opened = WeightFile(file)
+    tensor = opened.tensor("a.bias")
+    opened.release()
+    assert tensor.tolist() == [1.5, -2.0]
+    assert file.read_bytes() == before
+
+
+def test_view_takes_the_first_prefix_that_occurs(file: Path) -> None:
+    view = WeightFile(file).view("none.", "a.", "b.")
+    assert set(view) == {"weight", "bias"}
+    assert view.shape("weight") == (2, 3)
+    assert view.size_bytes == 6 * 2 + 2 * 4
+    assert not WeightFile(file).view("none.")
+
+
+def test_renamed_view(file: Path) -> None:
+    view = WeightFile(file).view("a.").renamed({"kernel": "weight"})
+    assert list(view) == ["kernel"]
+    assert view["kernel"].shape == (2, 3)
+
+
+def test_misaligned_tensors_are_read(tmp_path: Path) -> None:
+    data = b"\x00" + struct.pack("<f", 2.5)
+    header = json.dumps(
+        {
+            "pad": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
+            "x": {"dtype": "F32", "shape": [1], "data_offsets": [1, 5]},
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    assert WeightFile(written(tmp_path / "odd.safetensors", header, data)).tensor("x").item() == 2.5
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=8).filter(lambda name: name != "__metadata__"),
+        st.tuples(st.sampled_from(sorted(DTYPES)), st.lists(st.integers(0, 4), max_size=3)),
+        max_size=5,
+    )
+)
+def test_any_valid_file_reads_as_safetensors_does(tmp_path_factory: pytest.TempPathFactory, content: dict) -> None:
+    path = tmp_path_factory.mktemp("any") / "any.safetensors"
+    tensors = {name: torch.ones(shape).to(DTYPES[dtype]) for name, (dtype, shape) in content.items()}
+    save_file(tensors, path)
+    opened = WeightFile(path)
+    assert set(opened.facts) == set(tensors)
+    for name, tensor in tensors.items():
+        read = opened.tensor(name)
+        assert read.dtype == tensor.dtype
+        assert read.shape == tensor.shape
+        assert torch.equal(read.float(), tensor.float())
+
+
+def test_a_length_that_starts_like_a_pickle_is_no_pickle(tmp_path: Path) -> None:
+    header = b"{}".ljust(0x0280)  # its little-endian length begins with the bytes 80 02, as pickles do
+    assert WeightFile(written(tmp_path / "m.safetensors", header)).facts == {}
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 9, 40, -1])
+def test_truncated_files_are_named(file: Path, keep: int) -> None:
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ModelUnreadable, match="truncated") as caught:
+        WeightFile(file)
+    assert "model.safetensors" in caught.value.message
+    assert "fetch the file again" in caught.value.remedy
+
+
+def test_pickles_are_refused_unopened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple:
+            return (pytest.fail, ("the pickle was executed",))
+
+    plain = tmp_path / "plain.ckpt"
+    plain.write_bytes(pickle.dumps(Trap()))
+    zipped = tmp_path / "zipped.safetensors"
+    torch.save({"a": torch.zeros(1)}, zipped)
+    for path in (plain, zipped):
+        with pytest.raises(ModelUnreadable, match="pickle") as caught:
+            WeightFile(path)
+        assert "convert it to safetensors" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"GGUF" + bytes(100), "GGUF"),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (bytes(range(200)), "not a safetensors file"),
+        (struct.pack("<Q", 20) + b"{" + b"x" * 30, "header is no JSON"),
+        (struct.pack("<Q", 50_000) + b'{"a":' * 10_000, "header is no JSON"),
+    ],
+)
+def test_other_formats_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelUnreadable, match=message):
+        WeightFile(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("text", "malformed"),
+        ({"dtype": "F32", "shape": [1]}, "malformed"),
+        ({"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}, "unknown type F99"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}, "contradicts itself"),
+        ({"dtype": "F32", "shape": [-1], "data_offsets": [0, 0]}, "contradicts itself"),
+        ({"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}, "contradicts itself"),
+        ({"dtype": "F32", "shape": [1], "data_offsets": [8, 12]}, "truncated"),
+    ],
+)
+def test_wrong_entries_are_named(tmp_path: Path, entry: object, message: str) -> None:
+    header = json.dumps({"x": entry}).encode()
+    with pytest.raises(ModelUnreadable, match=message):
+        WeightFile(written(tmp_path / "m.safetensors", header, bytes(8)))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnreadable, match=r"gone\.safetensors"):
+        WeightFile(tmp_path / "gone.safetensors")
+
+
+class TestContentKey:
+    def test_equal_parts_of_different_files_share_it(self, tmp_path: Path) -> None:
+        part = {"w": torch.randn(64, 64), "b": torch.randn(3)}
+        save_file({f"one.{name}": tensor for name, tensor in part.items()} | {"x": torch.zeros(1)}, tmp_path / "1")
+        save_file({f"two.{name}": tensor for name, tensor in part.items()}, tmp_path / "2")
+        one, two = WeightFile(tmp_path / "1").view("one."), WeightFile(tmp_path / "2").view("two.")
+        assert content_key(one) == content_key(two)
+
+    def test_one_number_in_the_middle_makes_a_difference(self, tmp_path: Path) -> None:
+        weight = torch.randn(64, 64)
+        save_file({"w": weight}, tmp_path / "1")
+        changed = weight.clone()
+        changed[32, 32] += 1
+        save_file({"w": changed}, tmp_path / "2")
+        one, two = WeightFile(tmp_path / "1").view(""), WeightFile(tmp_path / "2").view("")
+        assert content_key(one) != content_key(two)
+        assert content_key(one) == content_key(one)
+
+    def test_names_and_shapes_count(self, tmp_path: Path) -> None:
+        save_file({"w": torch.zeros(4, 2)}, tmp_path / "1")
+        save_file({"w": torch.zeros(2, 4)}, tmp_path / "2")
+        save_file({"v": torch.zeros(4, 2)}, tmp_path / "3")
+        views = [WeightFile(tmp_path / name).view("") for name in "123"]
+        assert len({content_key(view) for view in views}) == 3
+
+    def test_a_file_that_was_replaced_is_another(self, tmp_path: Path) -> None:
+        path = tmp_path / "m"
+        save_file({"w": torch.zeros(2000)}, path)
+        before = WeightFile(path).view("")
+        key = content_key(before)
+        path.unlink()
+        save_file({"w": torch.cat([torch.zeros(1000), torch.ones(1), torch.zeros(999)])}, path)
+        assert content_key(WeightFile(path).view("")) != key
