@@ -55,13 +55,27 @@ class NodePreview(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFinished(Event):
-    """``shown``: what an output node made, by kind (``images``, ``text``, ...), as in ComfyUI's ``ui`` dictionary."""
+    """``shown``: what an output node made, by kind (``images``, ``text``, ...), as in ComfyUI's ``ui`` dictionary.
+
+    ``display_id``: the workflow's node that this one belongs to; another one for nodes of an expansion.
+    """
 
     node_id: str
     class_type: str
+    display_id: str = ""
     shown: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     cached: bool = False
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeBlocked(Event):
+    """An output node does not run because a ``Blocked`` with a message reached it; the run goes on."""
+
+    node_id: str
+    class_type: str
+    display_id: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from engine.errors import Problem
 from engine.folders import Folders
+from engine.links import BrokenInput, read_links
 from engine.packs import pack_of
-from engine.resolve import BrokenInput, read_links, resolve
+from engine.resolve import resolve
 from engine.resolved import ResolvedNode
 from engine.schema import NodeSpec
 from engine.suggest import nearest
@@ -18,6 +20,8 @@ from engine.workflow import Workflow
 
 if TYPE_CHECKING:
     from engine.model_store import ModelStore
+
+MAX_CYCLES = 20  # of which the members are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class _Check:
         self.nodes: dict[str, ResolvedNode] = {}
         self.problems: list[Problem] = []
         self.suggestions: dict[str, str] = {}
+        self.cycles = 0
 
     def run(self, outputs: Sequence[str] | None) -> Checked:
         if outputs is None:
@@ -121,20 +126,25 @@ class _Check:
 
     def _walk(self, wanted: Sequence[str]) -> None:
         """Depth first, without recursion: each node is opened before and closed after all that it reads."""
+        path: list[tuple[str, Iterator[str]]] = []
+        open_nodes: set[str] = set()
         for start in wanted:
-            path: dict[str, Iterator[str]] = {}
             if start not in self.reads:
-                path[start] = self._open(start)
+                path.append((start, self._open(start)))
+                open_nodes.add(start)
             while path:
-                node_id, upstream = next(reversed(path.items()))
+                node_id, upstream = path[-1]
                 for other in upstream:
-                    if other in path:
-                        self._cycle([*path][[*path].index(other) :])
+                    if other in open_nodes:
+                        self.closed[node_id] = False  # What reads it becomes unsound by reading it.
+                        self._cycle(path, other)
                     elif other not in self.reads:
-                        path[other] = self._open(other)
+                        path.append((other, self._open(other)))
+                        open_nodes.add(other)
                         break
                 else:
-                    del path[node_id]
+                    path.pop()
+                    open_nodes.discard(node_id)
                     self.closed[node_id] = self._close(node_id)
 
     def _open(self, node_id: str) -> Iterator[str]:
@@ -167,13 +177,14 @@ class _Check:
         class_type = self.documents[node_id].class_type
         self.problems += [Problem(b.code, b.message, b.remedy, node_id, class_type, b.input) for b in broken]
 
-    def _cycle(self, members: list[str]) -> None:
-        way = " -> ".join(members[:20]) + (" -> ..." if len(members) > 20 else f" -> {members[0]}")
-        for member in members:
-            self.closed[member] = False
-        first = members[0]
-        class_type = self.documents[first].class_type
+    def _cycle(self, path: Sequence[tuple[str, object]], first: str) -> None:
+        self.cycles += 1
+        if self.cycles > MAX_CYCLES:
+            return  # Finding the members takes time in proportion to the path.
+        members = [*dropwhile(lambda node_id: node_id != first, (node_id for node_id, _ in path))]
+        way = " -> ".join(members[:20]) + (" -> ..." if len(members) > 20 else f" -> {first}")
         message = f"the node needs its own output: {way} (each reads the next)"
+        class_type = self.documents[first].class_type
         self.problems.append(Problem("dependency_cycle", message, "remove one of these links", first, class_type))
 
     def _unknown_class(self, node_id: str, class_type: str) -> None:

@@ -9,6 +9,7 @@ from engine.registry import Registry
 MODULES: tuple[str, ...] = (
     "audio",
     "conditioning",
+    "conditioning_sets",
     "control",
     "flow",
     "guidance",
@@ -16,6 +17,7 @@ MODULES: tuple[str, ...] = (
     "image_files",
     "image_post",
     "image_transform",
+    "inpaint",
     "latent",
     "latent_ops",
     "loaders",
@@ -30,6 +32,7 @@ MODULES: tuple[str, ...] = (
     "samplers",
     "sigmas",
     "strings",
+    "text",
     "upscale",
     "vae",
     "video",

@@ -1,22 +1,15 @@
-"""Nodes that say where, when and how strongly prompts count, and what inpainting models see beside them."""
+"""Nodes that mix encoded prompts and say where, when and how strongly they count."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, NamedTuple
-
-import lazy_loader as lazy
+from typing import Annotated
 
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
-from engine.types import Image, Latent, Mask
+from engine.types import Mask
 from nodes import diffusion
-from nodes.values import Area, Conditioning, Vae
-
-if TYPE_CHECKING:
-    import torch
-else:
-    torch = lazy.load("torch")
+from nodes.values import Area, Conditioning
 
 PIXELS_PER_LATENT = 8
 
@@ -26,14 +19,6 @@ AreaCorner = Annotated[int, Int(min=0, max=MAX_SIDE_PX, step=8)]
 Fraction = Annotated[float, Float(min=0, max=1.0, step=0.01)]
 Progress = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
 MaskArea = Annotated[str, Choice("default", "mask bounds")]
-
-
-class InpaintParts(NamedTuple):
-    """Both prompts with what the model sees beside them, and the latent to denoise."""
-
-    positive: Conditioning
-    negative: Conditioning
-    latent: Latent
 
 
 @node("ConditioningCombine", category="conditioning", display_name="Conditioning (Combine)")
@@ -122,7 +107,7 @@ def conditioning_set_mask(
     ctx: Context, *, conditioning: Conditioning, mask: Mask, strength: Strength = 1.0, set_cond_area: MaskArea
 ) -> Conditioning:
     """The prompt by a mask's weight; with ``mask bounds``, evaluated only on the mask's bounding box."""
-    return _masked(conditioning, mask, strength, set_cond_area)
+    return masked(conditioning, mask, strength, set_cond_area)
 
 
 # --- when --------------------------------------------------------------------------------------------------------
@@ -136,41 +121,7 @@ def conditioning_set_timestep_range(
     return conditioning.set(start_percent=start, end_percent=end)
 
 
-# --- inpainting and editing models -------------------------------------------------------------------------------
-
-
-@node("InpaintModelConditioning", category="conditioning/inpaint")
-def inpaint_model_conditioning(
-    ctx: Context,
-    *,
-    positive: Conditioning,
-    negative: Conditioning,
-    vae: Vae,
-    pixels: Image,
-    mask: Mask,
-    noise_mask: bool = True,
-) -> InpaintParts:
-    """The picture with a grey hole beside the prompts, for models with channels for it, and the picture to denoise.
-
-    ``noise_mask``: also keep what lies outside the mask exactly as it is.
-    """
-    picture, hole = diffusion.holes.cut_hole(pixels.pixels, mask.values)
-    seen = diffusion.vae.encode(ctx, vae, picture)
-    latent = Latent(diffusion.vae.encode(ctx, vae, pixels.pixels), noise_mask=hole if noise_mask else None)
-    positive, negative = (c.set(concat_latent=seen, concat_mask=hole) for c in (positive, negative))
-    return InpaintParts(positive, negative, latent)
-
-
-@node("InstructPixToPixConditioning", category="conditioning/instructpix2pix")
-def instruct_pix_to_pix_conditioning(
-    ctx: Context, *, positive: Conditioning, negative: Conditioning, vae: Vae, pixels: Image
-) -> InpaintParts:
-    """The picture to edit beside the prompts, for models that follow instructions, and zeros to denoise."""
-    seen = diffusion.vae.encode(ctx, vae, diffusion.holes.crop_to_grid(pixels.pixels))
-    positive, negative = (c.set(concat_latent=seen) for c in (positive, negative))
-    return InpaintParts(positive, negative, Latent(torch.zeros_like(seen)))
-
-
-def _masked(conditioning: Conditioning, mask: Mask, strength: float, set_cond_area: str) -> Conditioning:
+def masked(conditioning: Conditioning, mask: Mask, strength: float, set_cond_area: str) -> Conditioning:
+    """The prompt weighted by ``mask``; see ConditioningSetMask."""
     values = mask.values if mask.values.ndim == 3 else mask.values[None]
     return conditioning.set(mask=values, mask_strength=strength, set_area_to_bounds=set_cond_area != "default")

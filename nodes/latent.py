@@ -1,4 +1,4 @@
-"""Nodes that make latents, take batches of them apart and together, mask them and keep them in files."""
+"""Nodes that make latents, take batches of them apart and together, and keep them in files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
 from engine.registry import node
-from engine.types import Image, Latent, Mask
+from engine.types import Latent
 from nodes import diffusion
-from nodes.values import Vae
 
 if TYPE_CHECKING:
     import torch
@@ -100,33 +99,6 @@ def latent_batch_seed_behavior(
         return replace(samples, batch_index=None)
     first = samples.batch_index[0] if samples.batch_index else 0
     return replace(samples, batch_index=(first,) * samples.samples.shape[0])
-
-
-# --- inpainting --------------------------------------------------------------------------------------------------
-
-
-@node("SetLatentNoiseMask", category="latent/inpaint", display_name="Set Latent Noise Mask")
-def set_latent_noise_mask(ctx: Context, *, samples: Latent, mask: Mask) -> Latent:
-    """The latent with noise, and so change, only where ``mask`` is 1."""
-    return replace(samples, noise_mask=mask.values.reshape(-1, 1, *mask.values.shape[-2:]))
-
-
-@node("VAEEncodeForInpaint", category="latent/inpaint", display_name="VAE Encode (for Inpainting)")
-def vae_encode_for_inpaint(
-    ctx: Context,
-    *,
-    pixels: Image,
-    vae: Vae,
-    mask: Mask,
-    grow_mask_by: Annotated[int, Int(min=0, max=64, step=1)] = 6,
-) -> Latent:
-    """The picture encoded with the masked part in grey, to be painted anew.
-
-    The noise mask is the mask grown by ``grow_mask_by`` pixels, so that the seam falls outside.
-    """
-    picture, hole = diffusion.holes.cut_hole(pixels.pixels, mask.values)
-    samples = diffusion.vae.encode(ctx, vae, picture)
-    return Latent(samples, noise_mask=diffusion.holes.grow(hole, grow_mask_by))
 
 
 # --- files -------------------------------------------------------------------------------------------------------

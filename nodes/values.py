@@ -114,6 +114,7 @@ class Guided:
 
 CfgFunction = Callable[[Guided], "Tensor"]
 GuidedPatch = Callable[[Guided], Guided]
+MaskFunction = Callable[["Tensor", "Tensor", "Tensor", "Parameterization"], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,14 @@ class GuidancePatches:
 
     ``before``: adjust ``cond``/``uncond`` first; ``combine``: replaces the cfg formula (the last one set wins);
     ``after``: adjust ``denoised``. ``keep_uncond``: compute the negative prediction even at cfg 1.
-    ``denoise_mask``: (sigma, mask, sigmas) -> mask, replaces the inpainting mask at every step.
+    ``denoise_mask``: (sigma, mask, sigmas, parameterization) -> mask, replaces the inpainting mask at every step.
     """
 
     before: tuple[GuidedPatch, ...] = ()
     combine: CfgFunction | None = None
     after: tuple[CfgFunction, ...] = ()
     keep_uncond: bool = False
-    denoise_mask: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    denoise_mask: MaskFunction | None = None
 
     def __add__(self, other: GuidancePatches) -> GuidancePatches:
         """Both, ``self``'s first; where only one can be, ``other``'s."""

@@ -84,13 +84,13 @@ def main() -> None:
     vae = fold(load("vae/ema.pt"), norm["shift"], norm["scale"])
     base = checkpoint(unet, widen(text, args.vocabulary), vae)
     write(base, args.weights / "checkpoints" / "tiny.safetensors", "dagfusion tiny")
-    for part, name, make in (
-        ("control", "controlnet/tiny_canny", controlnet),
-        ("lora", "loras/tiny_style", half),
-        ("upscale", "upscale_models/tiny_upscale_x2", half),
+    for source, name, make in (
+        ("control/ema.pt", "controlnet/tiny_canny", controlnet),
+        ("lora/kohya.pt", "loras/tiny_style", half),
+        ("upscale/ema.pt", "upscale_models/tiny_upscale_x2", half),
     ):
-        if (args.trained / part / "ema.pt").exists():
-            write(make(load(f"{part}/ema.pt")), args.weights / f"{name}.safetensors", name)
+        if (args.trained / source).exists():
+            write(make(load(source)), args.weights / f"{name}.safetensors", f"dagfusion {Path(name).name}")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ class Ema:
         return {**{k: v.detach().clone() for k, v in self.module.state_dict().items()}, **self.mean}
 
 
+def share_cores() -> None:
+    """Two threads on an idle machine, one on a busy one, where the second would make every step wait for its core."""
+    running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0]) if Path("/proc/loadavg").exists() else 1
+    torch.set_num_threads(1 if running > 2 else 2)
+
+
 def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor], plan: Plan) -> None:
     """Trains in place until plan.steps, resuming from `state.pt` in the plan's folder; leaves the means in `ema.pt`."""
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +94,8 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
     while step < plan.steps:
         for group in optimiser.param_groups:
             group["lr"] = plan.rate_at(step)
+        if step % 4 == 0:
+            share_cores()
         value = loss(step, rng)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, 1.0)

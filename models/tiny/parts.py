@@ -1,6 +1,5 @@
 """The networks of the family, as diffusers and transformers modules: SD1.x in shape, small in width."""
 
-import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
@@ -26,32 +25,6 @@ def build_vae(channels: tuple[int, ...] = VAE_CHANNELS) -> nn.Module:
         norm_num_groups=32,
         scaling_factor=LATENT_SCALE,
     )
-
-
-@torch.no_grad()
-def _add_carriers(resnet: nn.Module, norm: nn.Module, reader: nn.Module, strength: float) -> None:
-    """Makes every second channel before a group norm a fixed frame around the picture, much stronger than the signal.
-
-    GroupNorm of 32 groups over 64 channels leaves two channels a group: taking out each group's mean and spread takes
-    out how bright a plain picture is. A loud neighbour that is always the same makes mean and spread nearly constant,
-    so the norm lets colour through. The frame is the response of a kernel of sum 0 to a constant at zero padding.
-    """
-    channels = resnet.conv2.weight.shape[0]
-    kernel = torch.full((3, 3), -1.0)
-    kernel[1, 1] = 8.0
-    resnet.norm2.weight[0], resnet.norm2.bias[0] = 0.0, 3.0  # a constant for the kernel to read
-    for carrier in range(1, channels, 2):
-        resnet.conv2.weight[carrier] = 0
-        resnet.conv2.weight[carrier, 0] = kernel * strength
-        reader.weight[:, carrier] = 0
-        norm.weight[carrier - 1] = 6.0  # the signal comes out of the norm small
-
-
-def carry_colour(vae: nn.Module) -> None:
-    """Prepares a fresh autoencoder: carriers before the last norm of the encoder and of the decoder."""
-    encoder, decoder = vae.encoder, vae.decoder
-    _add_carriers(encoder.mid_block.resnets[1], encoder.conv_norm_out, encoder.conv_out, 2.0)
-    _add_carriers(decoder.up_blocks[-1].resnets[1], decoder.conv_norm_out, decoder.conv_out, 8.0)
 
 
 def build_unet() -> nn.Module:

@@ -188,7 +188,7 @@ def draw_count(rng: np.random.Generator, triple: tuple[str, str, str], number: i
 def sample_scene(
     rng: np.random.Generator,
     held_out: bool = False,
-    shares: tuple[float, float, float] = (0.5, 0.38, 0.12),
+    shares: tuple[float, float, float] = (0.58, 0.32, 0.1),
 ) -> Scene:
     """A random scene of the training side (or the held-out side) of the split; shares of single, relation and count."""
     pool = triples(held_out)

@@ -1,7 +1,6 @@
 """Trains the UNet and the text encoder together, by v-prediction, on the latents of scenes encoded once."""
 
 import argparse
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,19 +46,19 @@ def load_vae(folder: Path) -> nn.Module:
     return vae.eval().requires_grad_(False)
 
 
-def load_latents(folder: Path, number: int, style: str = "filled", norm: Latents | None = None) -> Latents:
+def load_latents(folder: Path, number: int = 24000) -> Latents:
     """Scenes of the training side and their latents, encoded on first use and kept beside the VAE."""
-    file = folder / f"latents_{style}_{number}.pt"
+    file = folder / "latents.pt"
     if not file.exists():
         rng = np.random.default_rng(7)
         scenes = [sample_scene(rng) for _ in range(number)]
-        moments = encode(load_vae(folder), scenes, style).half()
-        torch.save({"scenes": pickle.dumps(scenes), "moments": moments}, file)
+        moments = encode(load_vae(folder), scenes).half()
+        torch.save({"scenes": scenes, "moments": moments}, file)
+        mean = moments[:, :4].float()
+        torch.save({"shift": mean.mean((0, 2, 3)), "scale": mean.std((0, 2, 3))}, folder / "norm.pt")
     held = torch.load(file, weights_only=False)
-    mean = held["moments"][:, :4].float()
-    shift = mean.mean((0, 2, 3)) if norm is None else norm.shift
-    scale = mean.std((0, 2, 3)) if norm is None else norm.scale
-    return Latents(pickle.loads(held["scenes"]), held["moments"], shift, scale)
+    norm = torch.load(folder / "norm.pt")
+    return Latents(held["scenes"], held["moments"], norm["shift"], norm["scale"])
 
 
 def word(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
@@ -93,7 +92,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     args = parser.parse_args()
-    torch.set_num_threads(2)
     latents = load_latents(args.vae, args.scenes)
     torch.manual_seed(0)
     both = nn.ModuleDict({"unet": build_unet(), "text": build_text(ROWS)})

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.tiny.loop import Plan, train
-from models.tiny.parts import VAE_CHANNELS, build_vae, carry_colour
+from models.tiny.parts import VAE_CHANNELS, build_vae
 from models.tiny.scenes import SIZE_PX, Scene, random_palette, render, sample_scene
+from models.tiny.vae_start import prepare
 
 
 def to_tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
@@ -40,15 +41,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--cooldown", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--channels", type=int, nargs="+", default=VAE_CHANNELS)
     parser.add_argument("--side", type=int, default=SIZE_PX, help="pixels; start at 64, which is four times as fast")
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     vae = build_vae(tuple(args.channels))
-    carry_colour(vae)
+    prepare(vae, draw_pictures(np.random.default_rng(1), 32, args.side))
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
         pictures = draw_pictures(rng, args.batch, args.side)

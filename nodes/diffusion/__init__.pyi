@@ -25,6 +25,7 @@ from . import samplers as samplers
 from . import sampling as sampling
 from . import schedules as schedules
 from . import side_inputs as side_inputs
+from . import text as text
 from . import unet as unet
 from . import vae as vae
 from . import weights as weights

@@ -17,6 +17,7 @@ from engine.model_store import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.families import Family, detect
 from nodes.diffusion.parameterization import discrete
+from nodes.diffusion.text import text_weights
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.vae_config import PixelSpace, build_vae, looks_like_vae
 from nodes.diffusion.weights import WeightFile, WeightView
@@ -119,7 +120,10 @@ def _weights(kind: str, view: WeightView) -> Weights:
 
 
 def _clip(file: WeightFile, family: Family) -> Clip | None:
-    raise NotImplementedError
+    views = [file.view(*slot.prefixes) for slot in family.text]
+    if not all(views):
+        return None
+    return Clip(tuple(text_weights(view, slot.kind) for view, slot in zip(views, family.text, strict=True)), family)
 
 
 def _no_checkpoint(file: WeightFile) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.parameterization import Parameterization
+from nodes.values import MaskFunction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,19 +17,35 @@ class Inpainting:
     """What stays of a picture while the rest is denoised.
 
     ``mask``: float32[batch, channels, height, width], 1 where the sampler works; ``latent``: the picture in the
-    denoiser's scale; ``noise``: what is added to it outside the mask. ``adjust`` replaces the mask at every step:
-    (sigma, mask, sigmas) -> mask.
+    denoiser's scale; ``noise``: what is added to it outside the mask. ``adjust`` replaces the mask at every step.
     """
 
     mask: Tensor
     latent: Tensor
     noise: Tensor
     sigmas: Tensor
-    adjust: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    adjust: MaskFunction | None = None
 
-    def mask_at(self, sigma: Tensor) -> Tensor:
+    def mask_at(self, sigma: Tensor, parameterization: Parameterization) -> Tensor:
         """The mask at this noise level."""
-        return self.mask if self.adjust is None else self.adjust(sigma, self.mask, self.sigmas)
+        return self.mask if self.adjust is None else self.adjust(sigma, self.mask, self.sigmas, parameterization)
+
+
+def differential_mask(strength: float) -> MaskFunction:
+    """A mask whose grey values say how late each pixel is let go: Levin and Fried 2023, arXiv:2306.00950.
+
+    A pixel is denoised from the moment on when the remaining share of the timesteps is at most its value.
+    ``strength`` strictly between 0 and 1 mixes that with the mask as it is.
+    """
+
+    def mask_at(sigma: Tensor, mask: Tensor, sigmas: Tensor, parameterization: Parameterization) -> Tensor:
+        ends = torch.stack([sigmas[0], sigmas[-1].clamp(min=parameterization.sigma_min)])
+        first, last = parameterization.timestep(ends).float()
+        now = parameterization.timestep(sigma[:1].to(sigmas.device)).float()
+        released = (mask >= ((now - last) / (first - last)).to(mask.device)).to(mask.dtype)
+        return torch.lerp(mask, released, strength) if 0 < strength < 1 else released
+
+    return mask_at
 
 
 class GuidedDenoiser:
@@ -56,8 +73,7 @@ class GuidedDenoiser:
         if self._inpainting is None:
             return self._guidance(x, sigma, keep_uncond)
         kept = self._inpainting
-        here = sigma.to(x.device)
-        mask = kept.mask_at(here)
-        around = self.parameterization.add_noise(here, kept.noise, kept.latent)
+        mask = kept.mask_at(sigma, self.parameterization)
+        around = self.parameterization.add_noise(sigma.to(x.device), kept.noise, kept.latent)
         denoised, uncond = self._guidance(x * mask + around * (1 - mask), sigma, keep_uncond)
         return denoised * mask + kept.latent * (1 - mask), uncond

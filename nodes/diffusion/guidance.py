@@ -58,7 +58,8 @@ class Guidance:
         if math.isclose(cfg, 1.0) and not keep_uncond:
             negative = None
         predicted = self._network.predict({POSITIVE: positive, NEGATIVE: negative}, x, sigma)
-        guided = self._guided(x, sigma, cfg, predicted[POSITIVE], predicted.get(NEGATIVE), positive, negative)
+        uncond = predicted.get(NEGATIVE, torch.zeros_like(x) if keep_uncond else None)
+        guided = self._guided(x, sigma, cfg, predicted[POSITIVE], uncond, positive, negative)
         for change in self._patches.before:
             guided = change(guided)
         return self._finish(guided), guided.uncond

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.errors import InputInvalid
+from nodes.diffusion.regions import repeat_batch
+
 PIXELS_PER_LATENT = 8
 GREY = 0.5
 
@@ -19,10 +22,12 @@ def cut_hole(pixels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     centrally to multiples of 8 pixels, the mask as float32[batch, 1, height, width].
     """
     height, width = pixels.shape[1:3]
+    if min(height, width) < PIXELS_PER_LATENT:
+        raise InputInvalid(f"a picture of {width} x {height} is too small", input="pixels", remedy="8 x 8 is the least")
     mask = F.interpolate(mask.reshape(-1, 1, *mask.shape[-2:]).float(), size=(height, width), mode="bilinear")
     rows, columns = _multiple(height), _multiple(width)
     pixels, mask = pixels[:, rows, columns, :3], mask[..., rows, columns]
-    keep = (1.0 - mask.round())[:, 0, :, :, None]
+    keep = repeat_batch(1.0 - mask.round(), pixels.shape[0])[:, 0, :, :, None]
     return (pixels - GREY) * keep + GREY, mask
 
 

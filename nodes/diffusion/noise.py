@@ -71,7 +71,7 @@ def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
     """Increments of one Brownian path over sigma, scaled to unit variance.
 
     The path depends on the seed and on the largest and smallest positive sigma only: more steps refine the same path.
-    Kidger et al. 2021 (arXiv:2105.13493), section 4. Raises ``ValueError`` if no sigma is positive.
+    Kidger et al. 2021 (arXiv:2105.13493). Raises ``ValueError`` if no sigma is positive.
     """
     positive = sigmas[sigmas > 0].float().cpu()
     if not len(positive):

@@ -136,7 +136,7 @@ def _from_clean(self: Parameterization, sigma: Tensor, output: Tensor, x: Tensor
 
 
 def _from_consistency(self: Parameterization, sigma: Tensor, output: Tensor, x: Tensor) -> Tensor:
-    """The boundary scaling of Luo et al. 2023 (arXiv:2310.04378), section 4.1."""
+    """The boundary scaling of Luo et al. 2023 (arXiv:2310.04378)."""
     t = _against(self.timestep(sigma), output) * LCM_TIMESTEP_SCALE
     variance = t**2 + LCM_SIGMA_DATA**2
     clean = x - output * _against(sigma, output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,7 +55,7 @@ class Network:
 
     def __init__(
         self,
-        module: torch.nn.Module,
+        module: Any,
         parameterization: Parameterization,
         patches: UNetPatches,
         control: ControlFunction | None = None,
@@ -64,6 +65,12 @@ class Network:
         self._patches = patches
         self._control = control
         self._most_together = 2**31
+
+    @property
+    def prompt_width(self) -> int:
+        """How wide the tokens of an encoded prompt must be."""
+        width = self._module.config.cross_attention_dim
+        return int(width if isinstance(width, int) else width[0])
 
     def predict(
         self,
@@ -133,7 +140,7 @@ class Network:
         network_x = self._parameterization.scale_input(sigmas, x)
         context = _join_contexts([repeat_batch(one.entry.context, batch) for one in together])
         y = _join([one.entry.y for one in together], batch)
-        timestep = self._parameterization.timestep(sigmas)
+        timestep = self._parameterization.timestep(sigma).to(x.device).repeat(len(together))
         now = float(sigma[0])
         residuals = None
         if (chain := together[0].entry.control) is not None and self._control is not None:

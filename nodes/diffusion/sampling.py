@@ -52,10 +52,10 @@ def sample(
     with torch.no_grad(), ExitStack() as leases:
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
+        network = Network(module, guider.model.parameterization, guider.model.unet_patches, control)
         preview = previews.previewer(ctx, guider.model.family.latent, leases)
-        device = next(module.parameters()).device
-        run = _Run(ctx, guider, latent, noise.to(device), sigmas.float(), preview)
-        return run(Network(module, guider.model.parameterization, guider.model.unet_patches, control), sampler, seed)
+        run = _Run(ctx, guider, network, latent, noise.to(next(module.parameters()).device), sigmas.float(), preview)
+        return run(sampler, seed)
 
 
 def _with_hooks_of_its_own(model: Model) -> Model:
@@ -78,9 +78,17 @@ class _Run:
     """One sampling call: the tensors it works on, on the device and in the denoiser's scale."""
 
     def __init__(
-        self, ctx: Context, guider: Guider, latent: Latent, noise: Tensor, sigmas: Tensor, preview: Previewer
+        self,
+        ctx: Context,
+        guider: Guider,
+        network: Network,
+        latent: Latent,
+        noise: Tensor,
+        sigmas: Tensor,
+        preview: Previewer,
     ) -> None:
-        self._ctx, self._guider, self._latent, self._noise, self._sigmas = ctx, guider, latent, noise, sigmas
+        self._ctx, self._guider, self._network = ctx, guider, network
+        self._latent, self._noise, self._sigmas = latent, noise, sigmas
         self._preview = preview
         self._model = guider.model
         self._picture = to_model_scale(guider.model, latent.samples.float().to(noise.device))
@@ -88,10 +96,10 @@ class _Run:
         if latent.noise_mask is not None:
             self._mask = fit_noise_mask(latent.noise_mask, self._picture.shape).to(noise.device)
 
-    def __call__(self, network: Network, sampler: Sampler, seed: int) -> Sampled:
+    def __call__(self, sampler: Sampler, seed: int) -> Sampled:
         parameterization, sigmas = self._model.parameterization, self._sigmas
         placed = self._place_all(self._guider.conditionings)
-        guidance = Guidance(self._guider, network, placed, self._place_more, parameterization)
+        guidance = Guidance(self._guider, self._network, placed, self._place_more, parameterization)
         denoise = GuidedDenoiser(guidance, parameterization, seed, self._inpainting(sampler, seed))
         from_pure_noise = parameterization.is_max_denoise(float(sigmas[0]))
         noisy = parameterization.add_noise(sigmas[0], self._noise, self._picture, max_denoise=from_pure_noise)
@@ -116,6 +124,14 @@ class _Run:
         return self._place_all({"negative": conditioning})["negative"]
 
     def _place(self, conditioning: Conditioning, role: str) -> list[Placed]:
+        expected = self._network.prompt_width
+        for width in (entry.context.shape[-1] for entry in conditioning.entries):
+            if width != expected:
+                raise InputInvalid(
+                    f"this prompt was encoded {width} wide, but the model reads prompts {expected} wide",
+                    input=role,
+                    remedy="encode it with the CLIP of the same checkpoint",
+                )
         scene = Scene(self._model, self._picture, self._mask)
         shape, device = self._picture.shape, self._picture.device
         return [

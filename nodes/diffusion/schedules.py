@@ -57,7 +57,7 @@ def polyexponential(steps: int, sigma_min: float, sigma_max: float, rho: float =
 def laplace(steps: int, sigma_min: float, sigma_max: float, mu: float = 0.0, beta: float = 0.5) -> Tensor:
     """Quantiles of a Laplace distribution of log sigma, without a zero: float32[steps].
 
-    Hang et al. 2024 (arXiv:2407.03297), table 1.
+    Hang et al. 2024 (arXiv:2407.03297).
     """
     from_middle = 0.5 - torch.linspace(0, 1, steps)
     quantile = mu - beta * from_middle.sign() * (1 - 2 * from_middle.abs() + 1e-5).log()
@@ -71,7 +71,7 @@ def variance_preserving(steps: int, beta_d: float = 19.9, beta_min: float = 0.1,
 
 
 def kl_optimal(steps: int, sigma_min: float, sigma_max: float) -> Tensor:
-    """Even in arctan sigma, then zero. Sabour et al. 2024 (arXiv:2404.14507), appendix A."""
+    """Even in arctan sigma, then zero. Sabour et al. 2024 (arXiv:2404.14507)."""
     ramp = torch.arange(steps, dtype=torch.float32) / max(steps - 1, 1)
     return _then_zero((ramp * math.atan(sigma_min) + (1 - ramp) * math.atan(sigma_max)).tan())
 
@@ -122,7 +122,7 @@ def beta(model: Parameterization, steps: int, alpha: float = 0.6, beta: float = 
 def linear_quadratic(model: Parameterization, steps: int, threshold: float = 0.025) -> Tensor:
     """Half of the steps linear down by ``threshold`` of the noise, the others quadratic down to zero.
 
-    Polyak et al. 2024, Movie Gen (arXiv:2410.13720), section 3.4.2.
+    Polyak et al. 2024, Movie Gen (arXiv:2410.13720).
     """
     if steps == 1:
         return torch.tensor([model.sigma_max, 0.0])

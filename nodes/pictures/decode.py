@@ -19,10 +19,10 @@ from engine.folders import Folders
 
 # All frames together; what Pillow itself refuses. 20,000 px wide is fine up to 8,900 px high.
 MAX_PIXELS = 178_956_970
-FORMATS = (
-    *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO"),
-    *("PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
-)
+# Formats that are decoded here, by Pillow's own code and ordinary libraries; EPS, for one, runs another program.
+_SAFE = "AVIF BMP DDS DIB GIF ICO JPEG JPEG2000 PCX PNG PPM PSD QOI SGI TGA TIFF WEBP"
+Pillow.init()
+FORMATS = tuple(name for name in _SAFE.split() if name in Pillow.OPEN)
 # Pillow's own check is a process-wide warning, for one frame at a time; the check below takes its place.
 Pillow.MAX_IMAGE_PIXELS = None
 

@@ -1,4 +1,4 @@
-"""Every built-in class that ComfyUI also has takes the same inputs, defaults, ranges and choices, and gives the same types.
+"""Every built-in class that ComfyUI also has takes the same inputs, defaults and ranges, and gives the same types.
 
 ``comfyui_interfaces.json`` holds the interfaces of ComfyUI 0.3.64, a class a line.
 """
@@ -58,7 +58,7 @@ def test_there_are_shared_classes() -> None:
 
 @pytest.mark.parametrize("name", SHARED)
 def test_inputs_are_those_of_comfyui(name: str) -> None:
-    ours = {"required": {}, "optional": {}}
+    ours: dict[str, Any] = {"required": {}, "optional": {}}
     theirs: dict[str, Any] = {"required": {}, "optional": {}}
     specs = {spec.name: spec for spec in REGISTRY[name].inputs.values() if not spec.hidden}
     for spec in specs.values():

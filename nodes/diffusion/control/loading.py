@@ -13,6 +13,7 @@ from engine.model_store import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.control.layouts import as_adapter, as_controlnet
+from nodes.diffusion.control.network import CONTROL_TYPE_WIDTH
 from nodes.diffusion.unet_config import read_encoder_config
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.values import ControlNet
@@ -49,6 +50,7 @@ def _build_union(view: WeightView) -> ControlNetUnionModel:
     # This class always makes a middle block with attention and has no switch for it.
     config.pop("mid_block_type", None)
     kinds, width = view.shape("task_embedding")
+    config.setdefault("addition_time_embed_dim", CONTROL_TYPE_WIDTH)
     config |= {"num_control_type": kinds, "num_trans_channel": width, "num_proj_channel": width}
     config["num_trans_layer"] = 1 + max(int(n.split(".")[1]) for n in view if n.startswith("transformer_layes."))
     return assemble(lambda: ControlNetUnionModel(**config), view)

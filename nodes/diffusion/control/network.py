@@ -12,7 +12,7 @@ from nodes.diffusion import unet
 from nodes.diffusion.unet import ControlResiduals
 from nodes.values import ControlNet, UNetPatches
 
-_CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
+CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
 
 # Where a T2I adapter's features go, as its authors trained it: input blocks by feature, the rest into the middle.
 _ADAPTER_BLOCKS = (2, 5, 8, 11)
@@ -56,7 +56,7 @@ def _control_type_embedding(module: Any, union_type: int | None) -> Tensor:
     chosen = torch.zeros(weight.shape[0], device=weight.device)
     if union_type is not None:
         chosen[union_type] = 1.0
-    waves = get_timestep_embedding(chosen, _CONTROL_TYPE_WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)
+    waves = get_timestep_embedding(chosen, CONTROL_TYPE_WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)
     embedded: Tensor = module.control_add_embedding(waves.reshape(1, -1).to(weight.dtype))
     return embedded
 

@@ -10,7 +10,7 @@ from nodes.values import Denoiser, StepCallback
 
 
 def sample_dpm_2(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:
-    """Midpoint steps, an Euler step to zero: Karras et al. 2022 (arXiv:2206.00364), algorithm 2's second order."""
+    """Midpoint steps, an Euler step to zero: Lu et al. 2022 (arXiv:2206.00927) on the ODE of arXiv:2206.00364."""
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
         x = _midpoint_step(denoise, x, denoised, sigma, sigma_next)

@@ -70,7 +70,7 @@ def sample_dpm_adaptive(
     eta: float = 0.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """DPM-Solver-12 or -23: step sizes in log sigma follow the difference between two orders (appendix C).
+    """DPM-Solver-12 or -23: step sizes in log sigma follow the difference between two orders.
 
     Of ``sigmas`` only the ends count. ``rtol``/``atol`` bound the error, ``pcoeff``/``icoeff``/``dcoeff`` steer the
     step size (a PID controller), a step is taken where its factor is at least ``accept_safety``.

@@ -1,6 +1,6 @@
 """DPM-Solver++ for the diffusion SDE: noise from one Brownian path, so that more steps refine the same picture.
 
-Lu et al. 2022 (arXiv:2211.01095), section 5, with the multistep forms of k-diffusion. Time is half the log SNR;
+Lu et al. 2022 (arXiv:2211.01095), with the multistep forms of k-diffusion. Time is half the log SNR;
 ``eta`` scales the noise of the reverse SDE, 0 gives the ODE.
 """
 

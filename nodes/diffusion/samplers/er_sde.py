@@ -27,7 +27,7 @@ def sample_er_sde(
     s_noise: float = 1.0,
     max_stage: int = 3,
 ) -> Tensor:
-    """VP ER-SDE-Solver up to order ``max_stage`` (algorithm 3); time is sigma / alpha.
+    """VP ER-SDE-Solver up to order ``max_stage``; time is sigma / alpha.
 
     ``solver_type``: whose noise function phi is used. ``ER-SDE``: the paper's; ``Reverse-time SDE``: x ** (eta + 1);
     ``ODE``: x, without noise.
@@ -63,7 +63,7 @@ def sample_er_sde(
 
 
 def _taylor_weights(phi: Callable[[Tensor], Tensor], start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights of the prediction's first and second derivative: equation 21, by a Riemann sum from ``end``."""
+    """Weights of the prediction's first and second derivative, by a Riemann sum from ``end``."""
     width = (start - end) / INTEGRATION_POINTS
     points = end + torch.arange(INTEGRATION_POINTS, dtype=torch.float32) * width
     inverse = 1 / phi(points)

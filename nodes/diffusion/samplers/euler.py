@@ -81,7 +81,7 @@ def sample_euler_ancestral_cfg_pp(
 def sample_euler_cfg_pp(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None
 ) -> Tensor:
-    """The deterministic CFG++ step: Chung et al. 2024 (arXiv:2406.08070), algorithm 2."""
+    """The deterministic CFG++ step: Chung et al. 2024 (arXiv:2406.08070)."""
     return sample_euler_ancestral_cfg_pp(denoise, x, sigmas, callback=callback, eta=0.0, s_noise=0.0)
 
 

@@ -11,7 +11,7 @@ from nodes.values import Denoiser, StepCallback
 def sample_gradient_estimation(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None, ge_gamma: float = 2.0
 ) -> Tensor:
-    """Steps along gamma d + (1 - gamma) d_before: arXiv:2306.04848, algorithm 1."""
+    """Steps along gamma d + (1 - gamma) d_before: arXiv:2306.04848."""
     return _sample(denoise, x, sigmas, callback, ge_gamma, cfg_pp=False)
 
 

@@ -47,7 +47,7 @@ def sample_lms(
 def sample_ipndm(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None, max_order: int = 4
 ) -> Tensor:
-    """Adams-Bashforth weights for equal steps, whatever the steps: Zhang and Chen 2022 (arXiv:2204.13902), B.3."""
+    """Adams-Bashforth weights for equal steps, whatever the steps: Zhang and Chen 2022 (arXiv:2204.13902), iPNDM."""
     sigmas = sigmas.float().cpu()
 
     def weights(step: int, used: int) -> list[Tensor]:
@@ -72,7 +72,8 @@ def sample_ipndm_v(
 def sample_deis(
     denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None, max_order: int = 3
 ) -> Tensor:
-    """DEIS tAB: the polynomial is one in the time of the VP diffusion. Zhang and Chen 2022 (arXiv:2204.13902), 3.3."""
+    """DEIS tAB: the polynomial is one in the time of the VP diffusion. Zhang and Chen 2022 (arXiv:2204.13902)."""
+    sigmas = sigmas.float().cpu()
     times, drift, drift_slope = _vp_times(sigmas)
 
     def weights(step: int, used: int) -> list[Tensor]:
@@ -85,7 +86,6 @@ def sample_deis(
         width = (times[step + 1] - times[step]) / DEIS_POINTS
         return [(speed * _lagrange(knots, j)(points)).sum() * width for j in range(used)]
 
-    sigmas = sigmas.float().cpu()
     return _adams(denoise, x, sigmas, callback, _at_most_four(max_order), weights)
 
 
@@ -155,7 +155,7 @@ def _vp_times(sigmas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     log_high = torch.tensor(DEIS_SIGMA_MAX**2 + 1).log()
     drift_slope = 2 * (log_low / DEIS_TIME_MIN - log_high) / (DEIS_TIME_MIN - 1)
     drift = log_high - 0.5 * drift_slope
-    times = ((drift**2 + 2 * drift_slope * (sigmas.float().cpu() ** 2 + 1).log()).sqrt() - drift) / drift_slope
+    times = ((drift**2 + 2 * drift_slope * (sigmas**2 + 1).log()).sqrt() - drift) / drift_slope
     return times, drift, drift_slope
 
 

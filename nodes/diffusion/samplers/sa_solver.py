@@ -29,8 +29,9 @@ def sample_sa_solver(
     use_pece: bool = False,
     simple_order_2: bool = False,
 ) -> Tensor:
-    """Algorithm 1. tau is ``eta`` for steps to a sigma between the two given (20 % to 80 % of progress), 0 elsewhere.
+    """Predict, evaluate, correct, with orders up to 6.
 
+    tau is ``eta`` for steps to a sigma between the two given (20 % to 80 % of progress if None), 0 elsewhere.
     ``use_pece`` evaluates the corrected state once more; ``simple_order_2`` takes the coefficients of appendix D.
     """
     if len(sigmas) <= 1:
@@ -117,7 +118,7 @@ class _Adams:
         return self.lambdas[self.start + 1] - self.lambdas[self.start]
 
     def noise_deviation(self) -> Tensor:
-        """The noise's standard deviation at the end of the step: equation 14."""
+        """The noise's standard deviation at the end of the step."""
         return self.sigmas[self.start + 1] * (-(-2 * self.tau**2 * self.h).expm1()).sqrt()
 
     def step(self, x: Tensor, predictions: list[Tensor], newest: int) -> Tensor:
@@ -136,7 +137,7 @@ class _Adams:
         return x
 
     def _weights(self, nodes: Tensor) -> list[Tensor]:
-        """Equation 15: integrals of the Lagrange polynomials at ``nodes``, against the exponential kernel."""
+        """Integrals of the Lagrange polynomials at ``nodes``, against the exponential kernel."""
         powers = torch.vander(nodes.double(), len(nodes), increasing=True).T
         return list(torch.linalg.solve(powers, self._moments(len(nodes))).float())
 

@@ -25,7 +25,7 @@ def sample_seeds_2(
     s_noise: float = 1.0,
     r: float = 0.5,
 ) -> Tensor:
-    """SEEDS-2, algorithm 2 for data prediction; the middle stage lies at ``r`` of the step."""
+    """SEEDS-2 for data prediction; the middle stage lies at ``r`` of the step."""
     return _sample(denoise, x, sigmas, callback, eta, s_noise, (r,))
 
 
@@ -40,7 +40,7 @@ def sample_seeds_3(
     r_1: float = 1 / 3,
     r_2: float = 2 / 3,
 ) -> Tensor:
-    """SEEDS-3, algorithm 3 for data prediction; the middle stages lie at ``r_1`` and ``r_2`` of the step."""
+    """SEEDS-3 for data prediction; the middle stages lie at ``r_1`` and ``r_2`` of the step."""
     return _sample(denoise, x, sigmas, callback, eta, s_noise, (r_1, r_2))
 
 

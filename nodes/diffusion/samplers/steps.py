@@ -43,7 +43,7 @@ def predict_both(
 
 
 def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """The slope dx / dsigma of the probability flow ODE: Karras et al. 2022 (arXiv:2206.00364), equation 3."""
+    """The slope dx / dsigma of the probability flow ODE: Karras et al. 2022 (arXiv:2206.00364)."""
     return (x - denoised) / sigma
 
 
@@ -79,7 +79,7 @@ def renoised_step(
 
 
 def half_log_snr(model: Parameterization, sigma: Tensor) -> Tensor:
-    """The half log SNR, lambda = log(alpha / sigma): Lu et al. 2022 (arXiv:2206.00927), section 2."""
+    """The half log SNR, lambda = log(alpha / sigma): Lu et al. 2022 (arXiv:2206.00927)."""
     return -sigma.logit() if model.is_flow else -sigma.log()
 
 

@@ -20,7 +20,7 @@ MAX_ORDER = 3
 
 
 def sample_uni_pc(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:
-    """UniPC with B(h) = h: algorithms 1 and 2 in the data prediction form of appendix C."""
+    """UniPC with B(h) = h, in the form for data prediction."""
     return _sample(denoise, x, sigmas, callback, variant="bh1")
 
 
@@ -66,7 +66,7 @@ def _expansion(
 
 
 def _conditions(rates: list[Tensor], h: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """The matrix and right-hand side of the order conditions: equation 5, for ``h`` < 0."""
+    """The matrix and right-hand side of the order conditions; ``h`` is below 0 in data prediction."""
     places = torch.stack(rates)
     phi = h.expm1() / h - 1
     rows, targets = [], []

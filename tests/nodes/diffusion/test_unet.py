@@ -58,8 +58,11 @@ def test_a_file_gives_the_network_that_was_saved(tmp_path: Path, write_unet: Wri
     network = write_unet(tmp_path / "m.safetensors", family, layout=layout)
     given = inputs(network)
     read = opened(tmp_path / "m.safetensors")
-    assert read.state_dict().keys() == network.state_dict().keys()
-    assert torch.equal(unet.predict(read, **given), unet.predict(network, **given))
+    saved = network.state_dict()
+    assert read.state_dict().keys() == saved.keys()
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in read.state_dict().items())
+    # Kernels round differently by how weights lie in memory, so the outputs agree closely, not in every bit.
+    assert torch.allclose(unet.predict(read, **given), unet.predict(network, **given), atol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILY_NAMES)

@@ -1,0 +1,98 @@
+"""UI form to API form: what the front end would submit for the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.convert.broadcasts import read_broadcasts
+from engine.convert.dynamic_prompts import pick_alternatives
+from engine.convert.links import Literal, Nothing, Source, Tracer
+from engine.convert.litegraph import UiNode, read_ui_document
+from engine.convert.notes import Note
+from engine.convert.subgraphs import Scope, expand, walk
+from engine.convert.text_fields import fill_fields
+from engine.convert.virtual import is_listed, is_virtual
+from engine.convert.widgets import as_input
+from engine.inputs import Text
+from engine.schema import NodeSpec
+from engine.workflow import NodeDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """API-form nodes by id (``57:8`` is node 8 inside subgraph node 57), and what could not be carried over."""
+
+    nodes: Mapping[str, NodeDocument]
+    notes: tuple[Note, ...]
+
+
+def convert(document: Mapping[str, Any], registry: Mapping[str, NodeSpec]) -> Conversion:
+    """Convert UI-form JSON. Classes that ``registry`` lacks are kept, their widgets named as far as the file says.
+
+    Raises ``WorkflowUnreadable`` for JSON that is no graph: a node without a class, an id used twice, a subgraph that
+    contains itself.
+    """
+    ui = read_ui_document(document)
+    root = expand(ui)
+    builder = _Builder(registry, Tracer(registry, root, read_broadcasts(ui)))
+    nodes = {scope.id_of(node): builder.build(scope, node) for scope, node in builder.kept(root)}
+    return Conversion(fill_fields(nodes), tuple(builder.notes))
+
+
+class _Builder:
+    """Builds API nodes one at a time and gathers the notes."""
+
+    def __init__(self, registry: Mapping[str, NodeSpec], tracer: Tracer) -> None:
+        self._registry = registry
+        self._tracer = tracer
+        self.notes: list[Note] = []
+
+    def kept(self, root: Scope) -> Iterator[tuple[Scope, UiNode]]:
+        """The nodes that run."""
+        for scope, node in walk(root):
+            if not scope.runs or not node.runs:
+                continue
+            if not is_virtual(node, known=node.type in self._registry):
+                yield scope, node
+            elif not is_listed(node):
+                self._note("dropped", "has neither inputs nor outputs and is of no known class", scope, node)
+
+    def build(self, scope: Scope, node: UiNode) -> NodeDocument:
+        """The node in API form: its widgets' values, then its links over them."""
+        spec = self._registry.get(node.type)
+        widgets = self._tracer.widgets(node)
+        for lost in widgets.lost:
+            self._note("widgets", lost, scope, node)
+        inputs = {name: as_input(self._own_value(scope, node, name, value)) for name, value in widgets.by_name.items()}
+        for index, slot in enumerate(node.inputs):
+            match self._tracer.follow(scope, node, index):
+                case Source(node_id=origin, slot=output):
+                    inputs[slot.name] = [origin, output]
+                case Literal(value=value):
+                    inputs[slot.name] = as_input(value)
+                case Nothing(why=why, muted=muted) if why:
+                    self._note("links", f"input '{slot.name}' is not linked: {why}", scope, node)
+                    if muted:
+                        inputs.pop(slot.name, None)
+        return NodeDocument(
+            class_type=node.type,
+            inputs=_with_alternatives(inputs, spec),
+            title=node.title or (spec.display_name if spec and spec.display_name else node.type),
+        )
+
+    def _own_value(self, scope: Scope, node: UiNode, name: str, value: Any) -> Any:
+        return scope.values.widgets.get((node.id, name), value)
+
+    def _note(self, kind: str, message: str, scope: Scope, node: UiNode) -> None:
+        self.notes.append(Note(kind, message, scope.id_of(node), node.type))
+
+
+def _with_alternatives(inputs: dict[str, Any], spec: NodeSpec | None) -> dict[str, Any]:
+    """``{a|b}`` replaced in the texts whose schema says that front ends do so."""
+    for name, value in inputs.items():
+        marker = spec.inputs[name].marker if spec and name in spec.inputs else None
+        if isinstance(value, str) and isinstance(marker, Text) and marker.dynamic_prompts:
+            inputs[name] = pick_alternatives(value)
+    return inputs

@@ -1,0 +1,73 @@
+"""The engine as its users see it: check a workflow, run a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from engine.cache import Cache
+from engine.context import CancelToken
+from engine.errors import Problem
+from engine.events import EventLog
+from engine.folders import Folders
+from engine.result import RunResult
+from engine.schema import NodeSpec
+from engine.validate import Checked, check
+from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.executor import Executor
+    from engine.model_store import ModelStore
+
+DEFAULT_CACHE_BYTES = 2 * 2**30
+
+
+class Engine:
+    """Node classes, folders and loaded models, and a cache of node outputs that lives as long as the engine."""
+
+    def __init__(
+        self,
+        registry: Mapping[str, NodeSpec],
+        folders: Folders,
+        models: ModelStore,
+        cache_budget_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.registry = registry
+        self.folders = folders
+        self.models = models
+        self.cache = Cache(cache_budget_bytes)
+
+    def check(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> tuple[Problem, ...]:
+        """All problems of what the wanted ``outputs`` (node ids; by default all output nodes) need."""
+        return self.inspect(workflow, outputs).problems
+
+    def inspect(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> Checked:
+        """Like :meth:`check`, with the sound nodes and the outputs that can run."""
+        return check(workflow, self.registry, self.folders, self.models, outputs)
+
+    def run(
+        self,
+        workflow: Workflow,
+        outputs: Sequence[str] | None = None,
+        *,
+        log: EventLog | None = None,
+        cancel: CancelToken | None = None,
+        previews: bool = False,
+    ) -> RunResult:
+        """Run what the wanted ``outputs`` need and is not cached.
+
+        Raises ``GraphInvalid`` with all problems before anything runs, ``NodeFailed`` where a node raises,
+        ``OutOfMemory``, and ``Cancelled``. ``log``'s listeners hear of everything; ``cancel`` stops the run from
+        another thread; with ``previews``, nodes report unfinished pictures.
+        """
+        checked = self.inspect(workflow, outputs)
+        return self.executor.run(workflow, checked, log=log, cancel=cancel, previews=previews)
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Made at the first run: checking needs none of what it imports."""
+        from engine.executor import Executor
+        from engine.run import Surroundings
+
+        return Executor(Surroundings(self.registry, self.folders, self.models, self.cache))

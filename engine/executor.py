@@ -1,0 +1,52 @@
+"""Runs checked workflows, one at a time, and says how each run ended."""
+
+from __future__ import annotations
+
+import threading
+
+from engine.context import CancelToken
+from engine.errors import Cancelled, GraphInvalid, OutOfMemory
+from engine.events import EventLog, RunCancelled, RunFailed
+from engine.failures import free_memory
+from engine.result import RunResult
+from engine.run import Run, Surroundings
+from engine.validate import Checked
+from engine.workflow import Workflow
+
+
+class Executor:
+    """One per device. A second run waits for the first; all share the cache."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        workflow: Workflow,
+        checked: Checked,
+        *,
+        log: EventLog | None = None,
+        cancel: CancelToken | None = None,
+        previews: bool = False,
+    ) -> RunResult:
+        """Run ``checked.outputs``. Nodes that finish are cached, also where the run does not.
+
+        Raises ``GraphInvalid`` (for problems found), ``NodeFailed``, ``OutOfMemory`` (the cache is empty then) and
+        ``Cancelled``. The last event tells of the end, whatever it is.
+        """
+        if checked.problems:
+            raise GraphInvalid(checked.problems)
+        log = log or EventLog()
+        with self._lock:
+            run = Run(self._around, workflow, checked, log=log, cancel=cancel or CancelToken(), previews=previews)
+            try:
+                return run.execute()
+            except (Cancelled, KeyboardInterrupt):
+                log.emit(RunCancelled(node_id=run.node_id))
+                raise
+            except BaseException as error:
+                if isinstance(error, OutOfMemory):
+                    free_memory(self._around.cache, error)
+                log.emit(RunFailed(error=error))
+                raise

@@ -1,0 +1,42 @@
+"""What a node raised, as an error of a run: which node, with which inputs; memory is freed where it ran out."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import traceback
+
+from engine.cache import Cache
+from engine.errors import DeviceMemoryExhausted, NodeFailed, OutOfMemory
+from engine.node_call import Inputs, short_inputs
+from engine.resolved import ResolvedNode
+
+
+def failure(node: ResolvedNode, inputs: Inputs, error: Exception) -> NodeFailed:
+    """The error to raise from ``error``."""
+    kind = OutOfMemory if is_out_of_memory(error) else NodeFailed
+    return kind(node.id, node.class_type, error, short_inputs(inputs))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device or the host had no memory left."""
+    if isinstance(error, MemoryError | DeviceMemoryExhausted):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(error, RuntimeError):
+        return False
+    # For host memory torch has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def free_memory(cache: Cache, error: BaseException) -> None:
+    """Drop every cached value, and what the frames of the failed run still hold."""
+    cache.clear()
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,104 @@
+"""Running one node: its inputs are gathered, its function called for each of them, and what it made put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.context import Context
+from engine.live_values import LiveValues
+from engine.mapping import Slots, blocked_by, calls, slots_of
+from engine.resolved import ResolvedNode
+from engine.types import Expansion
+
+Inputs = dict[str, Sequence[Any]]
+
+
+@dataclass(slots=True)
+class NodeCall:
+    """One node while it runs. ``made``: what each call returned; an ``Expansion`` is yet to be run."""
+
+    node: ResolvedNode
+    ctx: Context
+    inputs: Inputs = field(default_factory=dict)
+    made: list[Slots | Expansion] = field(default_factory=list)
+    blocked: str | None = None
+    started_s: float = field(default_factory=time.perf_counter)
+
+    def run(self, keys: Mapping[str, str], live: LiveValues) -> None:
+        """Gather the inputs and call the node's function for each item of them. Raises what it raises."""
+        spec = self.node.spec
+        self.inputs = gather_inputs(self.node, keys, live, self.ctx)
+        for arguments in calls(spec, self.inputs):
+            self.ctx.check_cancelled()
+            block = blocked_by(spec, arguments)
+            if block is not None:
+                self.blocked = self.blocked or block.message
+                self.made.append(slots_of(spec, block))
+                continue
+            returned = spec.run(self.ctx, **arguments)
+            self.made.append(returned if type(returned) is Expansion else slots_of(spec, returned))
+
+    @property
+    def shown(self) -> dict[str, tuple[Any, ...]]:
+        """What the node itself showed, by kind."""
+        return {kind: tuple(items) for kind, items in self.ctx.shown.items()}
+
+
+def gather_inputs(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, ctx: Context) -> Inputs:
+    """Every input as a sequence of values; lazy ones that were not asked for are ``None``."""
+    inputs: Inputs = {name: (value,) for name, value in node.literals.items()}
+    for name, link in node.links.items():
+        entry = live.get(keys[link.node_id])
+        inputs[name] = (None,) if entry is None else entry.values[link.slot]
+    for name, kind in node.spec.hidden_inputs.items():
+        inputs[name] = (_hidden(kind, ctx),)
+    return inputs
+
+
+def lazy_inputs_asked_for(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, ctx: Context) -> list[str]:
+    """The nodes behind lazy inputs that the node needs and that have not run yet."""
+    pending = {name: node.links[name].node_id for name in node.lazy if keys[node.links[name].node_id] not in live}
+    if not pending:
+        return []
+    if node.spec.lazy is None:
+        return list(pending.values())
+    asked: set[str] = set()
+    for arguments in calls(node.spec, gather_inputs(node, keys, live, ctx)):
+        if blocked_by(node.spec, arguments) is None:
+            asked.update(node.spec.lazy(ctx, **arguments) or ())
+    # In the order of the links, so that runs repeat exactly.
+    return [pending[name] for name in node.links if name in asked and name in pending]
+
+
+def _hidden(kind: str, ctx: Context) -> Any:
+    if kind == "PROMPT":
+        return ctx.prompt
+    if kind == "EXTRA_PNGINFO":
+        return ctx.extra_pnginfo
+    return ctx.node_id if kind == "UNIQUE_ID" else None
+
+
+def short_text(value: Any) -> Any:
+    """A few words about a value, for error reports: numbers and texts as they are, tensors by shape."""
+    if isinstance(value, bool | int | float | None):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= 200 else f"{value[:197]}..."
+    shape = getattr(value, "shape", None)
+    name = type(value).__name__
+    if shape is not None:
+        return f"{name}{list(shape)}"
+    parts = (getattr(value, part, None) for part in getattr(value, "__dataclass_fields__", ()))
+    shapes = [str(list(shape)) for part in parts if (shape := getattr(part, "shape", None)) is not None]
+    return f"{name}({', '.join(shapes)})" if shapes else name
+
+
+def short_inputs(inputs: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """The inputs as an error report shows them."""
+    return {
+        name: short_text(values[0]) if len(values) == 1 else [short_text(v) for v in values[:10]]
+        for name, values in inputs.items()
+    }

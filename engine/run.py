@@ -1,0 +1,208 @@
+"""One run: walks the plan's steps, with what lazy inputs and expansions add to them, and keeps what is still needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from engine.cache import Cache, Entry, files_are_there
+from engine.context import CancelToken, Context
+from engine.errors import Cancelled
+from engine.events import EventLog, RunFinished, RunStarted
+from engine.expand import Subgraph
+from engine.failures import failure
+from engine.folders import Folders
+from engine.graph import build_graph, extend_graph, resolved
+from engine.keys import ONCE, Keys
+from engine.live_values import LiveValues
+from engine.mapping import join
+from engine.node_call import NodeCall, lazy_inputs_asked_for
+from engine.plan import Plan, make_plan, plan_more
+from engine.report import Report
+from engine.resolved import ResolvedNode
+from engine.result import RunResult
+from engine.schema import NodeSpec
+from engine.validate import Checked
+from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.model_store import ModelStore
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all runs of an executor share."""
+
+    registry: Mapping[str, NodeSpec]
+    folders: Folders
+    models: ModelStore
+    cache: Cache
+
+
+class Run:
+    """State of one run. Used once, by one thread. ``node_id``: the node that is running, if any."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        workflow: Workflow,
+        checked: Checked,
+        *,
+        log: EventLog,
+        cancel: CancelToken,
+        previews: bool,
+    ) -> None:
+        self.node_id: str | None = None
+        self._around = around
+        self._workflow = workflow
+        self._wanted = checked.outputs
+        self._log, self._cancel, self._previews = log, cancel, previews
+        self._graph = build_graph(checked.nodes)
+        self._keys = Keys(around.folders, around.models)
+        self._live = LiveValues()
+        self._report = Report(log, checked.outputs)
+        self._prompt: Mapping[str, Any] = {}
+        self._subgraphs: dict[str, Subgraph] = {}  # running, by the node that they stand for
+        self._inside: dict[str, Subgraph] = {}  # by the nodes in them
+
+    def execute(self) -> RunResult:
+        """Run what has to run. Raises ``NodeFailed``, ``Cancelled``."""
+        started_s = time.perf_counter()
+        nodes = [resolved(self._graph, node_id) for node_id in self._graph]
+        self._keys.add(nodes)
+        plan = self._plan(self._wanted)
+        known = self._around.cache.touch([self._keys[node.id] for node in nodes])
+        steps = set(plan.steps)
+        cached = tuple(node.id for node in nodes if self._keys[node.id] in known and node.id not in steps)
+        self._log.emit(RunStarted(steps=plan.steps, cached=cached))
+        self._report_known(plan.found)
+        if plan.steps:
+            self._work(plan.steps)
+        self._report_known(self._keys.values())  # Nodes that are the same as another one that ran.
+        results = self._report.results
+        outputs = {node_id: results[node_id] for node_id in self._workflow.nodes if node_id in results}
+        seconds = time.perf_counter() - started_s
+        self._log.emit(RunFinished(seconds=seconds))
+        return RunResult(outputs, self._report.seconds, seconds)
+
+    def _plan(self, wanted: Sequence[str]) -> Plan:
+        """Plan for nodes whose outputs are kept until they are released."""
+        plan = make_plan(self._graph, self._keys, wanted, self._find)
+        for node_id in wanted:
+            self._live.hold(self._keys[node_id])
+        for node_id in plan.candidates:
+            links = resolved(self._graph, node_id).links.values()
+            self._live.announce(self._keys[node_id], [self._keys[link.node_id] for link in links])
+        for key, entry in plan.found.items():
+            self._live.put(key, entry)
+        return plan
+
+    def _find(self, key: str) -> Entry | None:
+        entry = self._live.get(key)
+        if entry is None and not key.startswith(ONCE):
+            entry = self._around.cache.get(key)
+        return entry if entry is None or files_are_there(entry, self._around.folders) else None
+
+    def _report_known(self, keys: Iterable[str]) -> None:
+        keys = set(keys)
+        for node_id in self._wanted:
+            if node_id not in self._report.results and self._keys[node_id] in keys:
+                self._report.known(resolved(self._graph, node_id), self._live[self._keys[node_id]])
+
+    def _work(self, steps: Iterable[str]) -> None:
+        import torch
+
+        self._prompt = self._workflow.as_prompt()
+        stack = list(steps)[::-1]
+        with torch.no_grad():
+            while stack:
+                if self._cancel.cancelled:
+                    raise Cancelled
+                self.node_id = stack[-1]
+                # Not awaited: the same as a node that ran meanwhile, or behind lazy inputs that nobody asked for.
+                awaited = self._live.is_awaited(self._keys[self.node_id])
+                more = self._advance(resolved(self._graph, self.node_id)) if awaited else ()
+                if more:
+                    stack += reversed(more)
+                else:
+                    stack.pop()
+        self.node_id = None
+
+    def _advance(self, node: ResolvedNode) -> Sequence[str]:
+        """Run the node, or return the steps that must come first."""
+        subgraph = self._subgraphs.pop(node.id, None)
+        call = subgraph.call if subgraph else NodeCall(node, self._context(node))
+        try:
+            if subgraph is None:
+                asked = lazy_inputs_asked_for(node, self._keys, self._live, call.ctx)
+                if asked:
+                    return plan_more(self._graph, self._keys, asked, self._live.get)
+                self._report.started(node)
+                call.run(self._keys, self._live)
+                subgraph = Subgraph(call)
+                if subgraph.expansions:
+                    steps = self._enter(node, subgraph)
+                    if steps:
+                        self._subgraphs[node.id] = subgraph
+                        return steps
+            self._finish(node, subgraph)
+        except Cancelled:
+            raise
+        except Exception as error:
+            raise failure(node, call.inputs, error) from error
+        return ()
+
+    def _context(self, node: ResolvedNode) -> Context:
+        return Context(
+            self._around.folders,
+            self._around.models,
+            node_id=node.id,
+            class_type=node.class_type,
+            prompt=self._prompt,
+            extra_pnginfo=self._workflow.extra_pnginfo,
+            log=self._log,
+            cancel=self._cancel,
+            previews=self._previews,
+        )
+
+    def _enter(self, node: ResolvedNode, subgraph: Subgraph) -> Sequence[str]:
+        """Add the nodes of the call's expansions to the run; returns the steps that they take."""
+        key = self._keys[node.id]
+        tokens = subgraph.tokens(self._keys)
+        display_id = self._report.display_id(node.id)
+        for number, nodes in subgraph.resolve(display_id, self._graph, self._around):
+            extend_graph(self._graph, nodes.values())
+            self._keys.add(nodes.values(), f"{key}/{number}", tokens)
+            self._report.display_ids.update(dict.fromkeys(nodes, display_id))
+            self._inside.update(dict.fromkeys(nodes, subgraph))
+        plan = self._plan(subgraph.wanted)
+        for node_id in subgraph.wanted:
+            if self._keys[node_id] in plan.found:
+                self._report.known(resolved(self._graph, node_id), plan.found[self._keys[node_id]])
+        self._live.done(key)
+        return plan.steps
+
+    def _finish(self, node: ResolvedNode, subgraph: Subgraph) -> None:
+        """Put together what the node made, keep it, and let go of what it read."""
+        key, call = self._keys[node.id], subgraph.call
+        own_shown = call.shown
+        shown = subgraph.all_shown(self._keys, self._live)
+        blocked = call.blocked if node.spec.output_node else None
+        values = join(node.spec, subgraph.slots(self._keys, self._live))
+        entry = Entry(values, MappingProxyType(shown), blocked)
+        if not key.startswith(ONCE):
+            self._around.cache.put(key, entry)
+        self._live.put(key, entry)
+        self._live.done(key)
+        for node_id in subgraph.wanted:
+            self._live.release(self._keys[node_id])
+        for node_id in subgraph.ids:
+            del self._keys[node_id], self._inside[node_id], self._report.display_ids[node_id]
+        self._graph.remove_nodes_from(subgraph.ids)
+        outer = self._inside.get(node.id)
+        if outer is not None:
+            outer.shown[node.id] = shown
+        self._report.finished(node, entry, own_shown, time.perf_counter() - call.started_s)

@@ -1,0 +1,113 @@
+"""Runs one CLIP text encoder over a prompt's chunks and applies the weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nodes.diffusion.text.chunks import Chunk, Vocabulary, tokenize
+from nodes.diffusion.text.tokenizer import END
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a family takes from a text encoder.
+
+    ``layer``: the hidden layer for the context, -1 = the output of the last one, None = the last with its norm.
+    ``norm``: whether the final norm is put on a hidden layer too; ``projected``: whether pooled is projected.
+    """
+
+    layer: int | None
+    norm: bool
+    projected: bool
+
+
+def encode_chunks(
+    module: Any, chunks: Sequence[Chunk], vocabulary: Vocabulary, reading: Reading
+) -> tuple[Tensor, Tensor]:
+    """Context float32[1, tokens of all chunks, width] and pooled float32[1, width], on the CPU.
+
+    ``module``: a transformers ``CLIPTextModelWithProjection`` in any number format and on any device; it is computed
+    in float32. A token of weight w goes w times as far from what the empty prompt has in its place. Pooled is the
+    first chunk's, which weights do not change.
+    """
+    weights = torch.tensor([chunk.weights for chunk in chunks])
+    is_weighted = bool((weights != 1).any())
+    rows = [*chunks, *tokenize("", vocabulary)] if is_weighted else chunks
+    with torch.no_grad():
+        hidden, pooled = _run(module, [_embedded(module, row.tokens, vocabulary) for row in rows], reading)
+    if is_weighted:
+        empty = hidden[-1:]
+        scale = weights[:, :, None].to(hidden.device)
+        moved = (hidden[:-1] - empty) * scale + empty
+        hidden = torch.where(scale == 1, hidden[:-1], moved)
+    return hidden.reshape(1, -1, hidden.shape[-1]).cpu(), pooled.cpu()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Vectors float32[tokens, width], and where the first end token is among them."""
+
+    vectors: Tensor
+    end: int
+
+
+def _embedded(module: Any, tokens: Sequence[int | Tensor], vocabulary: Vocabulary) -> _Row:
+    table = module.text_model.embeddings.token_embedding.weight
+    width = table.shape[1]
+    kept = [token for token in tokens if isinstance(token, int) or token.shape[0] == width]
+    if len(kept) < len(tokens):
+        log.warning("an embedding was made for another text encoder (its vectors are not %d wide): left out", width)
+    kept += [vocabulary.pad] * (len(tokens) - len(kept))
+    ids = torch.tensor([token if isinstance(token, int) else END for token in kept])
+    vectors = table[ids.to(table.device)].float()
+    for place, token in enumerate(kept):
+        if isinstance(token, Tensor):
+            vectors[place] = token
+    return _Row(vectors, next(place for place, token in enumerate(kept) if isinstance(token, int) and token == END))
+
+
+def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, Tensor]:
+    """The wanted hidden layer of all rows, [rows, tokens, width], and the first row's pooled vector, [1, width]."""
+    text = module.text_model
+    layers = text.encoder.layers
+    stop = _layer_index(reading.layer, len(layers))
+    vectors = torch.stack([row.vectors for row in rows])
+    hidden = vectors + text.embeddings.position_embedding.weight[: vectors.shape[1]].float()
+    wanted = hidden
+    for index, layer in enumerate(layers):
+        hidden = _call(layer, hidden, attention_mask=None, is_causal=True)
+        if index == stop:
+            wanted = hidden
+    last = _call(text.final_layer_norm, hidden)
+    if stop is None:
+        wanted = last
+    elif reading.norm:
+        wanted = _call(text.final_layer_norm, wanted)
+    pooled = last[0, rows[0].end][None]
+    return wanted, _call(module.text_projection, pooled) if reading.projected else pooled
+
+
+def _layer_index(layer: int | None, count: int) -> int | None:
+    """Which of ``count`` layers ``layer`` (negative, from the end) means; None = the last, with its norm."""
+    # Files of OpenCLIP ViT-H in Hugging Face's layout often lack the last of its 24 layers, which SD2.x does not read.
+    depth = 24 if count == 23 else count
+    if layer is None or abs(layer) > depth:
+        return None
+    return min(layer % depth, count - 1)
+
+
+def _call(part: Any, hidden: Tensor, **options: Any) -> Tensor:
+    """``part(hidden)`` in float32, whatever its parameters are stored in; they are widened for this call alone."""
+    stored = dict(part.named_parameters())
+    if all(parameter.dtype == torch.float32 for parameter in stored.values()):
+        return part(hidden, **options)  # type: ignore[no-any-return]
+    wide = {name: parameter.float() for name, parameter in stored.items()}
+    return torch.func.functional_call(part, wide, (hidden,), options)  # type: ignore[no-any-return]

@@ -1,0 +1,179 @@
+"""Nodes that turn prompts into conditionings, and that load and change text encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
+
+from engine.context import Context
+from engine.errors import InputInvalid
+from engine.fingerprint import file_fingerprint
+from engine.inputs import MAX_SIDE_PX, Choice, FileChoice, Float, Int, Prompt
+from engine.registry import node
+from nodes import diffusion
+from nodes.values import Clip, Cond, Conditioning
+
+SidePx = Annotated[int, Int(min=0, max=MAX_SIDE_PX)]
+Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
+EncoderName = Annotated[str, FileChoice("text_encoders")]
+# Where networks run is the model store's decision; the input is there because workflows carry it.
+Device = Annotated[str, Choice("default", "cpu", optional=True)]
+
+SINGLE_TYPES = (
+    "stable_diffusion",
+    "stable_cascade",
+    "sd3",
+    "stable_audio",
+    "mochi",
+    "ltxv",
+    "pixart",
+    "cosmos",
+    "lumina2",
+    "wan",
+    "hidream",
+    "chroma",
+    "ace",
+    "omnigen2",
+    "qwen_image",
+    "hunyuan_image",
+)
+PAIR_TYPES = ("sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image")
+# Types that read the CLIP encoders known here in ways of their own.
+_OTHER_READINGS = frozenset({"stable_cascade", "sd3", "hidream"})
+
+
+def _embeddings_of_one(ctx: Context, text: str | None) -> list[str]:
+    return _embeddings(ctx, text)
+
+
+def _embeddings_of_two(ctx: Context, text_g: str | None, text_l: str | None) -> list[str]:
+    return _embeddings(ctx, text_g, text_l)
+
+
+def _embeddings(ctx: Context, *prompts: str | None) -> list[str]:
+    """Fingerprints of the embedding files that the prompts name; of all there are if one is linked, so not known."""
+    if any(not isinstance(prompt, str) for prompt in prompts):
+        files = [ctx.folders.find("embeddings", name) for name in ctx.folders.files("embeddings")]
+    else:
+        folders = ctx.folders.of_kind("embeddings")
+        naming = [prompt for prompt in prompts if prompt and "embedding:" in prompt]
+        files = [file for prompt in naming for file in diffusion.text.embedding_files(prompt, folders)]
+    return [f"{file.name}:{file_fingerprint(file)}" for file in files]
+
+
+def _encode(ctx: Context, clip: Clip, text: str | Mapping[str, str], size: Mapping[str, float]) -> Conditioning:
+    context, pooled = diffusion.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
+    return Conditioning((Cond(context, pooled, size=size),))
+
+
+@node(
+    "CLIPTextEncode", category="conditioning", display_name="CLIP Text Encode (Prompt)", fingerprint=_embeddings_of_one
+)
+def encode_text(ctx: Context, *, text: Prompt, clip: Clip) -> Conditioning:
+    r"""The encoded prompt: float32[1, 77 for every 75 tokens, width], with the pooled vector that SDXL reads.
+
+    ``(text:1.2)`` weighs, ``(text)`` weighs 1.1 times, ``\(`` is a parenthesis, ``embedding:name`` puts in a file
+    from the embeddings folder.
+    """
+    return _encode(ctx, clip, text, {})
+
+
+@node("CLIPTextEncodeSDXL", category="advanced/conditioning", fingerprint=_embeddings_of_two)
+def encode_text_sdxl(
+    ctx: Context,
+    *,
+    clip: Clip,
+    width: SidePx = 1024,
+    height: SidePx = 1024,
+    crop_w: SidePx = 0,
+    crop_h: SidePx = 0,
+    target_width: SidePx = 1024,
+    target_height: SidePx = 1024,
+    text_g: Prompt,
+    text_l: Prompt,
+) -> Conditioning:
+    """A prompt for each of SDXL's encoders, and the sizes and crop in pixels that the model is told."""
+    size = {
+        "width": width,
+        "height": height,
+        "crop_w": crop_w,
+        "crop_h": crop_h,
+        "target_width": target_width,
+        "target_height": target_height,
+    }
+    return _encode(ctx, clip, {"g": text_g, "l": text_l}, size)
+
+
+@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", fingerprint=_embeddings_of_one)
+def encode_text_sdxl_refiner(
+    ctx: Context,
+    *,
+    ascore: Annotated[float, Float(min=0.0, max=1000.0, step=0.01)] = 6.0,
+    width: SidePx = 1024,
+    height: SidePx = 1024,
+    text: Prompt,
+    clip: Clip,
+) -> Conditioning:
+    """A prompt for SDXL's refiner, with the aesthetic score (1 to 10) and the size in pixels that it is told."""
+    return _encode(ctx, clip, text, {"aesthetic_score": ascore, "width": width, "height": height})
+
+
+@node(
+    "CLIPTextEncodeControlnet", category="_for_testing/conditioning", experimental=True, fingerprint=_embeddings_of_one
+)
+def encode_text_for_controlnet(ctx: Context, *, clip: Clip, conditioning: Conditioning, text: Prompt) -> Conditioning:
+    """The conditioning with a prompt of its own for ControlNets."""
+    context, pooled = diffusion.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
+    own = {"cross_attn_controlnet": context, "pooled_output_controlnet": pooled}
+    return conditioning.map(lambda entry: replace(entry, extra={**entry.extra, **own}))
+
+
+@node("CLIPSetLastLayer", category="conditioning", display_name="CLIP Set Last Layer")
+def set_last_layer(
+    ctx: Context, *, clip: Clip, stop_at_clip_layer: Annotated[int, Int(min=-24, max=-1, step=1)] = -1
+) -> Clip:
+    """The text encoders, read at this hidden layer: -1 is the last, -2 the one before."""
+    return replace(clip, last_layer=stop_at_clip_layer)
+
+
+@node("CLIPAttentionMultiply", category="_for_testing/attention_experiments", experimental=True)
+def multiply_attention(
+    ctx: Context, *, clip: Clip, q: Factor = 1.0, k: Factor = 1.0, v: Factor = 1.0, out: Factor = 1.0
+) -> Clip:
+    """The text encoders with the projections of their self-attention multiplied."""
+    factors = {"q_proj": q, "k_proj": k, "v_proj": v, "out_proj": out}
+    return diffusion.text.scale_attention(ctx.models, clip, factors)
+
+
+@node("CLIPLoader", category="advanced/loaders", display_name="Load CLIP")
+def load_clip(
+    ctx: Context, *, clip_name: EncoderName, type: Annotated[str, Choice(*SINGLE_TYPES)], device: Device = "default"
+) -> Clip:
+    """A text encoder from a file of its own: CLIP-L (SD1.x), OpenCLIP ViT-H (SD2.x) or bigG (SDXL refiner)."""
+    if type in _OTHER_READINGS:
+        raise _unknown_type(type)
+    return diffusion.text.load_clip([ctx.folders.find("text_encoders", clip_name)])
+
+
+@node("DualCLIPLoader", category="advanced/loaders")
+def load_clip_pair(
+    ctx: Context,
+    *,
+    clip_name1: EncoderName,
+    clip_name2: EncoderName,
+    type: Annotated[str, Choice(*PAIR_TYPES)],
+    device: Device = "default",
+) -> Clip:
+    """SDXL's text encoders, CLIP-L and OpenCLIP bigG, from files of their own, in either order."""
+    if type != "sdxl":
+        raise _unknown_type(type)
+    return diffusion.text.load_clip([ctx.folders.find("text_encoders", name) for name in (clip_name1, clip_name2)])
+
+
+def _unknown_type(type: str) -> InputInvalid:
+    return InputInvalid(
+        f"text encoders cannot be read for models of type '{type}' here",
+        input="type",
+        remedy="types stable_diffusion (CLIPLoader) and sdxl (DualCLIPLoader) can",
+    )

@@ -1,0 +1,97 @@
+"""Sound nodes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.context import Context
+from engine.errors import InputInvalid
+from engine.types import Audio
+from nodes import audio as nodes
+
+RAMP = Audio(torch.linspace(-0.9, 0.9, 2000).repeat(1, 2, 1), 1000)
+
+
+def test_silence(ctx: Context) -> None:
+    assert nodes.empty_audio(ctx, duration=0.5, sample_rate=8000, channels=1).waveform.shape == (1, 1, 4000)
+    for wrong in ({"duration": 1e18}, {"sample_rate": 0}, {"duration": float("1e9")}):
+        with pytest.raises(InputInvalid, match="is not possible"):
+            nodes.empty_audio(ctx, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "samples"),
+    [
+        (0.0, 60.0, (0, 2000)),
+        (0.5, 0.25, (500, 750)),
+        (-0.5, 60.0, (1500, 2000)),
+        (-9.0, 0.1, (0, 100)),
+        (9.0, 1.0, (1999, 2000)),
+    ],
+)
+def test_trim(ctx: Context, start: float, duration: float, samples: tuple[int, int]) -> None:
+    out = nodes.trim_duration(ctx, audio=RAMP, start_index=start, duration=duration)
+    assert torch.equal(out.waveform, RAMP.waveform[..., slice(*samples)])
+
+
+def test_trim_to_nothing(ctx: Context) -> None:
+    with pytest.raises(InputInvalid, match="nothing is left"):
+        nodes.trim_duration(ctx, audio=RAMP, duration=0.0)
+
+
+def test_split_and_concatenate(ctx: Context) -> None:
+    left, right = nodes.split_channels(ctx, audio=RAMP)
+    assert left.waveform.shape == right.waveform.shape == (1, 1, 2000)
+    with pytest.raises(InputInvalid, match="1 channels"):
+        nodes.split_channels(ctx, audio=left)
+    louder = Audio(left.waveform * 0.5, 1000)
+    after = nodes.concatenate(ctx, audio1=RAMP, audio2=louder, direction="after").waveform
+    before = nodes.concatenate(ctx, audio1=RAMP, audio2=louder, direction="before").waveform
+    assert after.shape == before.shape == (1, 2, 4000)
+    assert torch.equal(after[..., :2000], RAMP.waveform)
+    assert torch.equal(before[..., 2000:], RAMP.waveform)
+
+
+def test_concatenate_takes_the_higher_rate(ctx: Context) -> None:
+    out = nodes.concatenate(ctx, audio1=RAMP, audio2=Audio(RAMP.waveform, 2000), direction="after")
+    assert (out.sample_rate_hz, out.waveform.shape[-1]) == (2000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"), [("add", 1.0), ("mean", 0.55), ("subtract", 0.5 / 1), ("multiply", 0.24)]
+)
+def test_merge(ctx: Context, method: str, expected: float) -> None:
+    first, second = Audio(torch.full((1, 1, 10), 0.8), 1000), Audio(torch.full((1, 1, 5), 0.3), 1000)
+    out = nodes.merge(ctx, audio1=first, audio2=second, merge_method=method).waveform[0, 0]
+    rest = {"add": 0.8 / 1.1, "mean": 0.4, "subtract": 0.8, "multiply": 0.0}[method]
+    torch.testing.assert_close(out, torch.tensor([expected] * 5 + [rest] * 5))
+    longer = Audio(torch.full((1, 1, 99), 0.1), 1000)
+    assert nodes.merge(ctx, audio1=first, audio2=longer, merge_method=method).waveform.shape[-1] == 10
+
+
+def test_volume(ctx: Context) -> None:
+    out = nodes.adjust_volume(ctx, audio=RAMP, volume=-20).waveform
+    torch.testing.assert_close(out, RAMP.waveform / 10)
+
+
+@pytest.mark.parametrize(
+    ("save", "suffix", "folder"),
+    [
+        (nodes.save_flac, ".flac", "output"),
+        (nodes.save_mp3, ".mp3", "output"),
+        (nodes.save_opus, ".opus", "output"),
+        (nodes.preview_audio, ".flac", "temp"),
+    ],
+)
+def test_saving(ctx: Context, save: object, suffix: str, folder: str) -> None:
+    sound = Audio(torch.sin(torch.arange(12000) / 9).repeat(2, 2, 1) * 0.5, 24000)
+    save(ctx, audio=sound)
+    files = ctx.shown["audio"]
+    assert len(files) == 2
+    assert all(file.folder == folder and file.filename.endswith(suffix) for file in files)
+    path = getattr(ctx.folders, folder) / files[0].subfolder / files[0].filename
+    path.rename(ctx.folders.input / path.name)
+    loaded = nodes.load_audio(ctx, audio=path.name)
+    assert loaded.waveform.shape[:2] == (1, 2)
+    assert loaded.waveform.abs().max().item() == pytest.approx(0.5, abs=0.05)
