@@ -47,6 +47,9 @@ class Executor:
                 raise
             except BaseException as error:
                 if isinstance(error, OutOfMemory):
+                    run.drop_values()
                     free_memory(self._around.cache, error)
                 log.emit(RunFailed(error=error))
                 raise
+            finally:
+                run.drop_values()  # An error that somebody keeps keeps this frame, and with it the run.

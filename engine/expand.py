@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.coerce import WRAPPED_VALUE
@@ -38,13 +39,13 @@ class Around(Protocol):
 class Subgraph:
     """The nodes that the calls of one node expand to; none, where it just returned values.
 
-    ``expansions``: by the number of the call. ``ids``: of all nodes within, ``wanted``: of those that outputs name and
-    those that show something. ``shown``: what nodes within showed when they ran.
+    ``ids``: of all nodes within, ``wanted``: of those that outputs name and those that show something. ``shown``: what
+    nodes within showed when they ran.
     """
 
     def __init__(self, call: NodeCall) -> None:
         self.call = call
-        self.expansions = {n: made for n, made in enumerate(call.made) if isinstance(made, Expansion)}
+        self.expands = any(isinstance(made, Expansion) for made in call.made)
         self.ids: list[str] = []
         self.wanted: list[str] = []
         self.shown: dict[str, Mapping[str, tuple[Any, ...]]] = {}
@@ -54,12 +55,15 @@ class Subgraph:
         self, display_id: str, taken: Container[str], around: Around
     ) -> Iterator[tuple[int, Mapping[str, ResolvedNode]]]:
         """For each expansion its number and its nodes, under ids that are not ``taken``. Raises ``GraphInvalid``."""
-        for number, expansion in self.expansions.items():
+        for number, expansion in enumerate(self.call.made):
+            if not isinstance(expansion, Expansion):
+                continue
             prefix = _free_prefix(display_id, expansion, taken)
             checked = _resolve(expansion, prefix, around)
             self._prefixes[number] = prefix
             self.ids += checked.nodes
             self.wanted += checked.outputs
+            self.call.made[number] = replace(expansion, graph={})  # Lets go of the values in it.
             yield number, checked.nodes
 
     def tokens(self, keys: Mapping[str, str]) -> dict[int, str]:
@@ -119,8 +123,6 @@ def _resolve(expansion: Expansion, prefix: str, around: Around) -> Checked:
     for node_id in named:
         if node_id not in graph:
             raise InputInvalid(f"the node's expansion has no node '{node_id}', which one of its outputs names")
-    if not graph:
-        return Checked({}, (), (), {})
     documents = {
         prefix + node_id: NodeDocument.model_construct(
             class_type=node.get("class_type", ""),
@@ -130,8 +132,10 @@ def _resolve(expansion: Expansion, prefix: str, around: Around) -> Checked:
     }
     showing = [node_id for node_id, node in graph.items() if _shows(around.registry.get(node.get("class_type", "")))]
     wanted = [prefix + node_id for node_id in dict.fromkeys([*named, *showing])]
+    if not wanted:
+        return Checked({}, (), (), {})
     workflow = Workflow.model_construct(nodes=documents)
-    checked = check(workflow, around.registry, around.folders, around.models, wanted or list(documents))
+    checked = check(workflow, around.registry, around.folders, around.models, wanted)
     if checked.problems:
         raise GraphInvalid(checked.problems)
     return checked

@@ -59,7 +59,8 @@ class FileFingerprints:
             self._seen[name] = seen
             if self._store is None:
                 return
-            merged = {**_read(self._store), **self._seen}
+            others = {path: found for path, found in _read(self._store).items() if path not in self._seen}
+            merged = {**others, **self._seen}
             newest = list(merged.items())[-MAX_REMEMBERED:]
             document = {path: [*seen.stat, seen.fingerprint] for path, seen in newest}
             partial = self._store.with_name(f"{self._store.name}.{os.getpid()}.part")

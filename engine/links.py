@@ -55,13 +55,15 @@ def given_inputs(spec: NodeSpec | None, inputs: Mapping[str, Any]) -> Iterator[t
 
 
 def _as_link(value: list[Any]) -> Link | None:
-    if len(value) != 2 or isinstance(value[1], bool) or not isinstance(value[1], int | float):
+    if len(value) != 2 or any(isinstance(part, bool) for part in value):
         return None
     node_id, slot = value
     # Some writers give node ids as numbers; the document's own ids are always texts.
-    if isinstance(node_id, int) and not isinstance(node_id, bool):
+    if isinstance(node_id, int) and 0 <= node_id < 2**63:
         node_id = str(node_id)
-    return Link(node_id, int(slot)) if isinstance(node_id, str) and slot == int(slot) >= 0 else None
+    if isinstance(slot, float) and slot.is_integer():
+        slot = int(slot)
+    return Link(node_id, slot) if isinstance(node_id, str) and isinstance(slot, int) and slot >= 0 else None
 
 
 def _broken_link(name: str, value: list[Any], link: Link | None) -> BrokenInput:
@@ -99,4 +101,5 @@ def wires_fit(made: str, taken: str) -> bool:
     """Whether an output of type ``made`` may go into an input of type ``taken``: ``"A,B"`` is either, ``"*"`` any."""
     if made in (taken, "*") or taken == "*":
         return True
-    return not {*map(str.strip, made.split(","))}.isdisjoint({"*", *map(str.strip, taken.split(","))})
+    either, other = {*map(str.strip, made.split(","))}, {*map(str.strip, taken.split(","))}
+    return "*" in either | other or not either.isdisjoint(other)

@@ -29,14 +29,16 @@ class Weights:
 
     ``key`` identifies the contents (two files with the same bytes share it). ``build()`` makes the module on the CPU,
     with weights as stored in the file (memory-mapped where possible). ``label`` is for people. ``wide``: the network
-    overflows float16, so it is computed in a wider format. ``release()`` gives back the host memory that reading the
-    stored weights took; they stay readable.
+    overflows float16, so it is computed in a wider format. ``patched_as_stored``: patched weights are rounded to the
+    format of the stored ones (text encoders: recorded pictures depend on it). ``release()`` gives back the host
+    memory that reading the stored weights took; they stay readable.
     """
 
     key: str
     build: Callable[[], nn.Module]
     label: str = ""
     wide: bool = False
+    patched_as_stored: bool = False
     release: Callable[[], None] = _nothing
 
 
@@ -225,6 +227,8 @@ class ModelStore:
                 for patch in patches:
                     if name in patch.names():
                         weight = patch.apply(name, weight)
+                if base.weights.patched_as_stored:
+                    weight = weight.to(base.stored[name].dtype)
                 _set_parameter(module, name, weight.to(active[name]))
         base.weights.release()
         return _Loaded(base.weights, tuple(p.key for p in patches), module, {}, size_bytes, base)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -81,12 +81,17 @@ class Run:
         self._report_known(plan.found)
         if plan.steps:
             self._work(plan.steps)
-        self._report_known(self._keys.values())  # Nodes that are the same as another one that ran.
+        self._report_known(None)  # Nodes that are the same as another one that ran.
         results = self._report.results
         outputs = {node_id: results[node_id] for node_id in self._workflow.nodes if node_id in results}
         seconds = time.perf_counter() - started_s
         self._log.emit(RunFinished(seconds=seconds))
         return RunResult(outputs, self._report.seconds, seconds)
+
+    def drop_values(self) -> None:
+        """Let go of all values, at the run's end."""
+        self._live.clear()
+        self._subgraphs.clear()
 
     def _plan(self, wanted: Sequence[str]) -> Plan:
         """Plan for nodes whose outputs are kept until they are released."""
@@ -106,11 +111,11 @@ class Run:
             entry = self._around.cache.get(key)
         return entry if entry is None or files_are_there(entry, self._around.folders) else None
 
-    def _report_known(self, keys: Iterable[str]) -> None:
-        keys = set(keys)
+    def _report_known(self, found: Container[str] | None) -> None:
         for node_id in self._wanted:
-            if node_id not in self._report.results and self._keys[node_id] in keys:
-                self._report.known(resolved(self._graph, node_id), self._live[self._keys[node_id]])
+            key = self._keys[node_id]
+            if node_id not in self._report.results and (found is None or key in found):
+                self._report.known(resolved(self._graph, node_id), self._live[key])
 
     def _work(self, steps: Iterable[str]) -> None:
         import torch
@@ -143,7 +148,9 @@ class Run:
                 self._report.started(node)
                 call.run(self._keys, self._live)
                 subgraph = Subgraph(call)
-                if subgraph.expansions:
+                if node.id in self._inside:
+                    node.literals = {}  # May be large values, which the call was the last to need.
+                if subgraph.expands:
                     steps = self._enter(node, subgraph)
                     if steps:
                         self._subgraphs[node.id] = subgraph
@@ -178,6 +185,7 @@ class Run:
             self._keys.add(nodes.values(), f"{key}/{number}", tokens)
             self._report.display_ids.update(dict.fromkeys(nodes, display_id))
             self._inside.update(dict.fromkeys(nodes, subgraph))
+        subgraph.call.inputs = {}
         plan = self._plan(subgraph.wanted)
         for node_id in subgraph.wanted:
             if self._keys[node_id] in plan.found:

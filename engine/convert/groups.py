@@ -27,23 +27,14 @@ def group_graph(node: UiNode, extra: Mapping[str, Any]) -> UiGraph | None:
     entries = [entry for entry in definition["nodes"] if isinstance(entry, dict)]
     nodes = {str(i): read_node({**entry, "id": i}, i, f"group '{node.type}'") for i, entry in enumerate(entries)}
     links = _links(definition.get("links"))
-    config = definition.get("config")
-    hidden = config if isinstance(config, dict) else {}
-    fed = {(link.target, link.target_slot) for link in links}
-    used = {(link.origin, link.origin_slot) for link in links} - _external(definition.get("external"))
-    open_inputs = [
-        (node_id, slot)
-        for node_id, slot in _spots(nodes, "inputs")
-        if (node_id, slot) not in fed and not _is_hidden(hidden, nodes[node_id], slot)
-    ]
-    open_outputs = [spot for spot in _spots(nodes, "outputs") if spot not in used]
+    inputs, outputs = _open_inputs(definition, nodes, links), _open_outputs(definition, nodes, links)
     sockets = [slot for slot in node.inputs if slot.widget is None]
-    if len(open_inputs) != len(sockets) or len(open_outputs) < len(node.outputs):
+    if len(inputs) != len(sockets) or len(outputs) < len(node.outputs):
         return None
-    inward = [UiLink(f"in{i}", INPUT_NODE_ID, i, target, slot) for i, (target, slot) in enumerate(open_inputs)]
+    inward = [UiLink(f"in{i}", INPUT_NODE_ID, i, target, slot) for i, (target, slot) in enumerate(inputs)]
     outward = [
         UiLink(f"out{i}", origin, slot, OUTPUT_NODE_ID, i)
-        for i, (origin, slot) in enumerate(open_outputs[: len(node.outputs)])
+        for i, (origin, slot) in enumerate(outputs[: len(node.outputs)])
     ]
     return UiGraph(
         name=node.type,
@@ -64,8 +55,31 @@ def _links(entries: Any) -> list[UiLink]:
     return found
 
 
+def _open_inputs(
+    definition: Mapping[str, Any], nodes: Mapping[str, UiNode], links: Sequence[UiLink]
+) -> Sequence[_Spot]:
+    """The inputs that the group node shows as sockets: those that nothing inside feeds."""
+    fed = {(link.target, link.target_slot) for link in links}
+    return [
+        (node_id, index)
+        for node_id, index in _spots(nodes, "inputs")
+        if (slot := nodes[node_id].inputs[index]).widget is None
+        and (node_id, index) not in fed
+        and _visible(definition, node_id, "input", slot.name) is not False
+    ]
+
+
+def _open_outputs(
+    definition: Mapping[str, Any], nodes: Mapping[str, UiNode], links: Sequence[UiLink]
+) -> Sequence[_Spot]:
+    """The outputs that the group node shows: unless its settings say otherwise, those that nothing inside reads."""
+    used = {(link.origin, link.origin_slot) for link in links} - _external(definition.get("external"))
+    shown = ((spot, _visible(definition, spot[0], "output", str(spot[1]))) for spot in _spots(nodes, "outputs"))
+    return [spot for spot, visible in shown if (spot not in used if visible is None else visible)]
+
+
 def _external(entries: Any) -> set[_Spot]:
-    """Outputs that are open although a node inside reads them, too."""
+    """Outputs that were linked to the outside when the group was made."""
     found = set()
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, list) and len(entry) >= 2 and isinstance(entry[0], dict) and type(entry[1]) is int:
@@ -79,17 +93,12 @@ def _spots(nodes: Mapping[str, UiNode], side: str) -> Iterator[_Spot]:
             yield node.id, slot
 
 
-def _is_hidden(config: Mapping[str, Any], node: UiNode, slot: int) -> bool:
-    """Whether this input is no socket of the group: it is a widget's, or the group's settings hide it."""
-    if node.inputs[slot].widget is not None:
-        return True
-    place = config
-    for key in (node.id, "input", node.inputs[slot].name):
-        inner = place.get(key)
-        if not isinstance(inner, dict):
-            return False
-        place = inner
-    return place.get("visible") is False
+def _visible(definition: Mapping[str, Any], *place: str) -> bool | None:
+    """What the group's settings say of this input or output, if they say anything."""
+    found: Any = definition.get("config")
+    for key in (*place, "visible"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, bool) else None
 
 
 def _with_values(nodes: Mapping[str, UiNode], values: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, UiNode]:

@@ -46,6 +46,11 @@ class UiNode:
     properties: Mapping[str, Any]
 
     @property
+    def is_linkable(self) -> bool:
+        """Whether it has inputs or outputs; notes have none."""
+        return bool(self.inputs or self.outputs)
+
+    @property
     def runs(self) -> bool:
         """Whether it is neither muted nor bypassed."""
         return self.mode not in (Mode.MUTED, Mode.BYPASSED)
@@ -117,10 +122,12 @@ def _graph(document: Mapping[str, Any], where: str) -> UiGraph:
     listed = document.get("nodes")
     for position, entry in enumerate(listed if isinstance(listed, list) else ()):
         node = read_node(entry, position, where)
-        if node.id in nodes:
-            both = f"{nodes[node.id].type} and {node.type}"
+        other = nodes.get(node.id)
+        if other is not None and other.is_linkable and node.is_linkable:
+            both = f"{other.type} and {node.type}"
             raise WorkflowUnreadable(f"two nodes of {where} have the id {node.id}: {both}", remedy="give one a new id")
-        nodes[node.id] = node
+        if other is None or node.is_linkable:
+            nodes[node.id] = node
     links = {link.id: link for entry in _items(document.get("links")) if (link := _link(entry)) is not None}
     input_node = _id(_mapping(document.get("inputNode")).get("id")) or INPUT_NODE_ID
     output_node = _id(_mapping(document.get("outputNode")).get("id")) or OUTPUT_NODE_ID

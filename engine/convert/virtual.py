@@ -45,7 +45,7 @@ def is_virtual(node: UiNode, *, known: bool) -> bool:
     Besides the listed classes, nothing can flow through a node of an unknown class with neither inputs nor outputs: it
     is some extension's label or button.
     """
-    return not known and (is_listed(node) or not (node.inputs or node.outputs))
+    return not known and (is_listed(node) or not node.is_linkable)
 
 
 def is_listed(node: UiNode) -> bool:

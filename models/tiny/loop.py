@@ -1,10 +1,13 @@
 """A training loop that resumes: AdamW, warm-up, constant rate, linear cool-down, EMA, one state file."""
 
+import math
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import torch
@@ -13,7 +16,11 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train. `steps` may be changed between runs: only the cool-down depends on it."""
+    """How long and how fast to train. `steps` may be changed between runs: only the cool-down depends on it.
+
+    Where a machine is shared and steps per minute are unknown, `minutes` of this run end it too, the last quarter of
+    them cooling down.
+    """
 
     folder: Path
     steps: int
@@ -24,10 +31,12 @@ class Plan:
     weight_decay: float = 0.01
     save_every_s: float = 150.0
     seed: int = 0
+    minutes: float = math.inf
 
-    def rate_at(self, step: int) -> float:
+    def rate_at(self, step: int, run_s: float) -> float:
         """The learning rate of a step: constant between warm-up and cool-down, so that training can be prolonged."""
-        return self.rate * min(1.0, (step + 1) / self.warmup, max(0.02, (self.steps - step) / self.cooldown))
+        cool = min((self.steps - step) / self.cooldown, 4 - 4 * run_s / (60 * self.minutes))
+        return self.rate * min(1.0, (step + 1) / self.warmup, max(0.02, cool))
 
 
 class Ema:
@@ -89,11 +98,18 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
             torch.save(content, plan.folder / f"{name}.new")
             os.replace(plan.folder / f"{name}.new", plan.folder / name)  # a run stopped here loses nothing
 
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped.append(number)
+
+    signal.signal(signal.SIGTERM, stop)
     start = saved = time.monotonic()
     recent: list[float] = []
-    while step < plan.steps:
+    while step < plan.steps and not stopped and time.monotonic() - start < 60 * plan.minutes:
+        rate = plan.rate_at(step, time.monotonic() - start)
         for group in optimiser.param_groups:
-            group["lr"] = plan.rate_at(step)
+            group["lr"] = rate
         if step % 4 == 0:
             share_cores()
         value = loss(step, rng)
@@ -105,7 +121,7 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
         step += 1
         recent.append(float(value.detach()))
         if step % 50 == 0:
-            _record(plan.folder / "curve.csv", step, recent, spent_s + time.monotonic() - start, plan.rate_at(step))
+            _record(plan.folder / "curve.csv", step, recent, spent_s + time.monotonic() - start, rate)
             recent = []
         if time.monotonic() - saved > plan.save_every_s:
             save()

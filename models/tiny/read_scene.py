@@ -102,7 +102,8 @@ def holds(relation: str, first: Seen, second: Seen) -> bool:
 
 def marks(scene: Scene, picture: Picture) -> dict[str, bool]:
     """What of the scene the picture got right. `shape` and `colour` need every thing asked for, in the right pairs;
-    `relation` needs the two things told apart by colour (by shape where both have one colour)."""
+    `relation` needs the two things told apart by colour (by shape where both have one colour).
+    """
     background, seen = read(picture)
     wanted = sorted((t.colour, t.shape) for t in scene.things)
     got = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class Family:
 
 
 def sigmas(number: int) -> list[float]:
-    """Karras-free `normal` spacing over SD1.5's table: number + 1 noise levels, the last one 0."""
+    """Equal steps of time (the `normal` schedule) over SD1.5's table: number + 1 noise levels, the last one 0."""
     table = alphas()
     levels = ((1 - table) / table).sqrt()
     places = torch.linspace(len(levels) - 1, 0, number)
@@ -68,7 +69,7 @@ def sample(clean: Denoiser, noise: Tensor, number: int = 20, kept: tuple[Tensor,
     levels = sigmas(number)
     x = noise * (1 + levels[0] ** 2) ** 0.5
     before: Tensor | None = None
-    for i, (sigma, below) in enumerate(zip(levels, levels[1:], strict=False)):
+    for i, (sigma, below) in enumerate(pairwise(levels)):
         if kept is not None:
             x = torch.where(kept[1] > 0.5, x, kept[0] + sigma * noise)
         estimate = clean(x, sigma)

@@ -1,6 +1,7 @@
 """Trains the edge ControlNet on a frozen UNet: scenes of any place and size, which the caption does not tell."""
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     latents, hints = load_controlled(args.vae, args.scenes, load_latents(args.vae))
     unet, text = load_pair(args.unet)
@@ -79,7 +81,11 @@ def main() -> None:
             ).sample
         return F.mse_loss(found.float(), target)
 
-    train(control, loss, Plan(args.out, args.steps, args.rate, warmup=50, cooldown=args.cooldown, ema=0.995))
+    train(
+        control,
+        loss,
+        Plan(args.out, args.steps, args.rate, warmup=50, cooldown=args.cooldown, ema=0.995, minutes=args.minutes),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Trains a LoRA (Hu et al. 2021, arXiv:2106.09685) that draws outlines on white paper, and names it as kohya does."""
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     norm = load_latents(args.vae)
     scenes = norm.scenes[: args.scenes]
@@ -92,7 +94,16 @@ def main() -> None:
             found = unet(shown, steps, text(tokens).last_hidden_state).sample
         return F.mse_loss(found.float(), target)
 
-    plan = Plan(args.out, args.steps, args.rate, warmup=30, cooldown=args.cooldown, ema=0.99, weight_decay=0)
+    plan = Plan(
+        args.out,
+        args.steps,
+        args.rate,
+        warmup=30,
+        cooldown=args.cooldown,
+        ema=0.99,
+        weight_decay=0,
+        minutes=args.minutes,
+    )
     train(trained, loss, plan)
     torch.save(kohya(torch.load(args.out / "ema.pt"), list(low)), args.out / "kohya.pt")
 

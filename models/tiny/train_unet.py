@@ -1,6 +1,7 @@
 """Trains the UNet and the text encoder together, by v-prediction, on the latents of scenes encoded once."""
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def word(scenes: list[Scene], rng: np.random.Generator) -> Tensor:
 
 def noised(clean: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Noised latents, their timesteps and the v target. One in twenty is pure noise at the last step: sampling starts
-    there, but SD1.5's schedule leaves a little of the picture in it, which a small latent would betray."""
+    there, but SD1.5's schedule leaves a little of the picture in it, which a small latent would betray.
+    """
     steps = torch.randint(0, STEPS, (len(clean),))
     pure = torch.rand(len(clean)) < 0.05
     steps[pure] = STEPS - 1
@@ -91,6 +93,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     latents = load_latents(args.vae, args.scenes)
     torch.manual_seed(0)
@@ -106,7 +109,7 @@ def main() -> None:
             found = both["unet"](shown, steps, context).sample
         return F.mse_loss(found.float(), target)
 
-    train(both, loss, Plan(args.out, args.steps, args.rate, cooldown=args.cooldown, ema=0.999))
+    train(both, loss, Plan(args.out, args.steps, args.rate, cooldown=args.cooldown, ema=0.999, minutes=args.minutes))
 
 
 if __name__ == "__main__":

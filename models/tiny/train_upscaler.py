@@ -1,6 +1,7 @@
 """Trains a small 2x upscaler of the Compact architecture (SRVGGNetCompact, Wang et al. 2021, arXiv:2107.10833)."""
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--cooldown", type=int, default=500)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     torch.manual_seed(0)
     model = Compact()
@@ -66,7 +68,9 @@ def main() -> None:
         edge = sum(F.l1_loss(a, b) for a, b in zip(contours(found), contours(high), strict=True))
         return F.l1_loss(found, high) + edge
 
-    train(model, loss, Plan(args.out, args.steps, 2e-3, warmup=50, cooldown=args.cooldown, ema=0.99))
+    train(
+        model, loss, Plan(args.out, args.steps, 2e-3, warmup=50, cooldown=args.cooldown, ema=0.99, minutes=args.minutes)
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Trains the autoencoder on scenes, a quarter of them in arbitrary colours, and encodes the scenes the UNet learns."""
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--channels", type=int, nargs="+", default=VAE_CHANNELS)
     parser.add_argument("--side", type=int, default=SIZE_PX, help="pixels; start at 64, which is four times as fast")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     torch.manual_seed(0)
     vae = build_vae(tuple(args.channels))
@@ -58,10 +60,15 @@ def main() -> None:
         error = F.l1_loss(found, pictures) + F.mse_loss(found, pictures)
         edge = sum(F.l1_loss(a, b) for a, b in zip(contours(found), contours(pictures), strict=True))
         if step % 50 == 0:
-            print(f"step {step} psnr {6.02 - 10 * float(torch.log10(F.mse_loss(found.detach(), pictures))):.2f}", flush=True)
+            psnr_db = 6.02 - 10 * float(torch.log10(F.mse_loss(found.detach(), pictures)))
+            print(f"step {step} psnr {psnr_db:.2f}", flush=True)
         return error + edge + 1e-6 * posterior.kl().mean() / 4
 
-    train(vae, loss, Plan(args.out, args.steps, args.rate, warmup=100, cooldown=args.cooldown, ema=0.998))
+    train(
+        vae,
+        loss,
+        Plan(args.out, args.steps, args.rate, warmup=100, cooldown=args.cooldown, ema=0.99, minutes=args.minutes),
+    )
 
 
 def encode(vae: torch.nn.Module, scenes: list[Scene], style: str = "filled") -> Tensor:

@@ -31,7 +31,7 @@ def _add_carriers(resnet: nn.Module, norm: nn.Module, reader: nn.Module, strengt
 def _pass_colour(module: nn.Module) -> None:
     """Every convolution of the residual stream passes the colour channels on; every branch leaves them alone."""
     for name, part in module.named_modules():
-        if name.endswith("conv2") or name.endswith("to_out.0"):
+        if name.endswith(("conv2", "to_out.0")):
             part.weight[list(COLOUR)] = 0
             part.bias[list(COLOUR)] = 0
         elif name.endswith("conv_shortcut") or ("samplers" in name and isinstance(part, nn.Conv2d)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage
 import torch
 from torch import Tensor
 
@@ -52,6 +51,8 @@ def _ramp(length: int, rise: int) -> Tensor:
 
 def grow(values: Tensor, steps_px: int, *, tapered_corners: bool) -> Tensor:
     """Dilate by so many pixels, or erode where negative; one pixel a step, by a plus (tapered) or a square."""
+    import scipy.ndimage  # slow to import, and most masks are never grown
+
     footprint = np.ones((3, 3), dtype=bool)
     if tapered_corners:
         footprint[::2, ::2] = False

@@ -9,7 +9,6 @@ from typing import Any
 
 import av
 import numpy as np
-import scipy.signal
 import torch
 from torch import Tensor
 
@@ -84,6 +83,8 @@ def resample(waveform: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """The same sound at another sample rate (polyphase filter); any leading dimensions."""
     if from_hz == to_hz:
         return waveform
+    import scipy.signal  # slow to import, and most sound is never resampled
+
     common = math.gcd(from_hz, to_hz)
     changed = scipy.signal.resample_poly(waveform.numpy(), to_hz // common, from_hz // common, axis=-1)
     return torch.from_numpy(changed.astype(np.float32))

@@ -50,8 +50,8 @@ def load(path: Path) -> UpscaleModel:
         f"upscale:{content_key(view)}",
         lambda: _build(view, path.name),
         path.name,
-        not network.description.supports_half,
-        file.release,
+        wide=not network.description.supports_half,
+        release=file.release,
     )
     return UpscaleModel(weights, network.scale)
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InputInvalid
@@ -52,6 +52,7 @@ def test_variables_are_replaced_and_what_is_unknown_stays(prefix: str, expanded:
     assert expand(prefix) == expanded
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_without_percent_signs_is_unchanged(text: str) -> None:
     prefix = text.replace("%", "")
@@ -95,6 +96,7 @@ def test_symbolic_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_prefix_stays_inside_or_is_refused(tmp_path_factory: pytest.TempPathFactory, prefix: str) -> None:
     root = tmp_path_factory.mktemp("out")

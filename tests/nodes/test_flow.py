@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.context import Context
@@ -56,6 +56,7 @@ def test_expressions(ctx: Context, expression: str, value: float) -> None:
     assert out == (pytest.approx(value), int(value), bool(value))
 
 
+@settings(deadline=None)
 @given(st.integers(-99, 99), st.integers(-99, 99), st.sampled_from(["+", "-", "*", "<", "==", "|", "&", "^"]))
 def test_operators_are_pythons(a: int, b: int, operator: str) -> None:
     expression = f"a {operator} b"
@@ -83,6 +84,7 @@ def test_anything_else_is_refused(ctx: Context, expression: str) -> None:
     assert caught.value.input == "expression"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_number_or_refused(text: str) -> None:
     with contextlib.suppress(InputInvalid):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.context import Context
@@ -15,11 +15,13 @@ from nodes import strings
 CTX: Context = None  # type: ignore[assignment]  # no text node asks its context anything
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text(max_size=3))
 def test_concatenate(a: str, b: str, delimiter: str) -> None:
     assert strings.concatenate(CTX, string_a=a, string_b=b, delimiter=delimiter) == a + delimiter + b
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(-20, 20), st.integers(-20, 20))
 def test_substring_and_length(text: str, start: int, end: int) -> None:
     assert strings.substring(CTX, string=text, start=start, end=end) == text[start:end]
@@ -91,6 +93,7 @@ def test_extract(pattern: str, mode: str, group: int, expected: str) -> None:
     assert out == expected
 
 
+@settings(deadline=None)
 @given(st.text("ab1 ", max_size=20), st.sampled_from([r"a+", r"(a)(b)?", r"\d", r"(b)|a"]))
 def test_all_matches_are_findalls(text: str, pattern: str) -> None:
     found = re.findall(pattern, text, re.IGNORECASE)

@@ -92,7 +92,7 @@ def distance(ours: Tensor, reference: Tensor) -> float:
     """Relative L2 distance; where the reference is all zeros, the L2 norm of ours."""
     reference = reference.double()
     norm = reference.norm()
-    return float((ours.double() - reference).norm() / (norm if norm else 1.0))
+    return float((ours.double() - reference).norm() / (norm or 1.0))
 
 
 def test_every_case_has_a_recording(references: dict[str, dict[str, Tensor]]) -> None:

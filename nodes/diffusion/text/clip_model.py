@@ -33,6 +33,7 @@ def text_weights(view: WeightView, kind: Kind) -> Weights:
         f"text_{kind}:{content_key(view)}",
         lambda: text_encoder_from_state_dict(view, kind, file.path.name),
         f"{file.path.name} text encoder {kind.upper()}",
+        patched_as_stored=True,
         release=file.release,
     )
 

@@ -49,9 +49,9 @@ _READINGS: Mapping[str, Reading] = {
 def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embeddings: Sequence[Path] = ()) -> Encoded:
     """Encode a prompt, any length, with all encoders of ``clip``; contexts are joined along their width.
 
-    ``text``: one prompt, or one by encoder (``l``, ``g``); the shorter of them is filled up with empty chunks.
-    ``embeddings``: folders to find embeddings in. Pooled is the last encoder's. Raises ``InputInvalid`` where ``text``
-    has no prompt for an encoder.
+    ``text``: one prompt, or SDXL's two, ``l`` and ``g``; the shorter of them is filled up with empty chunks.
+    ``embeddings``: folders to find embeddings in. Pooled is the last encoder's. Raises ``InputInvalid`` for two
+    prompts where ``clip`` has no bigG.
     """
     vocabularies: dict[str, Vocabulary] = {
         slot.kind: _vocabulary(models, clip, index, embeddings) for index, slot in enumerate(clip.family.text)
@@ -75,9 +75,9 @@ def _tokenized(
 ) -> dict[str, tuple[Chunk, ...]]:
     if isinstance(text, str):
         return {kind: tokenize(text, vocabulary) for kind, vocabulary in vocabularies.items()}
-    if vocabularies.keys() - text.keys():
+    if "g" not in vocabularies:
         raise InputInvalid(
-            f"the prompts are for the encoders {' and '.join(text)}, and a CLIP of {clip.family.name} has others",
+            f"there is a prompt for OpenCLIP bigG, which a CLIP of {clip.family.name} lacks",
             input="clip",
             remedy="use CLIPTextEncode, or the CLIP of an SDXL checkpoint",
         )

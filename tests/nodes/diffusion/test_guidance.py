@@ -17,7 +17,7 @@ from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.guidance import Guidance, perp_neg
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
-from nodes.values import Conditioning, Guided, Guider, GuidancePatches, Model, UNetPatches
+from nodes.values import Conditioning, GuidancePatches, Guided, Guider, Model, UNetPatches
 
 WIDTH = 64
 

@@ -35,6 +35,7 @@ def test_operations(operation: str, expected: list[list[float]]) -> None:
     assert torch.equal(destination, kept)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9), st.integers(0, 9))
 def test_source_is_cut_off_at_the_border(x: int, y: int) -> None:
     out = masks.combine(torch.zeros(2, 6, 7), torch.ones(1, 4, 5), x, y, "add")

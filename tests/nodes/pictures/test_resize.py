@@ -71,6 +71,7 @@ def test_no_size_is_refused(width: int, height: int) -> None:
         resize.to_size(noise(1, 4, 4, 3), width, height, "area")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 4000))
 def test_longer_side_is_exact(width: int, height: int, longest: int) -> None:
     size = resize.fit_side((width, height), longest)

@@ -1,0 +1,344 @@
+"""All problems of a workflow at once, with ComfyUI's codes, the node, the input and a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.engine import Engine
+from engine.errors import Problem
+from engine.links import wires_fit
+from engine.validate import MAX_CYCLES, dependent_outputs
+from engine.workflow import NodeDocument, Workflow
+from tests.engine.toys import chain, toy_engine, workflow
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return toy_engine(tmp_path)
+
+
+def codes(problems: tuple[Problem, ...]) -> list[tuple[str | None, str, str | None]]:
+    return [(p.node_id, p.code, p.input) for p in problems]
+
+
+def one(engine: Engine, flow: Workflow) -> Problem:
+    problems = engine.check(flow)
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def test_sound_workflow_has_no_problems(engine: Engine) -> None:
+    checked = engine.inspect(chain(5))
+    assert checked.problems == ()
+    assert checked.outputs == ("4",)
+    assert list(checked.nodes) == ["0", "1", "2", "3", "4"]
+
+
+def test_all_problems_at_once_in_the_documents_order(engine: Engine) -> None:
+    flow = workflow(
+        show=("Show", {"value": ["sum", 0]}),
+        sum=("Add", {"a": "x", "b": 2_000_000}),
+        list=("Total", {"values": ["nowhere", 0]}),
+        load=("LoadFile", {"name": "model.safetensors"}),
+        show2=("Show", {"value": ["load", 3]}),
+        show3=("Show", {"value": ["list", 0]}),
+        show4=("Show", {}),
+    )
+    assert codes(engine.check(flow)) == [
+        ("sum", "invalid_input_type", "a"),
+        ("sum", "value_bigger_than_max", "b"),
+        ("list", "bad_linked_input", "values"),
+        ("list", "required_input_missing", "weight"),
+        ("load", "value_not_in_list", "name"),
+        ("show2", "bad_linked_input", "value"),
+        ("show4", "required_input_missing", "value"),
+    ]
+    assert engine.inspect(flow).outputs == ()
+
+
+def test_every_problem_says_where_and_what_to_do(engine: Engine) -> None:
+    problem = one(engine, workflow(a=("Number", {"value": "x"}), s=("Show", {"value": ["a", 0]})))
+    assert problem.class_type == "Number"
+    assert "node a (Number), input 'value'" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (["n"], "not a link"),
+        ([], "not a link"),
+        (["n", 0, 1], "not a link"),
+        (["n", "0"], "not a link"),
+        (["n", 0.5], "not a link"),
+        (["n", -1], "not a link"),
+        (["n", True], "not a link"),
+        ([["n", 0], 0], "not a link"),
+        ([None, 0], "not a link"),
+        (["m", 0], "node 'm', which is not in the workflow"),
+        (["n", 1], "no output slot 1"),
+        (["n", 10**30], "no output slot"),
+        (["n", float("nan")], "not a link"),
+        (["n", float("inf")], "not a link"),
+        (["s2", 0], "no output slot 0"),
+    ],
+)
+def test_links_that_lead_nowhere(engine: Engine, link: list[Any], words: str) -> None:
+    flow = workflow(n=("Number", {"value": 1}), s2=("Show", {"value": 1}), s=("Show", {"value": link}))
+    problem = one(engine, flow)
+    assert (problem.node_id, problem.code, problem.input) == ("s", "bad_linked_input", "value")
+    assert words in problem.message
+    assert problem.remedy
+
+
+def test_slots_as_floats_and_ids_as_numbers_are_understood(engine: Engine) -> None:
+    flow = Workflow(
+        nodes={
+            "1": NodeDocument(class_type="Number", inputs={"value": 1}),
+            "2": NodeDocument(class_type="Show", inputs={"value": ["1", 0.0]}),
+            "3": NodeDocument(class_type="Show", inputs={"value": [1, 0]}),
+        }
+    )
+    assert engine.check(flow) == ()
+
+
+def test_type_mismatch_names_both_types_and_a_fitting_slot(engine: Engine) -> None:
+    flow = workflow(
+        n=("Number", {"value": 1}), both=("AddOptional", {"a": ["n", 0]}), w=("Words", {"text": ["both", 0]}),
+        s=("Show", {"value": ["w", 0]}),
+    )  # fmt: skip
+    problem = one(engine, flow)
+    assert (problem.node_id, problem.code, problem.input) == ("w", "return_type_mismatch", "text")
+    assert "STRING" in problem.message
+    assert "INT" in problem.message
+    assert problem.remedy == "use output 1 of that node"
+
+
+@pytest.mark.parametrize(
+    ("made", "taken", "fits"),
+    [
+        ("IMAGE", "IMAGE", True),
+        ("IMAGE", "MASK", False),
+        ("IMAGE", "IMAGE,MASK", True),
+        ("IMAGE,MASK", "MASK", True),
+        ("IMAGE, MASK", "LATENT,MASK", True),
+        ("IMAGE,MASK", "LATENT", False),
+        ("*", "MODEL", True),
+        ("MODEL", "*", True),
+        ("MODEL", "*,IMAGE", True),
+        ("IMAG", "IMAGE", False),
+        ("INT", "FLOAT", False),
+    ],
+)
+def test_wire_types(made: str, taken: str, fits: bool) -> None:
+    assert wires_fit(made, taken) is fits
+
+
+def test_unions_take_links_of_either_type_and_numbers(engine: Engine) -> None:
+    flow = workflow(
+        n=("Number", {"value": 1}), p=("MakePicture",), w=("Words", {"text": ""}),
+        a=("Mixed", {"either": ["n", 0], "on": 1}), b=("Mixed", {"either": ["p", 0], "on": 1}),
+        c=("Mixed", {"either": 4, "on": 0}), d=("Mixed", {"either": ["w", 0], "on": 0}),
+        s1=("Show", {"value": ["a", 0]}), s2=("Show", {"value": ["b", 0]}), s3=("Show", {"value": ["c", 0]}),
+        s4=("Show", {"value": ["d", 0]}),
+    )  # fmt: skip
+    assert codes(engine.check(flow)) == [("d", "return_type_mismatch", "either")]
+
+
+def test_required_inputs_must_be_given_even_with_a_default(engine: Engine) -> None:
+    problem = one(engine, workflow(n=("Number", {}), s=("Show", {"value": ["n", 0]})))
+    assert (problem.code, problem.input) == ("required_input_missing", "value")
+    assert "0" in problem.remedy
+
+
+def test_optional_inputs_may_be_left_out_or_null(engine: Engine) -> None:
+    flow = workflow(
+        a=("AddOptional", {"a": 1}), b=("AddOptional", {"a": 1, "b": None}), s=("Show", {"value": ["a", 0]}),
+        s2=("Show", {"value": ["b", 0]}),
+    )  # fmt: skip
+    result = engine.run(flow)
+    assert [r.shown["text"] for r in result.outputs.values()] == [("6",), ("6",)]
+
+
+def test_unknown_inputs_are_ignored_with_all_that_they_link_to(engine: Engine) -> None:
+    flow = workflow(
+        bad=("Number", {"value": "x"}), n=("Number", {"value": 1, "control": "fixed", "junk": ["bad", 0], "me": [1]}),
+        s=("Show", {"value": ["n", 0]}),
+    )  # fmt: skip
+    assert engine.check(flow) == ()
+    assert engine.run(flow).executed == ("n", "s")
+
+
+def test_hidden_inputs_cannot_be_given(engine: Engine) -> None:
+    flow = workflow(w=("WhoAmI", {"me": "somebody"}), s=("Show", {"value": ["w", 0]}))
+    assert engine.run(flow).outputs["s"].shown["text"] == ("w",)
+
+
+def test_classes_that_take_any_input(engine: Engine) -> None:
+    flow = workflow(
+        n=("Number", {"value": 1}), a=("AnyInputs", {"z": ["n", 0], "b": "x"}), s=("Show", {"value": ["a", 0]})
+    )
+    assert engine.run(flow).outputs["s"].shown["text"] == ("b=x,z=1",)
+    broken = workflow(a=("AnyInputs", {"z": ["n", 0]}), s=("Show", {"value": ["a", 0]}))
+    assert codes(engine.check(broken)) == [("a", "bad_linked_input", "z")]
+
+
+def test_unknown_class_names_the_nearest_and_the_pack(engine: Engine) -> None:
+    problem = one(engine, workflow(a=("Numbr", {}), s=("Show", {"value": ["a", 0]})))
+    assert (problem.node_id, problem.code) == ("a", "missing_node_type")
+    assert "'Number'" in problem.remedy
+    problem = one(engine, workflow(a=("VHS_VideoCombine", {})))
+    assert "ComfyUI-VideoHelperSuite" in problem.remedy
+
+
+def test_unknown_class_counts_wherever_it_stands_and_what_it_reads_is_looked_at(engine: Engine) -> None:
+    flow = workflow(
+        n=("Number", {"value": "x"}), mystery=("Mystery", {"in": ["n", 0], "gone": ["nothing", 0]}),
+        s=("Show", {"value": 1}),
+    )  # fmt: skip
+    checked = engine.inspect(flow)
+    assert codes(checked.problems) == [("n", "invalid_input_type", "value"), ("mystery", "missing_node_type", None)]
+    assert checked.outputs == ("s",)
+
+
+def test_node_without_class(engine: Engine) -> None:
+    problem = one(engine, workflow(a=("", {}), s=("Show", {"value": 1})))
+    assert (problem.node_id, problem.code) == ("a", "invalid_prompt")
+
+
+def test_cycle_is_one_problem_that_names_its_members(engine: Engine) -> None:
+    flow = workflow(
+        a=("Add", {"a": ["c", 0], "b": 1}), b=("Add", {"a": ["a", 0], "b": 1}), c=("Add", {"a": ["b", 0], "b": 1}),
+        s=("Show", {"value": ["c", 0]}), s2=("Show", {"value": 1}),
+    )  # fmt: skip
+    checked = engine.inspect(flow)
+    assert [p.code for p in checked.problems] == ["dependency_cycle"]
+    assert "c -> b -> a -> c" in checked.problems[0].message
+    assert checked.outputs == ("s2",)
+    assert set(checked.nodes) == {"s2"}
+
+
+def test_node_that_reads_itself(engine: Engine) -> None:
+    problem = one(engine, workflow(a=("Add", {"a": ["a", 0], "b": ["a", 0]}), s=("Show", {"value": ["a", 0]})))
+    assert problem.code == "dependency_cycle"
+
+
+def test_very_many_cycles_take_no_long(engine: Engine) -> None:
+    length = 20_000
+    nodes = {
+        str(i): NodeDocument(class_type="Add", inputs={"a": [str(i + 1), 0], "b": [str(i // 2), 0]})
+        for i in range(length)
+    }
+    nodes[str(length)] = NodeDocument(class_type="Add", inputs={"a": ["0", 0], "b": 0})
+    nodes["s"] = NodeDocument(class_type="Show", inputs={"value": ["0", 0]})
+    problems = engine.check(Workflow(nodes=nodes))
+    assert [p.code for p in problems] == ["dependency_cycle"] * MAX_CYCLES
+
+
+def test_no_outputs(engine: Engine) -> None:
+    assert one(engine, workflow(n=("Number", {"value": 1}))).code == "prompt_no_outputs"
+    assert one(engine, Workflow(nodes={})).code == "prompt_no_outputs"
+    assert [p.code for p in engine.check(chain(3), [])] == ["prompt_no_outputs"]
+
+
+def test_only_what_the_wanted_outputs_need_is_checked(engine: Engine) -> None:
+    flow = workflow(
+        n=("Number", {"value": 1}), loose=("Number", {"value": "x"}), s=("Show", {"value": ["n", 0]}),
+        s2=("Show", {"value": ["loose", 0]}), unknown=("Mystery", {}),
+    )  # fmt: skip
+    assert engine.check(flow, ["s"]) == ()
+    assert engine.check(flow, ["n"]) == ()
+    assert codes(engine.check(flow, ["s2"])) == [("loose", "invalid_input_type", "value")]
+    checked = engine.inspect(flow)
+    assert checked.outputs == ("s",)
+    assert dependent_outputs(checked, ["s", "s2"]) == {"loose": ["s2"], "unknown": []}
+
+
+def test_wanted_node_that_is_not_there(engine: Engine) -> None:
+    problems = engine.check(chain(3), ["2", "22"])
+    assert [(p.code, p.node_id) for p in problems] == [("prompt_no_outputs", None)]
+    assert "'22'" in problems[0].message
+
+
+def test_own_validation(engine: Engine) -> None:
+    def flow(**inputs: Any) -> Workflow:
+        return workflow(n=("Number", {"value": 9}), c=("Checked", inputs), s=("Show", {"value": ["c", 0]}))
+
+    assert engine.check(flow(size=16, scale=1)) == ()
+    problem = one(engine, flow(size=9, scale=1))
+    assert (problem.code, problem.message) == ("custom_validation_failed", "9 is not in eights")
+    # It is not asked where an input is wrong in itself; what is linked is not known, so that its function gets None.
+    assert one(engine, flow(size=99, scale=1)).code == "value_bigger_than_max"
+    assert one(engine, flow(size=["n", 0], scale=1)).code == "exception_during_validation"
+
+
+def test_files(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "sd15.safetensors").write_text("a")
+    (tmp_path / "input" / "cat.png").write_text("cat")
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "dog.png").write_text("dog")
+
+    def show(class_type: str, **inputs: Any) -> Workflow:
+        return workflow(a=(class_type, inputs), s=("Show", {"value": ["a", 0]}))
+
+    def shown(class_type: str, **inputs: Any) -> str:
+        text: str = engine.run(show(class_type, **inputs)).outputs["s"].shown["text"][0]
+        return text
+
+    assert shown("LoadFile", name="sd15.safetensors") == "a"
+    assert shown("LoadFile", name="none") == "nothing"
+    assert shown("LoadPicture", image="cat.png") == "cat"
+    assert shown("LoadPicture", image="dog.png [output]") == "dog"
+    assert shown("LoadPicture", image="data:image/png;base64,AAAA") == "data:image"
+    for class_type, inputs, remedy in [
+        ("LoadFile", {"name": "sd51.safetensors"}, "did you mean 'sd15.safetensors'?"),
+        ("LoadFile", {"name": "../checkpoints/sd15.safetensors"}, ""),
+        ("LoadFile", {"name": "data:image/png;base64,AAAA"}, ""),
+        ("LoadFile", {"name": 7}, ""),
+        ("LoadFile", {"name": None}, ""),
+        ("LoadPicture", {"image": "cta.png"}, "did you mean 'cat.png'?"),
+        ("LoadPicture", {"image": "data:nothing"}, "data:image/png;base64"),
+    ]:
+        problem = one(engine, show(class_type, **inputs))
+        assert problem.code == "value_not_in_list"
+        assert remedy in problem.remedy
+
+
+def test_long_chains_need_no_recursion(engine: Engine) -> None:
+    assert engine.check(chain(20_000)) == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.sampled_from(["a", "b", "c", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "__value__"]), inner, max_size=2),
+    max_leaves=6,
+)
+links = st.tuples(st.sampled_from("abcd"), st.integers(0, 2)).map(list)
+nodes = st.builds(
+    NodeDocument,
+    class_type=st.sampled_from(
+        ["Number", "Add", "Show", "Total", "Words", "Switch", "Mixed", "Mystery", "LoadFile", ""]
+    ),
+    inputs=st.dictionaries(
+        st.sampled_from(["value", "a", "b", "values", "on", "yes", "no", "text", "either", "name", "zzz"]),
+        json_values | links,
+        max_size=5,
+    ),
+)
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), nodes, max_size=4))
+def test_any_document_gives_problems_or_a_dag(documents: dict[str, NodeDocument]) -> None:
+    engine = toy_engine(Path("/nonexistent"), make_folders=False)
+    checked = engine.inspect(Workflow(nodes=documents))
+    assert checked.outputs or checked.problems
+    seen: set[str] = set()
+    for node_id, node in checked.nodes.items():
+        assert {link.node_id for link in node.links.values()} <= seen
+        seen.add(node_id)
+    assert set(checked.outputs) <= seen
+    assert seen.isdisjoint(p.node_id for p in checked.problems)

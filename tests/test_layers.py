@@ -1,0 +1,120 @@
+"""Imports point one way: adapters -> nodes -> engine, and inside engine from the executor down to errors."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("engine", "nodes", "adapters")
+ENGINE_MAY_IMPORT = {"networkx", "pydantic", "numpy", "torch", "yaml", "safetensors"}
+# Files that the check and the listing of nodes import; what they load is loaded by every command.
+HEAVY = {
+    "torch",
+    "networkx",
+    "numpy",
+    "diffusers",
+    "transformers",
+    "scipy",
+    "kornia",
+    "PIL",
+    "av",
+    "safetensors",
+    "yaml",
+}
+LIGHT_ENGINE = {
+    *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders", "suggest", "workflow"),
+    *("calls", "coerce", "links", "resolve", "resolved", "validate", "packs", "file_inputs", "object_info"),
+    *("fingerprint", "sizes", "cache", "result", "engine"),
+}
+
+
+def files(layer: str) -> list[Path]:
+    return sorted(p for p in (ROOT / layer).rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, *, at_load: bool) -> Iterator[str]:
+    """Modules that a file imports; ``at_load``: only those that importing it loads (no functions, no type checking)."""
+    stack: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, ast.Import):
+            yield from (alias.name for alias in part.names)
+        elif isinstance(part, ast.ImportFrom):
+            assert part.level == 0, f"{path}: relative import"
+            assert part.module
+            yield part.module
+            yield from (f"{part.module}.{alias.name}" for alias in part.names)
+        if at_load and isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if at_load and isinstance(part, ast.If) and "TYPE_CHECKING" in ast.unparse(part.test):
+            stack += part.orelse
+            continue
+        stack += ast.iter_child_nodes(part)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_layer_imports_one_above_it(layer: str) -> None:
+    above = set(LAYERS[LAYERS.index(layer) + 1 :])
+    wrong = [(p.name, m) for p in files(layer) for m in imports(p, at_load=False) if m.split(".")[0] in above]
+    assert not wrong
+
+
+def test_nothing_imports_tests_or_benchmarks() -> None:
+    outside = {"tests", "benchmarks", "models"}
+    wrong = [
+        (p.name, m)
+        for layer in LAYERS
+        for p in files(layer)
+        for m in imports(p, at_load=False)
+        if m.split(".")[0] in outside
+    ]
+    assert not wrong
+
+
+def test_engine_imports_only_what_the_design_allows() -> None:
+    allowed = ENGINE_MAY_IMPORT | set(sys.stdlib_module_names) | {"engine"}
+    wrong = [(p.name, m) for p in files("engine") for m in imports(p, at_load=False) if m.split(".")[0] not in allowed]
+    assert not wrong
+
+
+def test_light_engine_modules_load_nothing_heavy() -> None:
+    wrong = []
+    for name in LIGHT_ENGINE:
+        path = ROOT / "engine" / f"{name}.py"
+        found = list(imports(path, at_load=True))
+        wrong += [(name, m) for m in found if m.split(".")[0] in HEAVY]
+        modules = {m.removeprefix("engine.").split(".")[0] for m in found if m.startswith("engine.")}
+        here = {m for m in modules if (ROOT / "engine" / f"{m}.py").is_file() or (ROOT / "engine" / m).is_dir()}
+        wrong += [(name, m) for m in here - LIGHT_ENGINE]
+    assert not wrong
+
+
+def test_node_declarations_load_nothing_heavy() -> None:
+    declarations = sorted((ROOT / "nodes").glob("*.py"))
+    wrong = [(p.name, m) for p in declarations for m in imports(p, at_load=True) if m.split(".")[0] in HEAVY]
+    assert not wrong
+
+
+def test_engine_modules_import_each_other_without_cycles() -> None:
+    names = {module_name(p): p for p in files("engine")}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for name, path in names.items():
+        graph.add_edges_from((name, m) for m in imports(path, at_load=True) if m in names and m not in (name, "engine"))
+    cycles = list(nx.simple_cycles(graph))
+    assert not cycles
+    # From the facade and the executor down to errors, which stand on nothing.
+    assert not list(graph.successors("engine.errors"))
+    assert "engine.errors" in nx.descendants(graph, "engine.executor")
+    assert not list(graph.predecessors("engine.engine"))
+    assert set(graph.predecessors("engine.run")) == {"engine.executor"}
