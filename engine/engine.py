@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.cache import Cache
+from engine.collection import collection_paused
 from engine.context import CancelToken
 from engine.errors import Problem
-from engine.events import EventLog
+from engine.events import EventLog, Listener
 from engine.folders import Folders
 from engine.result import RunResult
 from engine.schema import NodeSpec
-from engine.validate import Checked, check
+from engine.validate import Checked, inspect
 from engine.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -44,25 +45,26 @@ class Engine:
 
     def inspect(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> Checked:
         """Like :meth:`check`, with the sound nodes and the outputs that can run."""
-        return check(workflow, self.registry, self.folders, self.models, outputs)
+        with collection_paused():
+            return inspect(workflow, self.registry, self.folders, outputs)
 
     def run(
         self,
         workflow: Workflow,
         outputs: Sequence[str] | None = None,
         *,
-        log: EventLog | None = None,
+        listeners: Sequence[Listener] = (),
         cancel: CancelToken | None = None,
         previews: bool = False,
     ) -> RunResult:
         """Run what the wanted ``outputs`` need and is not cached.
 
         Raises ``GraphInvalid`` with all problems before anything runs, ``NodeFailed`` where a node raises,
-        ``OutOfMemory``, and ``Cancelled``. ``log``'s listeners hear of everything; ``cancel`` stops the run from
-        another thread; with ``previews``, nodes report unfinished pictures.
+        ``OutOfMemory``, and ``Cancelled``. ``listeners`` hear of every event as it happens; ``cancel`` stops the run
+        from another thread; with ``previews``, nodes report unfinished pictures.
         """
         checked = self.inspect(workflow, outputs)
-        return self.executor.run(workflow, checked, log=log, cancel=cancel, previews=previews)
+        return self.executor.run(workflow, checked, log=EventLog(*listeners), cancel=cancel, previews=previews)
 
     @cached_property
     def executor(self) -> Executor:

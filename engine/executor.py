@@ -26,7 +26,7 @@ class Executor:
         workflow: Workflow,
         checked: Checked,
         *,
-        log: EventLog | None = None,
+        log: EventLog,
         cancel: CancelToken | None = None,
         previews: bool = False,
     ) -> RunResult:
@@ -37,7 +37,6 @@ class Executor:
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        log = log or EventLog()
         with self._lock:
             run = Run(self._around, workflow, checked, log=log, cancel=cancel or CancelToken(), previews=previews)
             try:
@@ -48,7 +47,7 @@ class Executor:
             except BaseException as error:
                 if isinstance(error, OutOfMemory):
                     run.drop_values()
-                    free_memory(self._around.cache, error)
+                    free_memory(self._around.cache, self._around.models, error)
                 log.emit(RunFailed(error=error))
                 raise
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from engine.coerce import WRAPPED_VALUE
 from engine.errors import GraphInvalid, InputInvalid
@@ -16,11 +16,8 @@ from engine.node_call import NodeCall
 from engine.resolved import ResolvedNode
 from engine.schema import NodeSpec
 from engine.types import Expansion, Link
-from engine.validate import Checked, check
+from engine.validate import Checked, inspect
 from engine.workflow import NodeDocument, Workflow
-
-if TYPE_CHECKING:
-    from engine.model_store import ModelStore
 
 _JSON_ATOMS = (str, int, float, bool, type(None))
 
@@ -32,8 +29,6 @@ class Around(Protocol):
     def registry(self) -> Mapping[str, NodeSpec]: ...
     @property
     def folders(self) -> Folders: ...
-    @property
-    def models(self) -> ModelStore: ...
 
 
 class Subgraph:
@@ -135,7 +130,7 @@ def _resolve(expansion: Expansion, prefix: str, around: Around) -> Checked:
     if not wanted:
         return Checked({}, (), (), {})
     workflow = Workflow.model_construct(nodes=documents)
-    checked = check(workflow, around.registry, around.folders, around.models, wanted)
+    checked = inspect(workflow, around.registry, around.folders, wanted)
     if checked.problems:
         raise GraphInvalid(checked.problems)
     return checked

@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 from engine.cache import Cache
 from engine.errors import DeviceMemoryExhausted, NodeFailed, OutOfMemory
 from engine.node_call import Inputs, short_inputs
 from engine.resolved import ResolvedNode
+
+if TYPE_CHECKING:
+    from engine.model_store import ModelStore
 
 
 def failure(node: ResolvedNode, inputs: Inputs, error: Exception) -> NodeFailed:
@@ -29,9 +33,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def free_memory(cache: Cache, error: BaseException) -> None:
-    """Drop every cached value, and what the frames of the failed run still hold."""
+def free_memory(cache: Cache, models: ModelStore, error: BaseException) -> None:
+    """Drop every cached value and loaded network, and what the frames of the failed run still hold."""
     cache.clear()
+    models.free()
     cause: BaseException | None = error
     while cause is not None:
         traceback.clear_frames(cause.__traceback__)

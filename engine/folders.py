@@ -67,8 +67,9 @@ class Folders:
             if path is not None and path.is_file():
                 return path
         near = nearest(name, self.files(kind))
-        where = ", ".join(str(folder) for folder in self.of_kind(kind)) or f"no folder for {kind} is set"
-        remedy = f"did you mean {near}?" if near else f"put it into: {where}"
+        where = ", ".join(str(folder) for folder in self.of_kind(kind))
+        place = f"put it into {where}" if where else f"give a models folder that has {kind}"
+        remedy = f"did you mean {near}?" if near else place
         raise ModelMissing(f"model file '{name}' is not among the {kind}", remedy=remedy)
 
     def find_input(self, name: str) -> Path:

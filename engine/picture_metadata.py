@@ -151,7 +151,7 @@ def _exif_entries(data: bytes, start: int, order: str) -> Iterator[tuple[int, by
         tag, kind, length = struct.unpack_from(order + "HHI", data, at)
         if kind == 4 and length == 1:
             yield tag, data[at + 8 : at + 12]
-        elif kind in (2, 7):
+        elif kind in (1, 2, 7):
             offset = at + 8 if length <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
             yield tag, data[offset : offset + length]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.calls import call_with_known, names_input
 from engine.coerce import ValueWrong, coerce
@@ -18,9 +18,6 @@ from engine.schema import NO_DEFAULT, InputSpec, NodeSpec
 from engine.types import Link
 from engine.workflow import NodeDocument
 
-if TYPE_CHECKING:
-    from engine.model_store import ModelStore
-
 
 def resolve(
     node_id: str,
@@ -29,7 +26,6 @@ def resolve(
     links: dict[str, Link],
     upstream: Mapping[str, NodeSpec | None],
     folders: Folders,
-    models: ModelStore,
 ) -> tuple[ResolvedNode, list[BrokenInput]]:
     """The node, and what is wrong with its inputs. ``upstream``: the classes it has links to (``None``: not known)."""
     resolved = ResolvedNode(node_id, node.class_type, spec, {}, links)
@@ -48,7 +44,7 @@ def resolve(
     if spec.lazy_inputs:
         resolved.lazy = spec.lazy_inputs & links.keys()
     if spec.validate is not None and not broken:
-        broken += _own_validation(resolved, folders, models)
+        broken += _own_validation(resolved, folders)
     return resolved, broken
 
 
@@ -82,12 +78,13 @@ def _take(node: ResolvedNode, spec: InputSpec, value: Any, folders: Folders) -> 
     return None
 
 
-def _own_validation(node: ResolvedNode, folders: Folders, models: ModelStore) -> list[BrokenInput]:
+def _own_validation(node: ResolvedNode, folders: Folders) -> list[BrokenInput]:
     assert node.spec.validate is not None
     defaults = {
         s.name: s.default for s in node.spec.given_inputs if s.default is not NO_DEFAULT and s.name not in node.links
     }
-    ctx = Context(folders, models, node_id=node.id, class_type=node.class_type)
+    no_models: Any = None  # Checking loads none, nor what it takes to load them.
+    ctx = Context(folders, no_models, node_id=node.id, class_type=node.class_type)
     try:
         found = call_with_known(node.spec.validate, ctx, {**defaults, **node.literals})
     except Exception as error:  # noqa: BLE001 - a user's function; whatever it raises is a problem of the workflow

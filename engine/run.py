@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.cache import Cache, Entry, files_are_there
+from engine.collection import collection_paused
 from engine.context import CancelToken, Context
 from engine.errors import Cancelled
 from engine.events import EventLog, RunFinished, RunStarted
@@ -60,7 +61,9 @@ class Run:
         self._workflow = workflow
         self._wanted = checked.outputs
         self._log, self._cancel, self._previews = log, cancel, previews
-        self._graph = build_graph(checked.nodes)
+        self._nodes = tuple(checked.nodes.values())
+        with collection_paused():
+            self._graph = build_graph(checked.nodes)
         self._keys = Keys(around.folders, around.models)
         self._live = LiveValues()
         self._report = Report(log, checked.outputs)
@@ -71,12 +74,8 @@ class Run:
     def execute(self) -> RunResult:
         """Run what has to run. Raises ``NodeFailed``, ``Cancelled``."""
         started_s = time.perf_counter()
-        nodes = [resolved(self._graph, node_id) for node_id in self._graph]
-        self._keys.add(nodes)
-        plan = self._plan(self._wanted)
-        known = self._around.cache.touch([self._keys[node.id] for node in nodes])
-        steps = set(plan.steps)
-        cached = tuple(node.id for node in nodes if self._keys[node.id] in known and node.id not in steps)
+        with collection_paused():
+            plan, cached = self._prepare()
         self._log.emit(RunStarted(steps=plan.steps, cached=cached))
         self._report_known(plan.found)
         if plan.steps:
@@ -87,6 +86,15 @@ class Run:
         seconds = time.perf_counter() - started_s
         self._log.emit(RunFinished(seconds=seconds))
         return RunResult(outputs, self._report.seconds, seconds)
+
+    def _prepare(self) -> tuple[Plan, tuple[str, ...]]:
+        """The plan, and the ids of the nodes whose outputs are known."""
+        self._keys.add(self._nodes)
+        plan = self._plan(self._wanted)
+        known = self._around.cache.touch([self._keys[node.id] for node in self._nodes])
+        steps = set(plan.steps)
+        cached = tuple(node.id for node in self._nodes if self._keys[node.id] in known and node.id not in steps)
+        return plan, cached
 
     def drop_values(self) -> None:
         """Let go of all values, at the run's end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 Parts = dict[Hashable, int]
@@ -62,10 +63,11 @@ def _block(part: Any) -> tuple[Hashable, int] | None:
 
 
 def _children(part: Any) -> Iterable[Any]:
-    if isinstance(part, Mapping):
-        return [*part.keys(), *part.values()]
     if isinstance(part, list | tuple | set | frozenset):
         return part
+    # The two that are usual come first: the question whether something is any Mapping takes longer.
+    if isinstance(part, dict | MappingProxyType | Mapping):
+        return [*part.keys(), *part.values()]
     if is_dataclass(part) and not isinstance(part, type):
         return [getattr(part, field.name) for field in fields(part)]
     torch = sys.modules.get("torch")

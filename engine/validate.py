@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
-from typing import TYPE_CHECKING
 
 from engine.errors import Problem
 from engine.folders import Folders
@@ -17,9 +16,6 @@ from engine.schema import NodeSpec
 from engine.suggest import nearest
 from engine.types import Link
 from engine.workflow import Workflow
-
-if TYPE_CHECKING:
-    from engine.model_store import ModelStore
 
 MAX_CYCLES = 20  # of which the members are told
 
@@ -39,19 +35,22 @@ class Checked:
     reads: Mapping[str, tuple[str, ...]]
 
 
-def check(
-    workflow: Workflow,
-    registry: Mapping[str, NodeSpec],
-    folders: Folders,
-    models: ModelStore,
-    outputs: Sequence[str] | None = None,
+def validate(
+    workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, outputs: Sequence[str] | None = None
+) -> tuple[Problem, ...]:
+    """All problems of what the wanted ``outputs`` need; see :func:`inspect`."""
+    return inspect(workflow, registry, folders, outputs).problems
+
+
+def inspect(
+    workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, outputs: Sequence[str] | None = None
 ) -> Checked:
     """Check what the wanted ``outputs`` need: any node ids, or by default every output node.
 
     Nodes that nothing wanted needs are not looked at, as in ComfyUI; but by default a class that is not known is a
     problem wherever it stands, since it may be an output node. Never raises for what a workflow says.
     """
-    return _Check(workflow, registry, folders, models).run(outputs)
+    return _Check(workflow, registry, folders).run(outputs)
 
 
 def dependent_outputs(checked: Checked, wanted: Sequence[str]) -> dict[str, list[str]]:
@@ -70,13 +69,10 @@ def dependent_outputs(checked: Checked, wanted: Sequence[str]) -> dict[str, list
 
 
 class _Check:
-    def __init__(
-        self, workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, models: ModelStore
-    ) -> None:
+    def __init__(self, workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders) -> None:
         self.documents = workflow.nodes
         self.registry = registry
         self.folders = folders
-        self.models = models
         self.specs: dict[str, NodeSpec | None] = {}
         self.links: dict[str, dict[str, Link]] = {}
         self.reads: dict[str, tuple[str, ...]] = {}
@@ -166,7 +162,7 @@ class _Check:
         if spec is None:
             return False
         upstream = {other: self.spec(self.documents[other].class_type) for other in self.reads[node_id]}
-        resolved, broken = resolve(node_id, node, spec, self.links[node_id], upstream, self.folders, self.models)
+        resolved, broken = resolve(node_id, node, spec, self.links[node_id], upstream, self.folders)
         self._report(node_id, broken)
         sound = not broken and node_id not in self.closed and all(map(self.closed.get, self.reads[node_id]))
         if sound:
@@ -194,9 +190,9 @@ class _Check:
             )
             return
         if class_type not in self.suggestions:
-            near, pack = nearest(class_type, self.registry), pack_of(class_type)
-            hints = [f"did you mean {near}?" if near else "", f"it comes from the pack {pack}" if pack else ""]
-            self.suggestions[class_type] = "; ".join(filter(None, hints)) or "no node of a similar name is known"
+            pack, near = pack_of(class_type), nearest(class_type, self.registry)
+            guess = f"did you mean {near}?" if near else "no node of a similar name is known"
+            self.suggestions[class_type] = f"it comes from the community pack {pack}" if pack else guess
         message = f"there is no node class '{class_type}'"
         remedy = self.suggestions[class_type]
         self.problems.append(Problem("missing_node_type", message, remedy, node_id, class_type))

@@ -11,14 +11,14 @@ from adapters.cli import exits
 from adapters.cli.reading import read
 from adapters.cli.session import Options, Session
 from engine.errors import Problem
-from engine.validate import validate
+from engine.validate import inspect
 
 
 def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> None:
     """Print all problems, or that there are none. Ends the process with code 1 where there are any."""
     session = Session(options)
     workflow = read(path, session.registry, overrides)
-    problems = validate(workflow, session.registry, session.folders)
+    problems = inspect(workflow, session.registry, session.folders).problems
     if options.json:
         print(json.dumps({"problems": [asdict(problem) for problem in problems]}))
     else:

@@ -52,7 +52,7 @@ def reported(*, json: bool, debug: bool) -> Iterator[None]:
         raise SystemExit(exit_code(error)) from None
     except BrokenPipeError:
         # The reader of our output went away (`dagfusion nodes | head`): nothing is wrong.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         raise SystemExit(OK) from None
 
 

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.document import read_workflow
-from engine.errors import WorkflowUnreadable
+from engine.document import read_document
 from engine.overrides import apply_overrides
 from engine.registry import Registry
 from engine.workflow import Workflow
@@ -16,17 +15,9 @@ STANDARD_INPUT = Path("-")
 
 
 def read(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Workflow:
-    """The workflow in API form with ``NODE.INPUT=VALUE`` overrides put in."""
-    workflow = read_workflow(_contents(path), registry)
-    return apply_overrides(workflow, overrides) if overrides else workflow
-
-
-def _contents(path: Path) -> bytes:
-    if path == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WorkflowUnreadable(
-            f"workflow '{path}' cannot be read: {error.strerror}", remedy="give a JSON file or a picture"
-        ) from error
+    """The workflow in API form with ``NODE.INPUT=VALUE`` overrides put in; what was lost goes to standard error."""
+    source = sys.stdin.buffer.read() if path == STANDARD_INPUT else path
+    reading = read_document(source, registry)
+    for note in reading.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return apply_overrides(reading.workflow, overrides, registry) if overrides else reading.workflow

@@ -10,16 +10,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from adapters.cli.progress import event_document, watcher
+from adapters.cli.progress import watcher
 from adapters.cli.reading import read
 from adapters.cli.session import Options, Session
 from engine.context import CancelToken
-from engine.overrides import set_seeds
+from engine.errors import WorkflowUnreadable
+from engine.overrides import find_node, set_seeds
 from engine.types import SavedFile
+from engine.workflow import Workflow
 
 if TYPE_CHECKING:
-    from engine.engine import RunResult
     from engine.folders import Folders
+    from engine.result import RunResult
 
 
 def run_workflow(
@@ -31,11 +33,20 @@ def run_workflow(
     if seed is not None:
         workflow = set_seeds(workflow, session.registry, seed)
     with watcher(json=options.json) as listener, cancelled_by_ctrl_c() as cancel:
-        result = session.engine.run(workflow, listeners=[listener], cancel=cancel, outputs=only or None)
+        outputs = [node_id for name in only for node_id in named(name, workflow)] or None
+        result = session.engine.run(workflow, outputs, listeners=[listener], cancel=cancel)
     if options.json:
         print(json.dumps({"event": "Outputs", "outputs": _outputs(result, session.folders)}))
     else:
         _print_outputs(result, session.folders)
+
+
+def named(name: str, workflow: Workflow) -> list[str]:
+    """Ids of the nodes with this id, title or class. Raises ``WorkflowUnreadable`` where there is none."""
+    found = find_node(name, workflow.nodes)
+    if not found:
+        raise WorkflowUnreadable(f"no node has the id, title or class '{name}'", remedy="see the workflow's nodes")
+    return found
 
 
 @contextmanager

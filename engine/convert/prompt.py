@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.convert.broadcasts import read_broadcasts
+from engine.convert.combo_index import with_combo_index
 from engine.convert.dynamic_prompts import pick_alternatives
 from engine.convert.links import Literal, Nothing, Source, Tracer
 from engine.convert.litegraph import UiNode, read_ui_document
@@ -78,7 +79,7 @@ class _Builder:
                         inputs.pop(slot.name, None)
         return NodeDocument(
             class_type=node.type,
-            inputs=_with_alternatives(inputs, spec),
+            inputs=_with_alternatives(with_combo_index(node, inputs), spec),
             title=node.title or (spec.display_name if spec and spec.display_name else node.type),
         )
 

@@ -67,6 +67,7 @@ def write(state: State, file: Path, title: str) -> None:
     """Saves one safetensors file, its folder included, and prints its size."""
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, str(file), metadata={**ABOUT, "modelspec.title": title})
+    file.chmod(0o644)
     print(f"{file.name}: {file.stat().st_size:,} bytes, {len(state)} tensors")
 
 
@@ -81,7 +82,8 @@ def main() -> None:
     norm = load("vae/norm.pt")
     unet = {k.removeprefix("unet."): v for k, v in both.items() if k.startswith("unet.")}
     text = {k.removeprefix("text."): v for k, v in both.items() if k.startswith("text.")}
-    vae = fold(load("vae/ema.pt"), norm["shift"], norm["scale"])
+    refined = "decoder/ema.pt" if (args.trained / "decoder" / "ema.pt").exists() else "vae/ema.pt"
+    vae = fold(load(refined), norm["shift"], norm["scale"])
     base = checkpoint(unet, widen(text, args.vocabulary), vae)
     write(base, args.weights / "checkpoints" / "tiny.safetensors", "dagfusion tiny")
     for source, name, make in (

@@ -26,7 +26,7 @@ PROMPTS = (
     "two yellow hearts on a red background",
     "three white stars on a blue background",
 )
-ROW, LABEL_PX = 6, 26
+ROW, LABEL_PX = 6, 38
 
 
 def tile(picture: Picture, label: str) -> Image.Image:

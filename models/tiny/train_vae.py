@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.tiny.loop import Plan, train
+from models.tiny.loop import Plan, share_cores, train
 from models.tiny.parts import VAE_CHANNELS, build_vae
 from models.tiny.scenes import SIZE_PX, Scene, random_palette, render, sample_scene
 from models.tiny.vae_start import prepare
@@ -45,17 +45,26 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--channels", type=int, nargs="+", default=VAE_CHANNELS)
     parser.add_argument("--side", type=int, default=SIZE_PX, help="pixels; start at 64, which is four times as fast")
+    parser.add_argument("--refine", type=Path, help="a trained folder: its decoder is trained on, with latents shaken")
     parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     torch.manual_seed(0)
     vae = build_vae(tuple(args.channels))
-    prepare(vae, draw_pictures(np.random.default_rng(1), 32, args.side))
+    shake = torch.zeros(4, 1, 1)
+    if args.refine is None:
+        prepare(vae, draw_pictures(np.random.default_rng(1), 32, args.side))
+    else:
+        vae.load_state_dict(torch.load(args.refine / "ema.pt"))
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+        shake = 0.06 * torch.load(args.refine / "norm.pt")["scale"][:, None, None]  # denoised latents are not exact
 
     def loss(step: int, rng: np.random.Generator) -> Tensor:
         pictures = draw_pictures(rng, args.batch, args.side)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(pictures).latent_dist
-            found = vae.decode(posterior.sample()).sample
+            latents = posterior.sample()
+            found = vae.decode(latents + shake * torch.randn_like(latents)).sample
         found = found.float()
         error = F.l1_loss(found, pictures) + F.mse_loss(found, pictures)
         edge = sum(F.l1_loss(a, b) for a, b in zip(contours(found), contours(pictures), strict=True))
@@ -75,6 +84,7 @@ def encode(vae: torch.nn.Module, scenes: list[Scene], style: str = "filled") -> 
     """The posterior means and standard deviations of the scenes' pictures: float[N, 8, 16, 16]."""
     found = []
     for start in range(0, len(scenes), 64):
+        share_cores()
         pictures = to_tensor([render(s, style) for s in scenes[start : start + 64]])
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(pictures).latent_dist

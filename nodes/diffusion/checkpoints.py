@@ -62,7 +62,10 @@ def load_unet(path: Path, storage: str = "default") -> Model:
     weights, dtype = model.weights, STORAGE_DTYPES[storage]
 
     def build() -> torch.nn.Module:
-        return weights.build().to(dtype)
+        module = weights.build()
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(dtype)
+        return module
 
     return replace(model, weights=replace(weights, key=f"{weights.key}:{dtype}", build=build))
 
@@ -136,7 +139,7 @@ def _loader_for(file: WeightFile) -> str:
         "lora": "this looks like a LoRA: use LoraLoader",
         "control_model.": "this looks like a ControlNet: use ControlNetLoader",
         "controlnet_": "this looks like a ControlNet: use ControlNetLoader",
-        "decoder.conv_in.weight": "this looks like a VAE: use VAELoader",
+        "coder.conv_in.weight": "this looks like a VAE: use VAELoader",
         "text_model.encoder.": "this looks like a text encoder: use CLIPLoader",
         "input_blocks.0.0.weight": "this looks like a bare UNet: use UNETLoader",
         "down_blocks.0.": "this looks like a bare UNet: use UNETLoader",

@@ -108,7 +108,8 @@ def detect(unet: WeightView, file: WeightFile) -> Family:
     if in_channels not in _CONCAT:
         raise ModelUnreadable(f"'{file.path.name}': a UNet with {in_channels} input channels is of no known family")
     family = replace(family, concat=_CONCAT[in_channels])
-    if family.name == "sdxl" and "v_pred" in file.facts:
+    # SDXL finetunes began to mark themselves with this tensor; it says the same wherever it stands.
+    if "v_pred" in file.facts:
         return replace(family, prediction="v", zsnr="ztsnr" in file.facts)
     if family.name == "sd2" and in_channels == 4 and _predicts_v(unet):
         return replace(family, prediction="v")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_shared_blocks_count_once_and_go_with_the_last(steps: list[tuple[str, se
     assert cache.statistics().bytes == sum(len(blocks[i]) for i in kept) + own
     cache.clear()
     assert cache.statistics().bytes == cache.statistics().entries == 0
+
+
+@pytest.mark.parametrize("use", [lambda cache: cache.get("a"), lambda cache: cache.touch(["a"])])
+def test_what_was_used_last_stays(use: Callable[[Cache], object]) -> None:
+    cache = Cache(5500)
+    for key in "ab":
+        cache.put(key, entry_of(1500))
+    use(cache)
+    cache.put("c", entry_of(1500))
+    assert [key for key in "abc" if key in cache] == ["a", "c"]
 
 
 def test_an_entry_over_the_budget_drops_nothing_else() -> None:

@@ -7,11 +7,11 @@ from typing import Annotated, Any, NamedTuple
 
 from engine.context import Context
 from engine.engine import Engine
-from engine.errors import InputInvalid
-from engine.events import Event, EventLog
+from engine.errors import InputInvalid, Problem
 from engine.folders import Folders
 from engine.inputs import Anything, Choice, FileChoice, Float, Hidden, Int, Text, Wire
 from engine.registry import Registry, node
+from engine.schema import NodeSpec
 from engine.types import Blocked, Expansion, Link, SavedFile
 from engine.workflow import NodeDocument, Workflow
 
@@ -200,6 +200,15 @@ class Opaque:
         self.seed = seed
 
 
+class Models:
+    """Stands in for the model store."""
+
+    freed = 0
+
+    def free(self) -> None:
+        self.freed += 1
+
+
 def toy_registry() -> Registry:
     registry = Registry()
     for member in list(globals().values()):
@@ -231,10 +240,28 @@ def toy_engine(folder: Path, cache_budget_bytes: int = 2**24, *, make_folders: b
     folders = Folders({"checkpoints": [folder / "checkpoints"]}, folder / "input", folder / "output", folder / "temp")
     for made in (folder / "checkpoints", folders.input) if make_folders else ():
         made.mkdir(parents=True, exist_ok=True)
-    models: Any = None
+    models: Any = Models()
     return Engine(toy_registry(), folders, models, cache_budget_bytes)
 
 
-def recording_log() -> tuple[EventLog, list[Event]]:
-    events: list[Event] = []
-    return EventLog(events.append), events
+def add_node(engine: Engine, function: Any, name: str, **options: Any) -> None:
+    """Let the engine know one more class."""
+    assert isinstance(engine.registry, Registry)
+    engine.registry.add(NodeSpec(name=name, run=function, category="test", **options))
+
+
+def text(engine: Engine, flow: Workflow, node_id: str = "s") -> str:
+    """The first text that a node shows when the workflow is run."""
+    return str(engine.run(flow).outputs[node_id].shown["text"][0])
+
+
+def codes(problems: tuple[Problem, ...]) -> list[tuple[str | None, str, str | None]]:
+    """Node, code and input of each problem."""
+    return [(p.node_id, p.code, p.input) for p in problems]
+
+
+def one(engine: Engine, flow: Workflow) -> Problem:
+    """The only problem of a workflow."""
+    problems = engine.check(flow)
+    assert len(problems) == 1, problems
+    return problems[0]

@@ -134,6 +134,17 @@ def test_one_promoted_input_may_feed_several_widgets() -> None:
     assert inputs["57:10"] == {"width": 7, "height": 2}, "the first widget's value holds for all"
 
 
+@pytest.mark.parametrize(("choice", "index"), [("b", 1), ("c", 2), ("zzz", -1)])
+def test_the_index_of_a_promoted_choice_is_counted_anew(choice: str, index: int) -> None:
+    drawing = inside()
+    drawing.inputs.append({"name": "style", "type": "COMBO", "linkIds": []})
+    drawing.add(10, "CustomCombo", "b", 1, "a", "b", "c", "", inputs="choice:COMBO! index:INT!")
+    drawing.link(-10, 5, 10, "choice")
+
+    inputs = converted(outside("t", 99, choice), drawing.as_subgraph("sub"))
+    assert (inputs["57:10"]["choice"], inputs["57:10"]["index"]) == (choice, index)
+
+
 def nested() -> tuple[dict[str, Any], ...]:
     """``outer`` holds node 20, an instance of ``sub``, and promotes its text once more under another name."""
     drawing = Drawing(objects=True).ports(
