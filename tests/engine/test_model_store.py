@@ -51,7 +51,7 @@ def weights(
     def release() -> None:
         counted.releases += 1
 
-    return Weights(key, build, f"net {key}", wide, release)
+    return Weights(key, build, f"net {key}", wide, release=release)
 
 
 @dataclass(frozen=True)
