@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     cache_mib: int = Field(default=2048, ge=0)
     device: str = "auto"
     precision: Precision = "auto"
+    # Where models are fetched from. These go by the names that the sites' own tools know.
+    hf_token: SecretStr = Field(default=SecretStr(""), validation_alias="HF_TOKEN")
+    hf_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
+    civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")
+    civitai_endpoint: str = Field(default="https://civitai.com", validation_alias="CIVITAI_ENDPOINT")
 
     @field_validator("models", "nodes", mode="before")
     @classmethod
