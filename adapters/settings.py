@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     ``models``: ComfyUI ``models`` folders, separated like PATH. ``cache_mib``: budget for node outputs kept between
     runs. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is
     float32 on a CPU and float16 on a GPU.
+
+    ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
+    the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
+    do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach though
+    they are not public. ``concurrency``: jobs that one worker has in hand at a time; they take turns on the device.
+    ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
     """
 
     model_config = SettingsConfigDict(env_prefix="DAGFUSION_", extra="ignore")
@@ -34,11 +40,42 @@ class Settings(BaseSettings):
     cache_mib: int = Field(default=2048, ge=0)
     device: str = "auto"
     precision: Precision = "auto"
+    # The service: where its data are, who may come in, how much it takes.
+    data: Path = Field(default_factory=lambda: user_data_path("dagfusion"))
+    database_url: str = ""
+    blobs: str = ""
+    public_url: str = ""
+    secret: SecretStr = SecretStr("")
+    api_keys: SecretStr = SecretStr("")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    workers: int = Field(default=1, ge=0)
+    concurrency: int = Field(default=1, ge=1)
+    warm: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    queue_limit: int = Field(default=1000, ge=1)
+    max_attempts: int = Field(default=3, ge=1)
+    time_limit_s: float = Field(default=3600.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0)
+    retention_days: float = Field(default=7.0, gt=0)
+    rate_limit: str = ""
+    max_body_mib: int = Field(default=100, ge=1)
+    max_file_mib: int = Field(default=256, ge=1)
+    max_megapixels: float = Field(default=100.0, gt=0)
+    inline_limit_kib: int = Field(default=4096, ge=0)
     # Where models are fetched from. These go by the names that the sites' own tools know.
     hf_token: SecretStr = Field(default=SecretStr(""), validation_alias="HF_TOKEN")
     hf_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
     civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")
     civitai_endpoint: str = Field(default="https://civitai.com", validation_alias="CIVITAI_ENDPOINT")
+
+    @field_validator("allowed_hosts", "warm", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @property
+    def database(self) -> str:
+        """The URL of the queue's database."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'queue.sqlite'}"
 
     @field_validator("models", "nodes", mode="before")
     @classmethod

@@ -1,0 +1,39 @@
+"""The durable queue and everything else that outlives a process: jobs, events, outputs, webhooks, keys, workers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from adapters.store.changes import Changes
+from adapters.store.database import Database
+from adapters.store.events import Events
+from adapters.store.jobs import Jobs
+from adapters.store.keys import Keys
+from adapters.store.leases import Leases
+from adapters.store.outbox import Outbox
+from adapters.store.previews import Previews
+from adapters.store.workers import Workers
+
+
+class Store:
+    """One database, by subject. Thread-safe. Raises ``StoreUnavailable`` where it cannot be opened."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.jobs = Jobs(self.database)
+        self.leases = Leases(self.database)
+        self.events = Events(self.database)
+        self.outbox = Outbox(self.database)
+        self.previews = Previews(self.database)
+        self.keys = Keys(self.database)
+        self.workers = Workers(self.database)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """Waiting for news."""
+        return Changes(self.database)
+
+    def close(self) -> None:
+        """Close all connections and stop waiting."""
+        self.changes.close()
+        self.database.close()

@@ -1,0 +1,84 @@
+"""The event log: what happened to jobs, numbered without gaps within each job and over all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select, update
+
+from adapters.store.database import Database
+from adapters.store.records import Happening, StoredEvent
+from adapters.store.tables import counters, events, jobs
+
+
+def append(connection: Connection, job_id: str, happenings: Sequence[Happening], now: float) -> list[StoredEvent]:
+    """Store ``happenings`` inside the caller's transaction.
+
+    The counter's row is locked until the transaction ends, so that positions become visible in their order.
+    """
+    if not happenings:
+        return []
+    count = len(happenings)
+    position = connection.execute(
+        update(counters)
+        .where(counters.c.name == "position")
+        .values(value=counters.c.value + count)
+        .returning(counters.c.value)
+    ).scalar_one()
+    number = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(last_event=jobs.c.last_event + count)
+        .returning(jobs.c.last_event)
+    ).scalar_one()
+    stored = [
+        StoredEvent(position - count + i, job_id, number - count + i, now, happening.kind, dict(happening.data))
+        for i, happening in enumerate(happenings, start=1)
+    ]
+    connection.execute(
+        insert(events),
+        [
+            {
+                "position": one.position,
+                "job_id": one.job_id,
+                "number": one.number,
+                "time": one.time,
+                "kind": one.kind,
+                "data": one.data,
+            }
+            for one in stored
+        ],
+    )
+    return stored
+
+
+class Events:
+    """Reads the log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_job(self, job_id: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        """The job's events with numbers above ``after``, in order."""
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.number > after)
+            .order_by(events.c.number)
+            .limit(limit)
+        )
+        return self._fetch(query)
+
+    def of_all(self, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        """Events of all jobs with positions above ``after``, in order."""
+        return self._fetch(select(events).where(events.c.position > after).order_by(events.c.position).limit(limit))
+
+    def last_position(self) -> int:
+        """The position of the newest event; 0 where there is none."""
+        with self._database.read() as connection:
+            query = select(counters.c.value).where(counters.c.name == "position")
+            return int(connection.execute(query).scalar_one())
+
+    def _fetch(self, query: object) -> list[StoredEvent]:
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()  # type: ignore[call-overload]
+        return [StoredEvent(row.position, row.job_id, row.number, row.time, row.kind, row.data) for row in rows]

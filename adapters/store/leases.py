@@ -1,0 +1,165 @@
+"""Jobs as workers see them: claimed, kept alive, written to while the lease holds, ended once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from adapters.store import outbox
+from adapters.store.database import Database
+from adapters.store.errors import LeaseLost
+from adapters.store.events import append
+from adapters.store.jobs import waiting_in_order
+from adapters.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
+from adapters.store.rows import job_from, summary, webhook_from
+from adapters.store.tables import jobs, outputs, previews
+
+Error = Mapping[str, Any]
+
+
+class Leases:
+    """The queue from its inner side. Everything raises ``LeaseLost`` once the job was taken from the worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, owner: str, lease_s: float) -> tuple[Job, Lease] | None:
+        """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits."""
+        with self._database.read() as connection:
+            if connection.execute(waiting_in_order().limit(1)).first() is None:
+                return None  # without the lock that writers take
+        with self._database.write() as connection:
+            row = connection.execute(waiting_in_order().limit(1).with_for_update(skip_locked=True)).first()
+            if row is None:
+                return None
+            now = self._database.now(connection)
+            values = {
+                "state": JobState.RUNNING,
+                "lease_owner": owner,
+                "lease_expires_at": now + lease_s,
+                "attempts": row.attempts + 1,
+                "started_at": now,
+                "progress": None,
+            }
+            claimed = connection.execute(update(jobs).where(jobs.c.id == row.id).values(values).returning(jobs)).one()
+            append(connection, row.id, [Happening("started", {"attempt": claimed.attempts, "worker": owner})], now)
+            return job_from(claimed), Lease(row.id, owner, claimed.attempts)
+
+    def renew(self, lease: Lease, lease_s: float) -> bool:
+        """Hold the job for ``lease_s`` from now. Returns whether its cancellation was asked for."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            expires = self._database.now(connection) + lease_s
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(lease_expires_at=expires))
+            return bool(row.cancel_requested)
+
+    def cancel_requested(self, lease: Lease) -> bool:
+        """Whether the job is to stop."""
+        with self._database.read() as connection:
+            query = select(jobs.c.cancel_requested).where(_fence(lease))
+            asked = connection.execute(query).scalar_one_or_none()
+        if asked is None:
+            raise LeaseLost(lease.job_id)
+        return bool(asked)
+
+    def record(
+        self, lease: Lease, happenings: Sequence[Happening], progress: Mapping[str, Any] | None = None
+    ) -> list[StoredEvent]:
+        """Add to the job's log; ``progress`` is how far it is now."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            stored = append(connection, row.id, happenings, self._database.now(connection))
+            if progress is not None:
+                connection.execute(update(jobs).where(jobs.c.id == row.id).values(progress=dict(progress)))
+            outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
+            return stored
+
+    def complete(self, lease: Lease, made: Sequence[Output], data: Mapping[str, Any] | None = None) -> None:
+        """The job is done and made these outputs; ``data`` goes into its last event."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            if made:
+                rows = [{"job_id": row.id, "place": place, **asdict(output)} for place, output in enumerate(made)]
+                connection.execute(insert(outputs), rows)
+            self._end(connection, row, JobState.COMPLETED, None, data)
+
+    def fail(self, lease: Lease, error: Error) -> None:
+        """The job has failed for good."""
+        with self._database.write() as connection:
+            self._end(connection, self._held(connection, lease), JobState.FAILED, error)
+
+    def cancelled(self, lease: Lease) -> None:
+        """The job has stopped because it was asked to."""
+        with self._database.write() as connection:
+            self._end(connection, self._held(connection, lease), JobState.CANCELLED, None)
+
+    def give_back(self, lease: Lease, reason: Error) -> None:
+        """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left."""
+        with self._database.write() as connection:
+            self._take_back(connection, self._held(connection, lease), reason)
+
+    def take_back(self, owner: str | None, reason: Error) -> list[str]:
+        """Take the jobs of a dead ``owner``, or those whose lease has run out: queued again, or failed for ``reason``.
+
+        Returns the ids of the jobs.
+        """
+        with self._database.write() as connection:
+            expired = jobs.c.lease_expires_at < self._database.now(connection)
+            lost = expired if owner is None else or_(jobs.c.lease_owner == owner, expired)
+            query = select(jobs).where(jobs.c.state == JobState.RUNNING, lost).with_for_update(skip_locked=True)
+            rows = connection.execute(query).all()
+            for row in rows:
+                self._take_back(connection, row, reason)
+            return [row.id for row in rows]
+
+    def _take_back(self, connection: Connection, row: Any, reason: Error) -> None:
+        if row.cancel_requested:
+            self._end(connection, row, JobState.CANCELLED, None)
+        elif row.attempts >= row.max_attempts:
+            self._end(connection, row, JobState.FAILED, reason)
+        else:
+            values = {"state": JobState.QUEUED, "lease_owner": None, "lease_expires_at": None, "progress": None}
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
+            connection.execute(delete(previews).where(previews.c.job_id == row.id))
+            happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
+            append(connection, row.id, [happening], self._database.now(connection))
+
+    def _end(
+        self,
+        connection: Connection,
+        row: Any,
+        state: JobState,
+        error: Error | None,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        now = self._database.now(connection)
+        values = {
+            "state": state,
+            "finished_at": now,
+            "error": None if error is None else dict(error),
+            "lease_owner": None,
+            "lease_expires_at": None,
+        }
+        connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
+        connection.execute(delete(previews).where(previews.c.job_id == row.id))
+        told = {} if error is None else {"error": dict(error)}
+        stored = append(connection, row.id, [Happening(str(state), {**(data or {}), **told})], now)
+        outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
+
+    def _held(self, connection: Connection, lease: Lease) -> Any:
+        row = connection.execute(select(jobs).where(_fence(lease)).with_for_update()).one_or_none()
+        if row is None:
+            raise LeaseLost(lease.job_id)
+        return row
+
+
+def _fence(lease: Lease) -> Any:
+    return and_(
+        jobs.c.id == lease.job_id,
+        jobs.c.state == JobState.RUNNING,
+        jobs.c.lease_owner == lease.owner,
+        jobs.c.attempts == lease.attempt,
+    )

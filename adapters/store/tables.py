@@ -1,0 +1,178 @@
+"""The tables of the queue and its store, for SQLite and PostgreSQL alike. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+# SQLite counts up by itself only in a primary key of type INTEGER.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+# One row a name: the schema's version, and the position that the next event gets.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# What clients submitted. `sequence` is the order of arrival, `rank` the order in the queue among equal priorities
+# (smaller first). `lease_owner` and `attempts` together are the fence: who holds another pair may not write.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("sequence", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("state", String(12), nullable=False),
+    Column("source", String(12), nullable=False),
+    Column("owner", String(64), nullable=False, server_default=""),
+    Column("client_id", String(200)),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("rank", Double, nullable=False, server_default="0"),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("max_attempts", Integer, nullable=False),
+    Column("time_limit_s", Double, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_expires_at", Double),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("hidden", Boolean, nullable=False, default=False),
+    Column("idempotency_key", String(200)),
+    Column("content_hash", String(64), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("webhook", JSON),
+    Column("progress", JSON),
+    Column("error", JSON),
+    Column("last_event", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
+    Index("jobs_waiting", "state", "priority", "rank"),
+    Index("jobs_by_owner", "owner", "sequence"),
+    Index("jobs_finished", "finished_at"),
+)
+
+# What happened to each job: `number` counts within it, `position` over all jobs, both without gaps.
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("data", JSON, nullable=False),
+    UniqueConstraint("job_id", "number", name="events_number"),
+)
+
+# What output nodes made, in order. Files are blobs (`digest`); texts and the like are in `data`.
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("name", String(300), nullable=False),
+    Column("node_id", String(200), nullable=False),
+    Column("class_type", String(200), nullable=False),
+    Column("kind", String(60), nullable=False),
+    Column("cached", Boolean, nullable=False),
+    Column("media_type", String(100)),
+    Column("size_bytes", BigInteger),
+    Column("digest", String(64)),
+    Column("folder", String(12)),
+    Column("subfolder", String(500)),
+    Column("filename", String(300)),
+    Column("data", JSON),
+    UniqueConstraint("job_id", "name", name="outputs_name"),
+    Index("outputs_digest", "digest"),
+    Index("outputs_file", "folder", "subfolder", "filename"),
+)
+
+# Files that came with a job and that its nodes read.
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("stored_name", String(200), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Index("inputs_digest", "digest"),
+)
+
+# The newest unfinished picture of a running job. `version` grows with each one.
+previews = Table(
+    "previews",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("node_id", String(200), nullable=False),
+    Column("media_type", String(40), nullable=False),
+    Column("picture", LargeBinary, nullable=False),
+)
+
+# Webhook messages that are to be sent, and what became of them. One for each event that was asked for.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("event_number", Integer, nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    UniqueConstraint("job_id", "event_number", name="deliveries_event"),
+    Index("deliveries_due", "state", "next_at"),
+)
+
+# Who may use the service. Only a hash of each key is kept.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("rate_limit", String(60)),
+    Column("created_at", Double, nullable=False),
+    Column("revoked_at", Double),
+)
+
+# Worker processes, alive as long as their heartbeat is fresh.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(200), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("heartbeat_at", Double, nullable=False),
+    Column("info", JSON, nullable=False),
+)

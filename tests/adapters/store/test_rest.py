@@ -1,0 +1,112 @@
+"""Changes, previews, keys, workers, and opening a database."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from adapters.store import Store
+from adapters.store.errors import StoreUnavailable
+from adapters.store.records import NewJob
+
+
+def test_a_waiter_hears_of_another_connections_commit(store: Store, database_url: str) -> None:
+    other = Store(database_url)
+    seen = store.changes.count
+    seen = store.changes.wait(seen, 0.3)  # the first look of a new watcher
+    heard = threading.Event()
+
+    def wait() -> None:
+        if store.changes.wait(seen, 30) != seen:
+            heard.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    other.jobs.submit(NewJob(prompt={}))
+    waiter.join(timeout=31)
+    other.close()
+    assert heard.is_set()
+
+
+def test_a_wait_without_news_ends_by_its_time(store: Store) -> None:
+    seen = store.changes.wait(store.changes.count, 0.2)
+    assert store.changes.wait(seen, 0.01) == seen
+
+
+def test_only_the_newest_preview_is_kept_and_only_while_the_job_runs(store: Store) -> None:
+    job, _ = store.jobs.submit(NewJob(prompt={}))
+    claimed = store.leases.claim("w", 60)
+    assert claimed is not None
+    store.previews.put(claimed[1], "3", "image/jpeg", b"one")
+    store.previews.put(claimed[1], "3", "image/jpeg", b"two")
+    preview = store.previews.get(job.id)
+    assert preview is not None
+    assert (preview.version, preview.picture) == (2, b"two")
+    assert store.previews.versions([job.id, "other"]) == {job.id: 2}
+    store.leases.complete(claimed[1], [])
+    store.previews.put(claimed[1], "3", "image/jpeg", b"late")
+    assert store.previews.get(job.id) is None
+
+
+def test_a_key_is_found_by_its_text_until_it_is_revoked(store: Store) -> None:
+    made, text = store.keys.create("app", ["submit", "read"], rate_limit="10/second")
+    assert store.keys.find(text) == made
+    assert store.keys.find(text + "x") is None
+    assert store.keys.revoke(made.id)
+    assert not store.keys.revoke(made.id)
+    assert store.keys.find(text) is None
+    with pytest.raises(ValueError, match="unknown scope 'root'"):
+        store.keys.create("app", ["root"])
+
+
+def test_the_text_of_a_key_is_nowhere_in_the_database(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'q.sqlite'}")
+    _, text = store.keys.create("app", ["read"])
+    store.close()
+    assert all(text.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_worker_without_heartbeat_is_gone(store: Store) -> None:
+    store.workers.register("w", "host", 1, {})
+    assert [worker.state for worker in store.workers.alive(60)] == ["starting"]
+    assert store.workers.beat("w", "ready", {"device": "cpu"})
+    assert [worker.info for worker in store.workers.alive(60)] == [{"device": "cpu"}]
+    assert store.workers.alive(-1) == []
+    assert not store.workers.beat("w", "ready", {})
+
+
+def test_what_was_stored_is_there_after_opening_again(database_url: str) -> None:
+    store = Store(database_url)
+    job, _ = store.jobs.submit(NewJob(prompt={}))
+    store.close()
+    again = Store(database_url)
+    assert again.jobs.get(job.id) == job
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://somewhere/db", "databases of kind 'mysql' are not supported"),
+        ("no url", "the database URL is none"),
+        ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
+        ("sqlite:////dev/null/queue.sqlite", "cannot be used"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str, reason: str) -> None:
+    with pytest.raises(StoreUnavailable, match=reason) as refused:
+        Store(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "q.sqlite"
+    Store(f"sqlite:///{file}").close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE counters SET value = 99 WHERE name = 'schema'")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="version 99"):
+        Store(f"sqlite:///{file}")
