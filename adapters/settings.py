@@ -24,8 +24,8 @@ class Settings(BaseSettings):
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
-    do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach though
-    they are not public. ``concurrency``: jobs that one worker has in hand at a time; they take turns on the device.
+    do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach
+    though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
     """
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 
 from adapters.store.database import Database
 from adapters.store.records import Lease, Preview
@@ -34,19 +35,22 @@ class Previews:
             if not changed.rowcount:
                 connection.execute(insert(previews).values(job_id=lease.job_id, version=1, **values))
 
-    def versions(self, job_ids: Iterable[str]) -> dict[str, int]:
-        """The version of each job's picture, where it has one."""
-        query = select(previews.c.job_id, previews.c.version).where(previews.c.job_id.in_(list(job_ids)))
+    def newer(self, known: Mapping[str, int]) -> list[Preview]:
+        """The pictures of all jobs whose version is not the one in ``known``."""
         with self._database.read() as connection:
-            return {row.job_id: row.version for row in connection.execute(query)}
+            found = connection.execute(select(previews.c.job_id, previews.c.version)).all()
+            changed = [row.job_id for row in found if known.get(row.job_id) != row.version]
+            if not changed:
+                return []
+            rows = connection.execute(select(previews).where(previews.c.job_id.in_(changed))).all()
+        return [_preview(row) for row in rows]
 
     def get(self, job_id: str) -> Preview | None:
         """The job's picture, if it has one."""
         with self._database.read() as connection:
             row = connection.execute(select(previews).where(previews.c.job_id == job_id)).one_or_none()
-        return None if row is None else Preview(row.job_id, row.version, row.node_id, row.media_type, row.picture)
+        return None if row is None else _preview(row)
 
-    def drop(self, job_id: str) -> None:
-        """Forget the job's picture."""
-        with self._database.write() as connection:
-            connection.execute(delete(previews).where(previews.c.job_id == job_id))
+
+def _preview(row: Any) -> Preview:
+    return Preview(row.job_id, row.version, row.node_id, row.media_type, row.picture)

@@ -45,7 +45,8 @@ def test_only_the_newest_preview_is_kept_and_only_while_the_job_runs(store: Stor
     preview = store.previews.get(job.id)
     assert preview is not None
     assert (preview.version, preview.picture) == (2, b"two")
-    assert store.previews.versions([job.id, "other"]) == {job.id: 2}
+    assert store.previews.newer({}) == [preview]
+    assert store.previews.newer({job.id: 2}) == []
     store.leases.complete(claimed[1], [])
     store.previews.put(claimed[1], "3", "image/jpeg", b"late")
     assert store.previews.get(job.id) is None

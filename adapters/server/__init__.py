@@ -1,0 +1,1 @@
+"""The HTTP door: the native API, ComfyUI's protocol and a page. Runs without torch."""
