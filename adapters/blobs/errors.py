@@ -1,0 +1,21 @@
+"""What can go wrong with blobs and the links to them."""
+
+from __future__ import annotations
+
+from engine.errors import DagfusionError
+
+
+class BlobMissing(DagfusionError):
+    """There is no blob of that digest: it never was, or its time was up."""
+
+
+class BlobStoreUnavailable(DagfusionError):
+    """The folder or remote storage of the blobs cannot be read or written right now."""
+
+
+class LinkInvalid(DagfusionError):
+    """A download link was not signed by this service, or was altered."""
+
+
+class LinkExpired(LinkInvalid):
+    """A download link was good once; its time is up."""
