@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli import exits
+from adapters.cli.models_group import models as models_group
 
 app = typer.Typer(
     name="dagfusion",
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(models_group, name="models")
 
 Workflow = Annotated[
     Path, typer.Argument(help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.")
@@ -96,16 +98,6 @@ def nodes(
 
     with exits.reported(json=json, debug=debug):
         show_nodes(name, Options(nodes=nodes, json=json, debug=debug))
-
-
-@app.command()
-def models(models: ModelsOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
-    """List the model files that workflows can name."""
-    from adapters.cli.models import show_models
-    from adapters.cli.session import Options
-
-    with exits.reported(json=json, debug=debug):
-        show_models(Options(models=models, json=json, debug=debug))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from adapters.manifest.errors import ManifestInvalid
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, WorkflowUnreadable
 
 OK = 0
@@ -17,10 +18,10 @@ CANCELLED = 130  # as a shell reports a process that Ctrl-C ended
 
 
 def exit_code(error: BaseException) -> int:
-    """2 for a workflow that cannot run as it stands, 130 for a cancelled run, 1 for everything else."""
+    """2 for a workflow or manifest that cannot be used as it stands, 130 for a cancelled run, 1 for everything else."""
     if isinstance(error, Cancelled | KeyboardInterrupt):
         return CANCELLED
-    if isinstance(error, GraphInvalid | WorkflowUnreadable):
+    if isinstance(error, GraphInvalid | WorkflowUnreadable | ManifestInvalid):
         return INVALID
     return FAILED
 
@@ -34,7 +35,7 @@ def as_document(error: DagfusionError) -> dict[str, object]:
     }
     if isinstance(error, GraphInvalid):
         document["problems"] = [asdict(problem) for problem in error.problems]
-    for name in ("node_id", "class_type", "input"):
+    for name in ("node_id", "class_type", "input", "code"):
         if getattr(error, name, None) is not None:
             document[name] = getattr(error, name)
     return document

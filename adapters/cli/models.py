@@ -1,14 +1,23 @@
-"""``dagfusion models``: the model files that workflows can name."""
+"""``dagfusion models list``: the model files that workflows can name, and those that a manifest names."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from adapters.cli.session import Options, Session
-from engine.folders import KINDS
+from engine.errors import DagfusionError
+from engine.folders import KINDS, model_folders
+
+if TYPE_CHECKING:
+    from adapters.manifest.document import Model
+    from adapters.manifest.places import Places
+    from adapters.manifest.verify import Verdict
 
 
 def show_models(options: Options) -> None:
@@ -28,3 +37,65 @@ def show_models(options: Options) -> None:
         folder = str(file["path"]).removesuffix(str(file["name"]))
         table.add_row(str(file["kind"]), str(file["name"]), f"{int(str(file['size_bytes'])) / 1e6:.1f}", folder)
     Console().print(table)
+
+
+def show_manifest(path: Path, options: Options) -> None:
+    """Print a manifest's files, and whether one of that name and size is here."""
+    from adapters.manifest.reading import read_manifest
+    from adapters.manifest.verify import survey
+
+    verdicts = survey(read_manifest(path).models, places(Session(options)))
+    if options.json:
+        print(json.dumps([verdict_document(verdict) for verdict in verdicts]))
+        return
+    table = Table("Kind", "Name", "MB", "Fetch", "Warm", "Here", "Source", title=f"{len(verdicts)} files", box=None)
+    for verdict in verdicts:
+        model = verdict.model
+        warm = "yes" if model.warm else ""
+        megabytes = f"{model.size_bytes / 1e6:.1f}"
+        table.add_row(model.kind, model.name, megabytes, model.fetch, warm, verdict.state, source_text(model))
+    Console().print(table)
+
+
+def show_schema() -> None:
+    """Print the JSON Schema of manifests."""
+    from adapters.manifest.document import Manifest
+
+    print(json.dumps(Manifest.model_json_schema(), indent=2))
+
+
+def verdict_document(verdict: Verdict) -> dict[str, object]:
+    """A model and the state of its file, for machines."""
+    model = verdict.model
+    return {
+        **model.model_dump(include={"kind", "name", "sha256", "size_bytes", "fetch", "warm"}),
+        "state": verdict.state,
+        "path": None if verdict.path is None else str(verdict.path),
+    }
+
+
+def source_text(model: Model) -> str:
+    """Where the file comes from, in a few words."""
+    return " ".join(str(value) for _, value in _source_parts(model))
+
+
+def _source_parts(model: Model) -> Iterator[tuple[str, object]]:
+    from adapters.manifest.document import Url
+    from adapters.manifest.sites import shown
+
+    if isinstance(model.source, Url):
+        yield "url", shown(model.source.url)
+    else:
+        yield from model.source
+
+
+def places(session: Session) -> Places:
+    """The model folders that the options or the environment name; the first is where new files go."""
+    from adapters.manifest.places import Places
+
+    settings = session.settings
+    if not settings.models:
+        raise DagfusionError("no models folder is named", remedy="give one with --models, or set DAGFUSION_MODELS")
+    extra = [settings.extra_model_paths] if settings.extra_model_paths else []
+    here = [root for root in settings.models if root.is_dir()]  # pull makes those that are not there yet
+    return Places(root=settings.models[0], folders=model_folders(here, extra))

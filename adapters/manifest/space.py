@@ -1,0 +1,39 @@
+"""Whether what a pull is about to fetch fits on the disks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from adapters.manifest.errors import FetchFailed
+
+RESERVE_BYTES = 64 * 2**20  # stays free: a full disk harms more than this pull
+FreeBytes = Callable[[Path], int]
+
+
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write below ``folder``, which need not exist yet."""
+    return shutil.disk_usage(existing(folder)).free
+
+
+def existing(folder: Path) -> Path:
+    """The nearest folder above (or at) ``folder`` that is there."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+
+
+def check_space(wanted: Iterable[tuple[Path, int]], free: FreeBytes = free_bytes) -> None:
+    """``wanted``: folders, and the bytes to be written to each. Raises ``FetchFailed`` where a disk has too little."""
+    disks: dict[int, tuple[Path, int]] = {}
+    for folder, size_bytes in wanted:
+        device = existing(folder).stat().st_dev
+        disks[device] = (folder, disks.get(device, (folder, 0))[1] + size_bytes)
+    for folder, size_bytes in disks.values():
+        left = free(folder)
+        if size_bytes and size_bytes + RESERVE_BYTES > left:
+            lacking = size_bytes + RESERVE_BYTES - left
+            raise FetchFailed(
+                "disk_full",
+                f"{folder}: {size_bytes / 1e9:.3f} GB are to be fetched, {left / 1e9:.3f} GB are free",
+                remedy=f"make {lacking / 1e9:.3f} GB of room, or give another folder with --models",
+            )
