@@ -1,0 +1,25 @@
+"""The page at ``/``: static files that talk to the native API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+_STATIC = Path(__file__).parent / "static"
+_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob: https:; media-src 'self' data: blob: https:; style-src 'self' "
+    "'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+
+router = APIRouter()
+files = Mount("/page", StaticFiles(directory=_STATIC), name="page")
+
+
+@router.get("/", include_in_schema=False)
+def index() -> FileResponse:
+    """The page itself. Everything that it loads comes from this server."""
+    return FileResponse(_STATIC / "index.html", headers={"Content-Security-Policy": _POLICY})
