@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
     do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach
     though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
+    ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``lease_s``: how long a
+    worker may be silent before its jobs are given to another. ``stop_grace_s``: how long a node may ignore that it is
+    to stop before its process is ended. ``drain_s``: how long a worker that shuts down may go on with its jobs.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
     """
 
@@ -56,6 +59,11 @@ class Settings(BaseSettings):
     time_limit_s: float = Field(default=3600.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)
     retention_days: float = Field(default=7.0, gt=0)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8188, ge=0, le=65535)
+    log_format: Literal["text", "json"] = "text"
+    stop_grace_s: float = Field(default=60.0, gt=0)
+    drain_s: float = Field(default=30.0, ge=0)
     rate_limit: str = ""
     max_body_mib: int = Field(default=100, ge=1)
     max_file_mib: int = Field(default=256, ge=1)
