@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         """The URL of the queue's database."""
         return self.database_url or f"sqlite:///{self.data.absolute() / 'queue.sqlite'}"
 
+    @property
+    def blob_url(self) -> str:
+        """Where blobs are: a folder or an fsspec URL."""
+        return self.blobs or str(self.data.absolute() / "blobs")
+
     @field_validator("models", "nodes", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:

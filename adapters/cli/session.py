@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.settings import EMBEDDED_MODELS, MIB, Settings
+from pydantic import ValidationError
+
+from adapters.loading import load_folders, load_registry
+from adapters.settings import MIB, Settings
 from engine.errors import DagfusionError
-from engine.folders import Folders, model_folders
+from engine.folders import Folders
 from engine.registry import Registry
-from nodes import builtin_registry
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -22,6 +24,7 @@ class Options:
     """Options of a command line; ``None`` means that the environment's setting, or its default, holds."""
 
     models: list[Path] | None = None
+    extra_model_paths: Path | None = None
     nodes: list[Path] | None = None
     input: Path | None = None
     output: Path | None = None
@@ -37,35 +40,25 @@ class Session:
     def __init__(self, options: Options) -> None:
         given = {
             name: value
-            for name in ("models", "nodes", "input", "output", "device", "precision")
+            for name in ("models", "extra_model_paths", "nodes", "input", "output", "device", "precision")
             if (value := getattr(options, name)) is not None
         }
         try:
             self.settings = Settings(**given)
-        except ValueError as error:  # pydantic's ValidationError
-            raise DagfusionError(f"a setting is wrong: {error}") from error
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise DagfusionError(f"a setting is wrong: {wrong}") from error
         self.options = options
 
     @cached_property
     def registry(self) -> Registry:
         """Built-in nodes, then those of installed packages, then those of ``--nodes`` folders."""
-        registry = builtin_registry()
-        registry.add_entry_points()
-        for folder in self.settings.nodes:
-            registry.add_folder(folder)
-        return registry
+        return load_registry(self.settings)
 
     @cached_property
     def folders(self) -> Folders:
         """The user's model folders first, the embedded models last."""
-        extra = [self.settings.extra_model_paths] if self.settings.extra_model_paths else []
-        embedded = [EMBEDDED_MODELS] if EMBEDDED_MODELS.is_dir() else []
-        return Folders(
-            models=model_folders([*self.settings.models, *embedded], extra),
-            input=self.settings.input,
-            output=self.settings.output,
-            temp=self.settings.temp,
-        )
+        return load_folders(self.settings)
 
     @cached_property
     def engine(self) -> Engine:

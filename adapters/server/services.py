@@ -8,6 +8,11 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from adapters.blobs.store import BlobStore
+from adapters.loading import load_folders, load_registry
+from adapters.outbound.client import OutboundClient
+from adapters.outbound.policy import AddressPolicy, AllowList
+from adapters.secret import load_secret
 from adapters.server.tail import Tail
 from adapters.settings import Settings
 from adapters.store import Store
@@ -17,13 +22,34 @@ from engine.registry import Registry
 
 @dataclass(frozen=True)
 class Services:
-    """``registry`` and ``folders`` serve checking and listing; nothing is computed here."""
+    """``registry`` and ``folders`` serve checking and listing; nothing is computed here.
+
+    ``secret`` signs download links. ``outbound`` is for addresses that users give.
+    """
 
     settings: Settings
     store: Store
+    blobs: BlobStore
     registry: Registry
     folders: Folders
     tail: Tail
+    outbound: OutboundClient
+    secret: bytes
+
+
+def open_services(settings: Settings) -> Services:
+    """Open the database and the blob store, load the node classes' declarations."""
+    store = Store(settings.database)
+    return Services(
+        settings=settings,
+        store=store,
+        blobs=BlobStore(settings.blob_url),
+        registry=load_registry(settings),
+        folders=load_folders(settings),
+        tail=Tail(store),
+        outbound=OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts))),
+        secret=load_secret(settings),
+    )
 
 
 def services(connection: HTTPConnection) -> Services:

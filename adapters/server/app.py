@@ -1,0 +1,38 @@
+"""The application that the web process serves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+
+from adapters.server import health, v1
+from adapters.server.problems import add_handlers
+from adapters.server.services import open_services
+from adapters.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The native API, ComfyUI's protocol and the page. Nothing is opened before the application starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = await run_sync(open_services, settings)
+        app.state.services = services
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(services.tail.run)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            await services.outbound.aclose()
+            await run_sync(services.store.close)
+
+    app = FastAPI(title="dagfusion", version="1", lifespan=lifespan)
+    add_handlers(app)
+    app.include_router(health.router)
+    app.include_router(v1.router)
+    return app

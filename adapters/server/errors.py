@@ -1,0 +1,61 @@
+"""What the HTTP door itself refuses."""
+
+from __future__ import annotations
+
+from engine.errors import DagfusionError
+
+
+class RequestRefused(DagfusionError):
+    """The request is not one that this service takes."""
+
+
+class RequestInvalid(RequestRefused):
+    """A request whose form is wrong. ``fields``: what is wrong where, as (place, message)."""
+
+    def __init__(self, message: str, *, remedy: str = "", fields: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message, remedy=remedy)
+        self.fields = fields
+
+
+class KeyMissing(RequestRefused):
+    """The request needs an API key and has none, or one that is unknown or revoked."""
+
+
+class ScopeMissing(RequestRefused):
+    """The API key is good, but not for this."""
+
+
+class HostRefused(RequestRefused):
+    """A request that reached a loopback service under a foreign name, or from another site's page."""
+
+
+class NotFound(RequestRefused):
+    """There is no such thing, or it is not the caller's."""
+
+
+class NotEnded(RequestRefused):
+    """The job has not ended yet, so it has no outputs."""
+
+
+class BodyTooLarge(RequestRefused):
+    """The request's body has more bytes than are taken."""
+
+
+class BodyTooSlow(RequestRefused):
+    """The request's body stopped coming."""
+
+
+class MediaTypeRefused(RequestRefused):
+    """A body, or an output format, of a kind that is not taken here."""
+
+
+class RateLimited(RequestRefused):
+    """The key has used up its requests for now. ``retry_after_s``: when asking again makes sense."""
+
+    def __init__(self, message: str, *, remedy: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
+class TooManySockets(RequestRefused):
+    """As many connections are open as are allowed to be."""
