@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from adapters.outbound.errors import AddressRefused, FetchFailed
@@ -19,10 +21,17 @@ from engine.errors import DagfusionError
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
-async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """What the machine's own resolver answers."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[4][0]) for address in found]
+class SystemResolver:
+    """What the machine's own resolver answers, asked on threads of its own: names that get no answer take long."""
+
+    def __init__(self, threads: int = 64) -> None:
+        self._limiter = anyio.CapacityLimiter(threads)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of ``host``, in the order in which they should be tried. Raises ``OSError``."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=self._limiter)
+        return [str(address[4][0]) for address in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class AddressPolicy:
     """Resolves hosts, and refuses those of which *any* address is neither public nor listed in ``allowed``."""
 
     allowed: AllowList = field(default_factory=AllowList)
-    resolve: Resolver = system_resolver
+    resolve: Resolver = field(default_factory=SystemResolver)
 
     async def addresses(self, url: httpx.URL) -> list[Address]:
         """The addresses that the URL's host may be contacted at, in the resolver's order.

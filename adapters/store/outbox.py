@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +92,12 @@ class Outbox:
                     attempts=deliveries.c.attempts + 1, next_at=retry_at, last_status=status, last_error=error[:1000]
                 )
             )
+
+    def postpone(self, delivery_ids: Sequence[str], until: float) -> None:
+        """Give claimed messages back unsent: they are due at ``until`` (Unix seconds), and no attempt is counted."""
+        chosen = deliveries.c.id.in_(delivery_ids), deliveries.c.state == "pending"
+        with self._database.write() as connection:
+            connection.execute(update(deliveries).where(*chosen).values(next_at=until))
 
     def redeliver(self, delivery_id: str) -> Delivery | None:
         """Make the message due again with a fresh count of attempts; ``None`` where there is no such message."""
