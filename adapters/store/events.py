@@ -10,6 +10,8 @@ from adapters.store.database import Database
 from adapters.store.records import Happening, StoredEvent
 from adapters.store.tables import counters, events, jobs
 
+_JOBS_AT_ONCE = 500  # a statement takes only so many parameters
+
 
 def append(connection: Connection, job_id: str, happenings: Sequence[Happening], now: float) -> list[StoredEvent]:
     """Store ``happenings`` inside the caller's transaction.
@@ -67,6 +69,16 @@ class Events:
             .limit(limit)
         )
         return self._fetch(query)
+
+    def of_jobs(self, job_ids: Sequence[str], *, without: Sequence[str] = ()) -> dict[str, list[StoredEvent]]:
+        """Each job's events, in order; those of the kinds in ``without`` are left out."""
+        found: dict[str, list[StoredEvent]] = {job_id: [] for job_id in job_ids}
+        for start in range(0, len(job_ids), _JOBS_AT_ONCE):
+            some = job_ids[start : start + _JOBS_AT_ONCE]
+            query = select(events).where(events.c.job_id.in_(some), events.c.kind.not_in(without))
+            for event in self._fetch(query.order_by(events.c.job_id, events.c.number)):
+                found[event.job_id].append(event)
+        return found
 
     def of_all(self, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
         """Events of all jobs with positions above ``after``, in order."""

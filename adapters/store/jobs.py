@@ -18,7 +18,7 @@ from adapters.store.errors import IdempotencyConflict, JobIdTaken, QueueFull
 from adapters.store.events import append
 from adapters.store.records import ENDED, Happening, InputFile, Job, JobState, NewJob, Output
 from adapters.store.rows import input_from, job_from, output_from, summary, webhook_from
-from adapters.store.tables import inputs, jobs, outputs
+from adapters.store.tables import counters, inputs, jobs, outputs
 
 _ENDED = [str(state) for state in ENDED]
 
@@ -89,6 +89,32 @@ class Jobs:
         waiting = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER)
         return self._fetch(running), self._fetch(waiting)
 
+    def unfinished(self) -> tuple[int, dict[str, JobState]]:
+        """The newest event's position, and the state of each job that had not ended then: one look at both."""
+        # A single statement, so that one state of the database gives both.
+        query = (
+            select(counters.c.value, jobs.c.id, jobs.c.state)
+            .select_from(counters.outerjoin(jobs, jobs.c.state.not_in(_ENDED)))
+            .where(counters.c.name == "position")
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return int(rows[0][0]), {row.id: JobState(row.state) for row in rows if row.id is not None}
+
+    def ended(
+        self, *, owner: str | None = None, newest: int | None = None, offset: int = 0, limit: int = 1000
+    ) -> list[Job]:
+        """Jobs that ran, ended and are not hidden, in the order of their ends: the ``newest`` so many, or up to
+        ``limit`` from the ``offset``-th on.
+        """
+        query = select(jobs).where(jobs.c.state.in_(_ENDED), jobs.c.hidden.is_(False), jobs.c.started_at.is_not(None))
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if newest is not None:
+            found = self._fetch(query.order_by(jobs.c.finished_at.desc(), jobs.c.sequence.desc()).limit(newest))
+            return found[::-1]
+        return self._fetch(query.order_by(jobs.c.finished_at, jobs.c.sequence).offset(offset).limit(limit))
+
     def count(self, state: JobState) -> int:
         """How many jobs are in ``state``."""
         with self._database.read() as connection:
@@ -101,16 +127,18 @@ class Jobs:
             oldest = connection.execute(query).scalar()
             return 0.0 if oldest is None else max(0.0, self._database.now(connection) - oldest)
 
-    def cancel(self, job_id: str) -> Job | None:
+    def cancel(self, job_id: str, *, only: JobState | None = None) -> Job | None:
         """Cancel that job: at once while it waits, within a sampler step while it runs, not at all when it has ended.
 
-        Returns the job as it stands then.
+        ``only``: leave it alone unless it is in that state. Returns the job as it stands then.
         """
         with self._database.write() as connection:
             row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
             if row is None:
                 return None
             now = self._database.now(connection)
+            if only is not None and row.state != only:
+                return job_from(row)
             if row.state == JobState.QUEUED:
                 values = {"state": JobState.CANCELLED, "finished_at": now, "cancel_requested": True}
                 happening = Happening("cancelled")
@@ -149,9 +177,13 @@ class Jobs:
             query = select(inputs).where(inputs.c.job_id == job_id).order_by(inputs.c.name)
             return [input_from(row) for row in connection.execute(query)]
 
-    def hide(self, job_ids: Sequence[str] | None = None) -> None:
-        """Take ended jobs (all, or these) out of histories; their records stay until the clean-up."""
+    def hide(self, job_ids: Sequence[str] | None = None, *, owner: str | None = None) -> None:
+        """Take ended jobs (all, or these; of all owners, or one) out of histories; their records stay until the
+        clean-up.
+        """
         query = update(jobs).where(jobs.c.state.in_(_ENDED)).values(hidden=True)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
         with self._database.write() as connection:
             connection.execute(query if job_ids is None else query.where(jobs.c.id.in_(list(job_ids))))
 

@@ -9,7 +9,10 @@ from sqlalchemy import delete, insert, select, update
 
 from adapters.store.database import Database
 from adapters.store.records import Worker
-from adapters.store.tables import workers
+from adapters.store.tables import counters, workers
+
+FREE_MODELS = "free_models"
+FREE_CACHE = "free_cache"
 
 
 class Workers:
@@ -39,6 +42,20 @@ class Workers:
         with self._database.write() as connection:
             values = {"state": state, "heartbeat_at": self._database.now(connection), "info": dict(info)}
             return bool(connection.execute(update(workers).where(workers.c.id == worker_id).values(values)).rowcount)
+
+    def ask(self, *wishes: str) -> None:
+        """Ask all workers, once, for :data:`FREE_MODELS` or :data:`FREE_CACHE`; those that start later need not."""
+        with self._database.write() as connection:
+            for wish in wishes:
+                counted = update(counters).where(counters.c.name == wish).values(value=counters.c.value + 1)
+                if not connection.execute(counted).rowcount:
+                    connection.execute(insert(counters).values(name=wish, value=1))
+
+    def asked(self) -> dict[str, int]:
+        """How often each wish was made. A worker that sees a number grow does what it stands for, between jobs."""
+        with self._database.read() as connection:
+            query = select(counters).where(counters.c.name.in_((FREE_MODELS, FREE_CACHE)))
+            return {row.name: int(row.value) for row in connection.execute(query)}
 
     def remove(self, worker_id: str) -> None:
         """The worker has ended."""

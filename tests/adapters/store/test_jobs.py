@@ -109,3 +109,38 @@ def test_forgetting_deletes_ended_jobs_and_all_that_is_theirs(store: Store) -> N
     assert store.events.of_job(job_id) == []
     assert store.jobs.digests() == set()
     assert order(store) == [waiting]
+
+
+def test_a_job_can_be_cancelled_only_while_it_waits(store: Store) -> None:
+    running, waiting = submit(store), submit(store)
+    store.leases.claim("worker", 30)
+    for job_id in (running, waiting):
+        store.jobs.cancel(job_id, only=JobState.QUEUED)
+    states = [job.state for job_id in (running, waiting) if (job := store.jobs.get(job_id))]
+    assert states == [JobState.RUNNING, JobState.CANCELLED]
+    assert not store.jobs.get(running).cancel_requested  # type: ignore[union-attr]
+
+
+def test_unfinished_jobs_come_with_the_position_of_the_newest_event(store: Store) -> None:
+    assert store.jobs.unfinished() == (0, {})
+    running, waiting, gone = submit(store), submit(store), submit(store)
+    store.leases.claim("worker", 30)
+    store.jobs.cancel(gone)
+    position = store.events.last_position()
+    assert store.jobs.unfinished() == (position, {running: JobState.RUNNING, waiting: JobState.QUEUED})
+
+
+def test_ended_jobs_come_in_the_order_of_their_ends(store: Store) -> None:
+    ids = [submit(store, owner="a" if number < 4 else "b") for number in range(5)]
+    leases = [claimed[1] for _ in ids if (claimed := store.leases.claim("worker", 30))]
+    for lease in leases[::-1]:
+        store.leases.complete(lease, [])
+    never_ran = submit(store)
+    store.jobs.cancel(never_ran)
+    ended = [job.id for job in store.jobs.ended()]
+    assert ended == ids[::-1]
+    assert [job.id for job in store.jobs.ended(newest=2)] == ended[-2:]
+    assert [job.id for job in store.jobs.ended(offset=1, limit=2)] == ended[1:3]
+    assert [job.id for job in store.jobs.ended(owner="b")] == [ids[4]]
+    store.jobs.hide([ids[0], ids[4]], owner="a")
+    assert [job.id for job in store.jobs.ended()] == [ids[4], *ids[3:0:-1]]

@@ -10,7 +10,8 @@ import pytest
 
 from adapters.store import Store
 from adapters.store.errors import StoreUnavailable
-from adapters.store.records import NewJob
+from adapters.store.records import Happening, NewJob
+from adapters.store.workers import FREE_CACHE, FREE_MODELS
 
 
 def test_a_waiter_hears_of_another_connections_commit(store: Store, database_url: str) -> None:
@@ -111,3 +112,23 @@ def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreUnavailable, match="version 99"):
         Store(f"sqlite:///{file}")
+
+
+def test_events_of_several_jobs_are_told_apart(store: Store) -> None:
+    ids = [store.jobs.submit(NewJob(prompt={}))[0].id for _ in range(3)]
+    claimed = store.leases.claim("worker", 30)
+    assert claimed is not None
+    store.leases.record(claimed[1], [Happening("node_progress", {}), Happening("node_finished", {})])
+    found = store.events.of_jobs(ids[:2], without=["node_progress"])
+    assert {job_id: [event.kind for event in events] for job_id, events in found.items()} == {
+        ids[0]: ["queued", "started", "node_finished"],
+        ids[1]: ["queued"],
+    }
+    assert store.events.of_jobs([]) == {}
+
+
+def test_wishes_to_all_workers_are_counted(store: Store) -> None:
+    assert store.workers.asked() == {}
+    store.workers.ask(FREE_MODELS)
+    store.workers.ask(FREE_MODELS, FREE_CACHE)
+    assert store.workers.asked() == {FREE_MODELS: 2, FREE_CACHE: 1}
