@@ -97,8 +97,8 @@ def verify(
     debug: DebugOption = False,
 ) -> None:
     """Read a manifest's files and compare their hashes. Exit code 1 if one is missing or differs."""
-    from adapters.cli.pull import verify_models
     from adapters.cli.session import Options
+    from adapters.cli.verify import verify_models
 
     with exits.reported(json=json, debug=debug):
         verify_models(manifest, Options(models=models, json=json, debug=debug), when.value)

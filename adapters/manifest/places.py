@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.manifest.document import Model
-from engine.folders import KINDS, contained
+from adapters.settings import Settings
+from engine.errors import DagfusionError
+from engine.folders import KINDS, contained, model_folders
 
 ASIDE = ".dagfusion"  # listings of models skip folders that start with a dot
 
@@ -21,6 +23,15 @@ class Places:
 
     root: Path
     folders: Mapping[str, Sequence[Path]]
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Places:
+        """The folders that options or environment name; the first is where new files go, and may not be there yet."""
+        if not settings.models:
+            raise DagfusionError("no models folder is named", remedy="give one with --models, or set DAGFUSION_MODELS")
+        extra = [settings.extra_model_paths] if settings.extra_model_paths else []
+        here = [root for root in settings.models if root.is_dir()]
+        return cls(root=settings.models[0], folders=model_folders(here, extra))
 
     def find(self, model: Model) -> Path | None:
         """The file of that kind and name, whatever is in it; ``None`` where there is none."""

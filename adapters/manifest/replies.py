@@ -41,7 +41,8 @@ def start_byte(response: httpx.Response, model: Model, offset: int, sites: Sites
     if response.headers.get("content-type", "").startswith("text/html"):
         raise _no_file(response, model, sites)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise FetchFailed("type_wrong", f"{model.label}: {shown(str(response.url))} sends the file compressed")
+        message = f"{model.label}: {shown(str(response.url))} sends the file compressed, which nobody asked for"
+        raise FetchFailed("type_wrong", message, remedy="take the file from another source")
     if status == 200:
         length = response.headers.get("content-length")
         _check_size(model, int(length) if length and length.isdecimal() else None)

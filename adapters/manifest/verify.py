@@ -14,6 +14,12 @@ from adapters.manifest.document import Model
 from adapters.manifest.places import Places, remember_hash
 
 State = Literal["ok", "missing", "size_wrong", "hash_wrong", "unreadable"]
+REMEDIES = {
+    "missing": "dagfusion models pull",
+    "size_wrong": "dagfusion models pull --replace",
+    "hash_wrong": "dagfusion models pull --replace",
+    "unreadable": "check the file's permissions and its disk",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,9 @@ def _judge(model: Model, places: Places, *, deeply: bool) -> Verdict:
             return Verdict(model, "size_wrong", path)
         if deeply:
             found = hash_of(path)
+            remember_hash(path, found)  # right or wrong: the next pull must know of damage that size and time hide
             if found != model.sha256.lower():
                 return Verdict(model, "hash_wrong", path)
-            remember_hash(path, found)
     except OSError:
         return Verdict(model, "unreadable", path)
     return Verdict(model, "ok", path)

@@ -1,0 +1,36 @@
+"""``dagfusion models verify``: a manifest's files are read and compared with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Literal
+
+from adapters.cli import exits
+from adapters.cli.models import verdict_document
+from adapters.cli.session import Options, Session
+from adapters.manifest.places import Places
+from adapters.manifest.reading import read_manifest
+from adapters.manifest.verify import REMEDIES, Verdict, verify
+
+
+def verify_models(path: Path, options: Options, when: Literal["build", "start", "all"]) -> None:
+    """Hash the files and print a line each. Ends the process with code 1 where one is not what it must be."""
+    models = read_manifest(path).chosen(when)
+    heard = None if options.json else _print_verdict
+    verdicts = verify(models, Places.from_settings(Session(options).settings), heard=heard)
+    wrong = sum(verdict.state != "ok" for verdict in verdicts)
+    if options.json:
+        print(json.dumps([verdict_document(verdict) for verdict in verdicts]))
+    else:
+        print(f"{len(verdicts)} files: {len(verdicts) - wrong} are right, {wrong} are not")
+    if wrong:
+        raise SystemExit(exits.FAILED)
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    where = f"  {verdict.path}" if verdict.path else ""
+    remedy = f"  ({REMEDIES[verdict.state]})" if verdict.state in REMEDIES else ""
+    stream = sys.stdout if verdict.state == "ok" else sys.stderr
+    print(f"{verdict.state:<10}  {verdict.model.label}{where}{remedy}", file=stream, flush=True)
