@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from engine.cache import Cache
-from engine.errors import DeviceMemoryExhausted, NodeFailed, OutOfMemory
+from engine.errors import DeviceMemoryExhausted, ModelUnreadable, NodeFailed, OutOfMemory
 from engine.node_call import Inputs, short_inputs
 from engine.resolved import ResolvedNode
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def failure(node: ResolvedNode, inputs: Inputs, error: Exception) -> NodeFailed:
-    """The error to raise from ``error``."""
+    """The error to raise from ``error``. One about a file that an input names tells that input."""
+    if isinstance(error, ModelUnreadable) and error.input is None:
+        error.input = next((name for name, path in node.files.items() if path.name in error.message), None)
     kind = OutOfMemory if is_out_of_memory(error) else NodeFailed
     return kind(node.id, node.class_type, error, short_inputs(inputs))
 

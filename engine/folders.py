@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "audio_encoders": ("audio_encoders",),
 }
 _ALIASES = {alias: kind for kind, names in KINDS.items() for alias in names}
+_EXTRA_PATHS_NAMES = ("extra_model_paths.yaml", "extra_model_paths.yml")
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl", ".gguf", ".yaml")
 
 
@@ -105,16 +106,20 @@ def contained(folder: Path, name: str) -> Path | None:
 
 
 def model_folders(roots: Iterable[Path], extra_paths_files: Iterable[Path] = ()) -> dict[str, list[Path]]:
-    """Folders by kind below each ComfyUI ``models`` folder, then those that ``extra_model_paths.yaml`` files name."""
+    """Folders by kind below each ComfyUI ``models`` folder, then those that ``extra_model_paths.yaml`` files name.
+
+    Such a file counts by itself where it lies in a models folder or, as ComfyUI has it, beside one.
+    """
     found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
     for root in roots:
         if not root.is_dir():
             raise DagfusionError(f"model folder '{root}' does not exist", remedy="--models takes a 'models' folder")
         for kind, names in KINDS.items():
             found[kind] += [root / name for name in names if (root / name).is_dir()]
-        for extra in ("extra_model_paths.yaml", "extra_model_paths.yml"):
-            if (root / extra).is_file():
-                _add_extra_paths(found, root / extra)
+        beside = [root.resolve().parent] if root.resolve().name == "models" else []
+        for file in (place / name for place in (root, *beside) for name in _EXTRA_PATHS_NAMES):
+            if file.is_file():
+                _add_extra_paths(found, file)
     for file in extra_paths_files:
         _add_extra_paths(found, file)
     return found
@@ -124,8 +129,8 @@ def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
     import yaml
 
     try:
-        document: Any = yaml.safe_load(file.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+        document: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DagfusionError(f"'{file}' is not readable YAML: {error}") from error
     if not isinstance(document, dict):
         raise DagfusionError(f"'{file}' must map a name to folders")
@@ -134,16 +139,12 @@ def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
             continue
         base = Path(os.path.expandvars(str(section.get("base_path", "")))).expanduser()
         base = base if base.is_absolute() else file.parent / base
-        for key, value in map(_as_text, section.items()):
-            if key in ("base_path", "is_default"):
+        for key, value in section.items():
+            if key in ("base_path", "is_default") or not isinstance(value, str):
                 continue
             folders = [base / line.strip() for line in value.splitlines() if line.strip()]
-            listed = found.setdefault(_ALIASES.get(key, key), [])
+            listed = found.setdefault(_ALIASES.get(key, str(key)), [])
             listed[:] = folders + listed if section.get("is_default") is True else listed + folders
-
-
-def _as_text(item: tuple[Any, Any]) -> tuple[str, str]:
-    return str(item[0]), str(item[1])
 
 
 def _walk(folder: Path, suffixes: tuple[str, ...] | None) -> list[str]:

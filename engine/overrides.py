@@ -33,7 +33,7 @@ def apply_overrides(
     problems: list[Problem] = []
     for override in overrides:
         target, _, value = override.partition("=")
-        found = _find(target, nodes, registry) if "=" in override else _malformed(override)
+        found = _find(target, nodes, registry) if "=" in override else _wrong_form(f"'{override}' sets nothing")
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -63,6 +63,14 @@ def _is_seed(name: str, spec: NodeSpec | None) -> bool:
     return "seed" in name and spec is not None and name in spec.inputs and isinstance(spec.inputs[name].marker, Int)
 
 
+def nodes_named(name: str, nodes: Mapping[str, NodeDocument]) -> list[str]:
+    """Ids of the nodes that ``name`` means: see :func:`find_node`. Raises ``GraphInvalid`` where there is none."""
+    found = find_node(name, nodes)
+    if not found:
+        raise GraphInvalid([_no_such_node(name, nodes)])
+    return found
+
+
 def find_node(name: str, nodes: Mapping[str, NodeDocument]) -> list[str]:
     """Ids of the nodes that ``name`` can mean: the one of that id, else all of that title, else all of that class."""
     if name in nodes:
@@ -86,7 +94,8 @@ def _find(
                 if len(matches) == 1
                 else _ambiguous(name, matches, nodes)
             )
-    return best or _no_such_node(target, nodes)
+    names = [name for name, _ in _splits(target)]
+    return best or (_no_such_node(names[0], nodes) if names else _wrong_form(f"'{target}' names no input"))
 
 
 def _splits(target: str) -> Iterator[tuple[str, str]]:
@@ -124,15 +133,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _malformed(override: str) -> Problem:
-    return Problem(_CODE, f"'{override}' sets nothing", "write NODE.INPUT=VALUE, for example KSampler.steps=20")
+def _wrong_form(message: str) -> Problem:
+    return Problem(_CODE, message, "write NODE.INPUT=VALUE, for example KSampler.steps=20")
 
 
-def _no_such_node(target: str, nodes: Mapping[str, NodeDocument]) -> Problem:
-    splits = list(_splits(target))
-    if not splits:
-        return Problem(_CODE, f"'{target}' names no input", "write NODE.INPUT=VALUE, for example KSampler.steps=20")
-    name = splits[0][0]
+def _no_such_node(name: str, nodes: Mapping[str, NodeDocument]) -> Problem:
     known = {*nodes, *(node.title or "" for node in nodes.values()), *(node.class_type for node in nodes.values())}
     near = nearest(name, known - {""})
     remedy = f"did you mean {near}?" if near else f"there are: {_listed(nodes, nodes)}"

@@ -9,13 +9,13 @@ from itertools import dropwhile
 from engine.errors import Problem
 from engine.folders import Folders
 from engine.links import BrokenInput, read_links
-from engine.packs import pack_of
+from engine.packs import CORE, CORE_ID, pack_of
 from engine.resolve import resolve
 from engine.resolved import ResolvedNode
 from engine.schema import NodeSpec
 from engine.suggest import nearest
 from engine.types import Link
-from engine.workflow import Workflow
+from engine.workflow import NodeDocument, Workflow
 
 MAX_CYCLES = 20  # of which the members are told
 
@@ -79,7 +79,7 @@ class _Check:
         self.closed: dict[str, bool] = {}  # node id -> sound, once all upstream of it is known
         self.nodes: dict[str, ResolvedNode] = {}
         self.problems: list[Problem] = []
-        self.suggestions: dict[str, str] = {}
+        self.suggestions: dict[tuple[str, str | None], str] = {}
         self.cycles = 0
 
     def run(self, outputs: Sequence[str] | None) -> Checked:
@@ -147,7 +147,7 @@ class _Check:
         node = self.documents[node_id]
         spec = self.spec(node.class_type)
         if spec is None:
-            self._unknown_class(node_id, node.class_type)
+            self._unknown_class(node_id, node)
         links, broken = read_links(spec, node.inputs, self.documents)
         self._report(node_id, broken)
         if broken or spec is None:
@@ -179,20 +179,32 @@ class _Check:
             return  # Finding the members takes time in proportion to the path.
         members = [*dropwhile(lambda node_id: node_id != first, (node_id for node_id, _ in path))]
         way = " -> ".join(members[:20]) + (" -> ..." if len(members) > 20 else f" -> {first}")
-        message = f"the node needs its own output: {way} (each reads the next)"
+        message = f"a cycle, so the node would need its own output: {way} (each reads the next)"
         class_type = self.documents[first].class_type
         self.problems.append(Problem("dependency_cycle", message, "remove one of these links", first, class_type))
 
-    def _unknown_class(self, node_id: str, class_type: str) -> None:
+    def _unknown_class(self, node_id: str, node: NodeDocument) -> None:
+        class_type = node.class_type
         if not class_type:
             self.problems.append(
                 Problem("invalid_prompt", "the node has no class_type", "give it one, or remove it", node_id)
             )
             return
-        if class_type not in self.suggestions:
-            pack, near = pack_of(class_type), nearest(class_type, self.registry)
-            guess = f"did you mean {near}?" if near else "no node of a similar name is known"
-            self.suggestions[class_type] = f"it comes from the community pack {pack}" if pack else guess
+        known = (class_type, node.pack)
+        if known not in self.suggestions:
+            self.suggestions[known] = _origin(class_type, node.pack) or _similar(class_type, self.registry)
         message = f"there is no node class '{class_type}'"
-        remedy = self.suggestions[class_type]
-        self.problems.append(Problem("missing_node_type", message, remedy, node_id, class_type))
+        self.problems.append(Problem("missing_node_type", message, self.suggestions[known], node_id, class_type))
+
+
+def _origin(class_type: str, said: str | None) -> str:
+    """Where the class comes from, by its name or by what the file ``said``; empty where neither tells."""
+    pack = pack_of(class_type) or said
+    if pack in (CORE, CORE_ID):
+        return "it is one of ComfyUI's own, which is not supported yet"
+    return f"it comes from the community pack {pack}" if pack else ""
+
+
+def _similar(class_type: str, registry: Mapping[str, NodeSpec]) -> str:
+    near = nearest(class_type, registry)
+    return f"did you mean {near}?" if near else "no node of a similar name is known"

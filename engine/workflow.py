@@ -8,13 +8,17 @@ from pydantic import BaseModel, ConfigDict
 
 
 class NodeDocument(BaseModel):
-    """One node as the JSON has it: an input is a value, or a link ``[node id, output slot]``."""
+    """One node as the JSON has it: an input is a value, or a link ``[node id, output slot]``.
+
+    ``pack``: the node pack that brings the class, where the file says so (UI form does); API form has no place for it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     class_type: str = ""
     inputs: dict[str, Any] = {}
     title: str | None = None
+    pack: str | None = None
 
     def as_wire(self) -> dict[str, Any]:
         """The node in API form, its title under ``_meta`` as ComfyUI has it."""

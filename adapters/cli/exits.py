@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from adapters.cli import INTERRUPTED
 from adapters.manifest.errors import ManifestInvalid
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, WorkflowUnreadable
 
 OK = 0
 FAILED = 1
 INVALID = 2
-CANCELLED = 130  # as a shell reports a process that Ctrl-C ended
+CANCELLED = INTERRUPTED
 
 
 def exit_code(error: BaseException) -> int:
@@ -43,23 +45,31 @@ def as_document(error: DagfusionError) -> dict[str, object]:
 
 @contextmanager
 def reported(*, json: bool, debug: bool) -> Iterator[None]:
-    """Turn a dagfusion error into a message and an exit code. With ``debug`` it propagates, traceback and all."""
+    """Turn whatever is raised within into one message and an exit code; with ``debug`` after its traceback."""
     try:
         yield
-    except (DagfusionError, KeyboardInterrupt) as error:
-        if debug and not isinstance(error, KeyboardInterrupt | Cancelled):
-            raise
-        _print_error(error, json=json)
-        raise SystemExit(exit_code(error)) from None
     except BrokenPipeError:
         # The reader of our output went away (`dagfusion nodes | head`): nothing is wrong.
         sys.stdout = None
         raise SystemExit(OK) from None
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the end of the line for every error
+        if debug:
+            traceback.print_exception(error)
+        _print_error(_told(error), json=json)
+        raise SystemExit(exit_code(error)) from None
 
 
-def _print_error(error: BaseException, *, json: bool) -> None:
-    if not isinstance(error, DagfusionError):
-        error = Cancelled()
+def _told(error: BaseException) -> DagfusionError:
+    """The error as users are told of it."""
+    if isinstance(error, DagfusionError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled()
+    reason = str(error) or "no reason given"
+    return DagfusionError(f"{type(error).__name__}: {reason}", remedy="run it again with --debug to see where")
+
+
+def _print_error(error: DagfusionError, *, json: bool) -> None:
     if json:
         print(jsonlib.dumps(as_document(error)), flush=True)
     elif isinstance(error, GraphInvalid):

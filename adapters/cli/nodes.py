@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
-from rich.table import Table
-
 from adapters.cli.session import Options, Session
+from adapters.cli.tables import print_table
 from engine.errors import DagfusionError
 from engine.inputs import Choice, FileChoice
 from engine.object_info import object_info
@@ -32,26 +30,31 @@ def show_nodes(name: str | None, options: Options) -> None:
 
 
 def _print_all(specs: list[NodeSpec]) -> None:
-    table = Table("Class", "Category", "Inputs", "Outputs", title=f"{len(specs)} node classes", box=None)
-    for spec in specs:
-        inputs = " ".join(i.name for i in spec.inputs.values() if not i.hidden)
-        table.add_row(spec.name, spec.category, inputs, " ".join(o.wire for o in spec.outputs))
-    Console().print(table)
+    rows = [
+        (
+            spec.name,
+            spec.category,
+            " ".join(given.name for given in spec.given_inputs),
+            " ".join(output.wire for output in spec.outputs),
+        )
+        for spec in specs
+    ]
+    print_table(("Class", "Category", "Inputs", "Outputs"), rows, title=f"{len(rows)} node classes")
 
 
 def _print_one(spec: NodeSpec) -> None:
-    console = Console(highlight=False)
-    console.print(f"{spec.name}  ({spec.category})", style="bold")
-    console.print(spec.description, markup=False)
-    table = Table("Input", "Type", "Needed", "Default", "Allowed", box=None)
-    for spec_input in spec.inputs.values():
-        if not spec_input.hidden:
-            default = "" if spec_input.default in (NO_DEFAULT, None) else repr(spec_input.default)
-            needed = "yes" if spec_input.required else ""
-            table.add_row(spec_input.name, spec_input.wire, needed, default, _allowed(spec_input))
-    console.print(table)
+    print(f"{spec.name}  ({spec.category})\n{spec.description}\n")
+    rows = [
+        (given.name, given.wire, "needed" if given.required else "optional", _default(given), _allowed(given))
+        for given in spec.given_inputs
+    ]
+    print_table(("Input", "Type", "", "Default", "Allowed"), rows)
     for slot, output in enumerate(spec.outputs):
-        console.print(f"output {slot}: {output.name} ({output.wire})", markup=False)
+        print(f"output {slot}: {output.name} ({output.wire})")
+
+
+def _default(spec: InputSpec) -> str:
+    return "" if spec.default in (NO_DEFAULT, None) else repr(spec.default)
 
 
 def _allowed(spec: InputSpec) -> str:

@@ -14,10 +14,10 @@ from adapters.cli.progress import watcher
 from adapters.cli.reading import read
 from adapters.cli.session import Options, Session
 from engine.context import CancelToken
-from engine.errors import WorkflowUnreadable
-from engine.overrides import find_node, set_seeds
+from engine.errors import GraphInvalid
+from engine.overrides import nodes_named, set_seeds
 from engine.types import SavedFile
-from engine.workflow import Workflow
+from engine.validate import inspect
 
 if TYPE_CHECKING:
     from engine.folders import Folders
@@ -32,21 +32,17 @@ def run_workflow(
     workflow = read(path, session.registry, overrides)
     if seed is not None:
         workflow = set_seeds(workflow, session.registry, seed)
+    outputs = [node_id for name in only for node_id in nodes_named(name, workflow.nodes)] or None
+    # The engine checks too, but making one loads torch: whoever made a mistake need not wait for that.
+    problems = inspect(workflow, session.registry, session.folders, outputs).problems
+    if problems:
+        raise GraphInvalid(problems)
     with watcher(json=options.json) as listener, cancelled_by_ctrl_c() as cancel:
-        outputs = [node_id for name in only for node_id in named(name, workflow)] or None
         result = session.engine.run(workflow, outputs, listeners=[listener], cancel=cancel)
     if options.json:
         print(json.dumps({"event": "Outputs", "outputs": _outputs(result, session.folders)}))
     else:
         _print_outputs(result, session.folders)
-
-
-def named(name: str, workflow: Workflow) -> list[str]:
-    """Ids of the nodes with this id, title or class. Raises ``WorkflowUnreadable`` where there is none."""
-    found = find_node(name, workflow.nodes)
-    if not found:
-        raise WorkflowUnreadable(f"no node has the id, title or class '{name}'", remedy="see the workflow's nodes")
-    return found
 
 
 @contextmanager

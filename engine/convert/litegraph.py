@@ -51,6 +51,11 @@ class UiNode:
         return bool(self.inputs or self.outputs)
 
     @property
+    def pack(self) -> str | None:
+        """The pack that brings its class: an id of ComfyUI's registry, or ``owner/repository``."""
+        return _text(self.properties.get("cnr_id")) or _text(self.properties.get("aux_id")) or None
+
+    @property
     def runs(self) -> bool:
         """Whether it is neither muted nor bypassed."""
         return self.mode not in (Mode.MUTED, Mode.BYPASSED)

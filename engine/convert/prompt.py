@@ -81,6 +81,7 @@ class _Builder:
             class_type=node.type,
             inputs=_with_alternatives(with_combo_index(node, inputs), spec),
             title=node.title or (spec.display_name if spec and spec.display_name else node.type),
+            pack=node.pack,
         )
 
     def _own_value(self, scope: Scope, node: UiNode, name: str, value: Any) -> Any:

@@ -24,7 +24,8 @@ from engine.packs import pack_of
         ("ImageResizeKJv2", "ComfyUI-KJNodes"),
         ("KSampler (Efficient)", "efficiency-nodes-comfyui"),
         ("ETN_LoadImageBase64", "comfyui-tooling-nodes"),
-        ("KSampler", ""),
+        ("CLIPVisionLoader", "ComfyUI"),
+        ("Nobody's", ""),
         ("", ""),
     ],
 )
