@@ -75,6 +75,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
     server.BodyTooSlow: Row(408, "body-too-slow", "The request came too slowly", "invalid_request", retry=True),
     server.MediaTypeRefused: Row(415, "media-type-refused", "This kind of content is not taken", "invalid_request"),
     server.RateLimited: Row(429, "rate-limited", "Too many requests", "rate_limited", retry=True),
+    server.ServiceBusy: Row(503, "busy", "The service is busy", "server_error", retry=True),
     server.TooManySockets: Row(503, "too-many-sockets", "Too many connections", "server_error", retry=True),
 }
 # Ends of jobs that are no exceptions of this process: they are named in a job's error document only.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from engine.errors import DagfusionError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 EMBEDDED_MODELS = Path(__file__).parent.parent / "models" / "tiny" / "weights"
@@ -30,6 +33,9 @@ class Settings(BaseSettings):
     worker may be silent before its jobs are given to another. ``stop_grace_s``: how long a node may ignore that it is
     to stop before its process is ended. ``drain_s``: how long a worker that shuts down may go on with its jobs.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
+    ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
+    ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
+    ``link_hours``: how long download links are good. ``tracing``: OpenTelemetry (the extra ``otel``).
     """
 
     model_config = SettingsConfigDict(env_prefix="DAGFUSION_", extra="ignore")
@@ -65,6 +71,12 @@ class Settings(BaseSettings):
     stop_grace_s: float = Field(default=60.0, gt=0)
     drain_s: float = Field(default=30.0, ge=0)
     rate_limit: str = ""
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    max_sockets: int = Field(default=4096, ge=1)
+    read_timeout_s: float = Field(default=30.0, gt=0)
+    send_timeout_s: float = Field(default=30.0, gt=0)
+    link_hours: float = Field(default=24.0, gt=0)
+    tracing: bool = False
     max_body_mib: int = Field(default=100, ge=1)
     max_file_mib: int = Field(default=256, ge=1)
     max_megapixels: float = Field(default=100.0, gt=0)
@@ -75,7 +87,7 @@ class Settings(BaseSettings):
     civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")
     civitai_endpoint: str = Field(default="https://civitai.com", validation_alias="CIVITAI_ENDPOINT")
 
-    @field_validator("allowed_hosts", "warm", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "warm", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -94,3 +106,24 @@ class Settings(BaseSettings):
     @classmethod
     def _split_paths(cls, value: object) -> object:
         return [Path(part) for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """The environment's settings, over which those in ``given`` (by name) win. Raises ``DagfusionError``."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise DagfusionError(f"a setting is wrong: {wrong}") from error
+
+
+def environment_with(given: Mapping[str, object]) -> dict[str, str]:
+    """The environment of a child process in which the settings in ``given`` (by name) have these values."""
+    return dict(os.environ) | {f"DAGFUSION_{name.upper()}": _as_text(value) for name, value in given.items()}
+
+
+def _as_text(value: object) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    separator = os.pathsep if any(isinstance(item, Path) for item in value) else ","
+    return separator.join(map(str, value))

@@ -8,9 +8,13 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from adapters.server import health, v1
+from adapters.server.bodies import BodyLimits
+from adapters.server.hosts import HostGuard
 from adapters.server.problems import add_handlers
+from adapters.server.replies import Replies
 from adapters.server.services import open_services
 from adapters.settings import Settings
 
@@ -33,6 +37,22 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="dagfusion", version="1", lifespan=lifespan)
     add_handlers(app)
+    _add_middleware(app, settings)
     app.include_router(health.router)
     app.include_router(v1.router)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(BodyLimits, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"],
+        )
+    app.add_middleware(HostGuard, settings=settings)
+    app.add_middleware(Replies, observe=lambda *_: None)

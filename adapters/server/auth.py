@@ -46,10 +46,13 @@ _OPERATOR = Caller("operator", frozenset({"admin"}))
 
 
 def require(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
-    """A dependency that gives the caller. Raises ``KeyMissing``, ``ScopeMissing``."""
+    """A dependency: the caller, whose request is counted. Raises ``KeyMissing``, ``ScopeMissing``, ``RateLimited``."""
 
     async def caller(connection: HTTPConnection) -> Caller:
-        found = await identify(services(connection), connection)
+        now = services(connection)
+        found = await identify(now, connection)
+        who = found.owner or (connection.client.host if connection.client else "")
+        connection.state.reply_headers = now.rates.count(who, found.rate_limit)
         if not found.may(scope):
             raise ScopeMissing(f"this API key lacks the scope '{scope}'", remedy="use a key that has it")
         return found

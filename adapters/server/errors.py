@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.errors import DagfusionError
 
 
@@ -50,12 +52,21 @@ class MediaTypeRefused(RequestRefused):
 
 
 class RateLimited(RequestRefused):
-    """The key has used up its requests for now. ``retry_after_s``: when asking again makes sense."""
+    """The key has used up its requests for now. ``retry_after_s``: when to ask again; ``headers`` say more."""
 
-    def __init__(self, message: str, *, remedy: str = "", retry_after_s: int = 1) -> None:
+    def __init__(
+        self, message: str, *, remedy: str = "", retry_after_s: int = 1, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
 
 
 class TooManySockets(RequestRefused):
     """As many connections are open as are allowed to be."""
+
+
+class ServiceBusy(RequestRefused):
+    """Too much is under way right now."""
+
+    retry_after_s = 5

@@ -76,7 +76,7 @@ def problem_response(error: BaseException) -> Response:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let ``app`` answer every error with problem details."""
+    """Let ``app`` answer every expected error with problem details; :class:`Replies` does it for all others."""
 
     async def ours(_request: Request, error: Exception) -> Response:
         return problem_response(error)
@@ -97,11 +97,10 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(DagfusionError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, ours)
 
 
 def _headers(error: BaseException) -> dict[str, str]:
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = dict(getattr(error, "headers", {}))
     if (retry_after_s := getattr(error, "retry_after_s", None)) is not None:
         headers["Retry-After"] = str(retry_after_s)
     if isinstance(error, KeyMissing):

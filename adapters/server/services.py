@@ -13,6 +13,7 @@ from adapters.loading import load_folders, load_registry
 from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy, AllowList
 from adapters.secret import load_secret
+from adapters.server.rates import Rates
 from adapters.server.tail import Tail
 from adapters.settings import Settings
 from adapters.store import Store
@@ -34,6 +35,7 @@ class Services:
     folders: Folders
     tail: Tail
     outbound: OutboundClient
+    rates: Rates
     secret: bytes
 
 
@@ -48,6 +50,7 @@ def open_services(settings: Settings) -> Services:
         folders=load_folders(settings),
         tail=Tail(store),
         outbound=OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts))),
+        rates=Rates(settings.rate_limit),
         secret=load_secret(settings),
     )
 
