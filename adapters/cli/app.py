@@ -21,37 +21,70 @@ app = typer.Typer(
 app.add_typer(models_group, name="models")
 
 Workflow = Annotated[
-    Path, typer.Argument(help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.")
+    Path,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.",
+    ),
 ]
 ModelsOption = Annotated[
-    list[Path] | None, typer.Option("--models", help="A ComfyUI models folder; may be given several times.")
+    list[Path] | None,
+    typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; may be repeated."),
+]
+ExtraPathsOption = Annotated[
+    Path | None,
+    typer.Option("--extra-model-paths", metavar="FILE", help="An extra_model_paths.yaml, as ComfyUI has it."),
 ]
 NodesOption = Annotated[
-    list[Path] | None, typer.Option("--nodes", help="A folder of Python files with your own nodes; may be repeated.")
+    list[Path] | None,
+    typer.Option("--nodes", metavar="DIR", help="A folder of Python files with your own nodes; may be repeated."),
 ]
-InputOption = Annotated[Path | None, typer.Option("--input", help="Folder that LoadImage reads from.")]
+InputOption = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="Folder that LoadImage reads from.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NODE.INPUT=VALUE", help="Change an input; NODE is an id, a title or a class."),
+    typer.Option(
+        "--set", metavar="NODE.INPUT=VALUE", help="Change an input; NODE is an id, a title or a class. May be repeated."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dagfusion {version('dagfusion')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Executes ComfyUI workflow graphs natively."""
 
 
 @app.command()
 def run(
     workflow: Workflow,
     models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
     input: InputOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the results.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
     set_: SetOption = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Set every seed of the workflow.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Set every seed of the workflow.")] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NODE", help="Run only what this output node needs.")
+        list[str] | None,
+        typer.Option("--only", metavar="NODE", help="Run only what this node needs; may be repeated."),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -60,7 +93,15 @@ def run(
     from adapters.cli.session import Options
 
     options = Options(
-        models=models, nodes=nodes, input=input, output=out, device=device, precision=precision, json=json, debug=debug
+        models=models,
+        extra_model_paths=extra_model_paths,
+        nodes=nodes,
+        input=input,
+        output=out,
+        device=device,
+        precision=precision,
+        json=json,
+        debug=debug,
     )
     with exits.reported(json=json, debug=debug):
         run_workflow(workflow, options, overrides=set_ or [], seed=seed, only=only or [])
@@ -70,6 +111,7 @@ def run(
 def check(
     workflow: Workflow,
     models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
     input: InputOption = None,
     set_: SetOption = None,
@@ -80,14 +122,18 @@ def check(
     from adapters.cli.check import check_workflow
     from adapters.cli.session import Options
 
-    options = Options(models=models, nodes=nodes, input=input, json=json, debug=debug)
+    options = Options(
+        models=models, extra_model_paths=extra_model_paths, nodes=nodes, input=input, json=json, debug=debug
+    )
     with exits.reported(json=json, debug=debug):
         check_workflow(workflow, options, overrides=set_ or [])
 
 
 @app.command()
 def nodes(
-    name: Annotated[str | None, typer.Argument(help="One class: show its inputs and outputs.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One class: show its inputs and outputs.")
+    ] = None,
     nodes: NodesOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
