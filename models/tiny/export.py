@@ -7,11 +7,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models.tiny.drawing import WEIGHTS
 from models.tiny.ldm_names import control_names, unet_names, vae_name
 from models.tiny.parts import LATENT_SCALE, TEXT_WIDTH, TOKENS
 from models.tiny.words import UNTAUGHT, clip_ids
 
 State = dict[str, Tensor]
+TEXT = "cond_stage_model.transformer.text_model."
 ABOUT = {"modelspec.license": "Apache-2.0", "modelspec.author": "dagfusion", "format": "pt"}
 
 
@@ -30,12 +32,12 @@ def fold(vae: State, shift: Tensor, scale: Tensor) -> State:
     return out
 
 
-def widen(text: State, vocabulary: Path) -> State:
+def widen(text: State) -> State:
     """The text encoder with CLIP's full token table: every word that was not taught gets the shared row."""
     out = {k.removeprefix("text_model."): v for k, v in text.items() if not k.endswith("position_ids")}
     short = out["embeddings.token_embedding.weight"]
     full = short[UNTAUGHT].expand(TOKENS, TEXT_WIDTH).clone()
-    for row, token in enumerate(clip_ids(vocabulary)):
+    for row, token in enumerate(clip_ids()):
         if token >= 0:
             full[token] = short[row]
     out["embeddings.token_embedding.weight"] = full
@@ -50,7 +52,7 @@ def checkpoint(unet: State, text: State, vae: State) -> State:
     """One SD1.x single-file state dict from diffusers' and transformers' states; `v_pred` tells the prediction."""
     names = unet_names(unet)
     out = {f"model.diffusion_model.{names[k]}": v for k, v in unet.items()}
-    out |= {f"cond_stage_model.transformer.text_model.{k}": v for k, v in text.items()}
+    out |= {f"{TEXT}{k}": v for k, v in text.items()}
     for k, v in vae.items():
         name = vae_name(k)
         out[f"first_stage_model.{name}"] = v[:, :, None, None] if ".attn_1." in name and v.ndim == 2 else v
@@ -74,8 +76,7 @@ def write(state: State, file: Path, title: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trained", type=Path, required=True, help="folder with vae, unet, control, lora and upscale")
-    parser.add_argument("--vocabulary", type=Path, required=True, help="bpe_simple_vocab_16e6.txt.gz of OpenAI's CLIP")
-    parser.add_argument("--weights", type=Path, default=Path(__file__).parent / "weights")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     load = lambda name: torch.load(args.trained / name, weights_only=True)  # noqa: E731
     both = load("unet/ema.pt")
@@ -84,7 +85,7 @@ def main() -> None:
     text = {k.removeprefix("text."): v for k, v in both.items() if k.startswith("text.")}
     refined = "decoder/ema.pt" if (args.trained / "decoder" / "ema.pt").exists() else "vae/ema.pt"
     vae = fold(load(refined), norm["shift"], norm["scale"])
-    base = checkpoint(unet, widen(text, args.vocabulary), vae)
+    base = checkpoint(unet, widen(text), vae)
     write(base, args.weights / "checkpoints" / "tiny.safetensors", "dagfusion tiny")
     for source, name, make in (
         ("control/ema.pt", "controlnet/tiny_canny", controlnet),

@@ -1,4 +1,4 @@
-"""A training loop that resumes: AdamW, warm-up, constant rate, linear cool-down, EMA, one state file."""
+"""A training loop that resumes: AdamW or Muon, warm-up, constant rate, linear cool-down, EMA, one state file."""
 
 import math
 import os
@@ -19,7 +19,8 @@ class Plan:
     """How long and how fast to train. `steps` may be changed between runs: only the cool-down depends on it.
 
     Where a machine is shared and steps per minute are unknown, `minutes` of this run end it too, the last quarter of
-    them cooling down.
+    them cooling down. `muon` gives matrices and kernels orthogonal steps (Muon, Jordan et al. 2024), scaled so that
+    `rate` means what it means to AdamW, which keeps the rest.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class Plan:
     save_every_s: float = 150.0
     seed: int = 0
     minutes: float = math.inf
+    muon: bool = False
 
     def rate_at(self, step: int, run_s: float) -> float:
         """The learning rate of a step: constant between warm-up and cool-down, so that training can be prolonged."""
@@ -60,9 +62,34 @@ class Ema:
 
 
 def share_cores() -> None:
-    """Two threads on an idle machine, one on a busy one, where the second would make every step wait for its core."""
+    """Two threads on an idle machine, one on a busy one, where the second would make every step wait for its core.
+
+    Where OMP_NUM_THREADS is set, that many: two trainers side by side do best with one each.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
     running = int(Path("/proc/loadavg").read_text().split()[3].split("/")[0]) if Path("/proc/loadavg").exists() else 1
     torch.set_num_threads(1 if running > 2 else 2)
+
+
+def optimisers(module: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    """AdamW, preceded by Muon for the weights of two and more dimensions, token tables left out, where planned."""
+    trained = {k: v for k, v in module.named_parameters() if v.requires_grad}
+    matrices = [k for k, v in trained.items() if plan.muon and v.ndim >= 2 and "embedding" not in k]
+    rest = [v for k, v in trained.items() if k not in matrices]
+    adam = torch.optim.AdamW(rest, plan.rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True)
+    if not matrices:
+        return [adam]
+    flat = [nn.Parameter(trained[k].detach().flatten(1)) for k in matrices]  # views: a step changes the kernels
+
+    def lend_gradients(*_: object) -> None:
+        for view, name in zip(flat, matrices, strict=True):
+            gradient = trained[name].grad
+            view.grad = None if gradient is None else gradient.flatten(1)
+
+    muon = torch.optim.Muon(flat, plan.rate, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon.register_step_pre_hook(lend_gradients)
+    return [muon, adam]
 
 
 def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor], plan: Plan) -> None:
@@ -72,14 +99,15 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
     torch.manual_seed(plan.seed)
     rng = np.random.default_rng(plan.seed)
     trained = [p for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, plan.rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True)
+    steppers = optimisers(module, plan)
     ema = Ema(module, plan.ema)
     step, spent_s = 0, 0.0
     if file.exists():
         state = torch.load(file, weights_only=False)
         module.load_state_dict(state["module"])
         ema.mean = state["ema"]
-        optimiser.load_state_dict(state["optimiser"])
+        for stepper, held in zip(steppers, state["optimisers"], strict=True):
+            stepper.load_state_dict(held)
         step, spent_s = state["step"], state["spent_s"]
         torch.set_rng_state(state["torch_rng"])
         rng.bit_generator.state = state["numpy_rng"]
@@ -88,7 +116,7 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
         state = {
             "module": module.state_dict(),
             "ema": ema.mean,
-            "optimiser": optimiser.state_dict(),
+            "optimisers": [stepper.state_dict() for stepper in steppers],
             "step": step,
             "spent_s": spent_s + time.monotonic() - start,
             "torch_rng": torch.get_rng_state(),
@@ -108,15 +136,16 @@ def train(module: nn.Module, loss: Callable[[int, np.random.Generator], Tensor],
     recent: list[float] = []
     while step < plan.steps and not stopped and time.monotonic() - start < 60 * plan.minutes:
         rate = plan.rate_at(step, time.monotonic() - start)
-        for group in optimiser.param_groups:
+        for group in (group for stepper in steppers for group in stepper.param_groups):
             group["lr"] = rate
         if step % 4 == 0:
             share_cores()
         value = loss(step, rng)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        for stepper in steppers:
+            stepper.step()
+        module.zero_grad()
         ema.update(step)
         step += 1
         recent.append(float(value.detach()))

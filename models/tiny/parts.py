@@ -52,7 +52,7 @@ def build_controlnet(unet: nn.Module) -> nn.Module:
 
 def build_text(tokens: int = TOKENS) -> nn.Module:
     """CLIP text encoder of width 48 with 3 heads (16 columns a head) and 3 layers; training uses a short table."""
-    return CLIPTextModel(
+    text = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=tokens,
             hidden_size=TEXT_WIDTH,
@@ -67,3 +67,5 @@ def build_text(tokens: int = TOKENS) -> nn.Module:
             pad_token_id=tokens - 1,
         )
     )
+    text.set_attn_implementation("eager")  # the fused kernel's backward pass is slow on CPUs
+    return text

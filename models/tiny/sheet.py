@@ -1,15 +1,13 @@
-"""Draws the contact sheet: prompts with their pictures, control, style, inpainting and upscaling below."""
+"""Draws the contact sheet through the engine: prompts with their pictures; control, style, inpainting and upscaling."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw
-from spandrel import ModelLoader
 
-from models.tiny.load import Picture, open_control, open_family
-from models.tiny.sample import denoiser, noise_of, sample
+from models.tiny.drawing import HERE, WEIGHTS, Desk, Picture
+from models.tiny.measures import right_half
 from models.tiny.scenes import SIZE_PX, Scene, Thing, edges, render
 
 PROMPTS = (
@@ -26,15 +24,16 @@ PROMPTS = (
     "two yellow hearts on a red background",
     "three white stars on a blue background",
 )
-ROW, LABEL_PX = 6, 38
+SEED = 1  # of every picture: none is picked by hand
+ROW, LABEL_PX, COLOURS = 6, 38, 64
 
 
 def tile(picture: Picture, label: str) -> Image.Image:
-    """A picture at 128 pixels with two lines of text below."""
+    """A picture at 128 pixels with its words below."""
     out = Image.new("RGB", (SIZE_PX + 4, SIZE_PX + LABEL_PX + 4), "white")
     out.paste(Image.fromarray(picture).resize((SIZE_PX, SIZE_PX)), (2, 2))
-    words, lines = label.split(), [""]
-    for word in words:
+    lines = [""]
+    for word in label.split():
         if len(lines[-1]) + len(word) > 24:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
@@ -42,47 +41,54 @@ def tile(picture: Picture, label: str) -> Image.Image:
     return out
 
 
+def edited(desk: Desk) -> list[tuple[Picture, str]]:
+    """What the ControlNet, the LoRA, a mask and the upscaler do."""
+    hint = edges(Scene("yellow", (Thing("blue", "star", 42, 84, 34),)))
+    blue_star = "a blue star on a yellow background"
+    followed = desk.draw(
+        "controlnet",
+        {
+            "Positive.text": blue_star,
+            "Control picture.image": desk.put("hint", hint),
+            "Apply ControlNet.image": ["4", 0],
+            "Sampler.seed": SEED,
+        },
+    )
+    outlined = [desk.draw("lora", {"Positive.text": text, "Sampler.seed": SEED}) for text in PROMPTS[1:3]]
+    start = render(Scene("black", (Thing("yellow", "star", 34, 64, 21), Thing("blue", "square", 94, 64, 21))))
+    painted = desk.draw(
+        "inpaint",
+        {
+            "Positive.text": "a yellow star left of a red heart on a black background",
+            "Picture.image": desk.put("start", start),
+            "Mask.image": desk.put("mask", right_half()),
+            "Sampler.seed": SEED,
+        },
+    )
+    large = desk.draw("upscale", {"Picture.image": desk.put("painted", painted)})
+    return [
+        (hint, "edges for the ControlNet"),
+        (followed, blue_star),
+        (outlined[0], f"style LoRA: {PROMPTS[1]}"),
+        (painted, "inpainted: a blue square became a red heart"),
+        (np.ascontiguousarray(large[64:192, 128:]), "its middle right, upscaled x2"),
+        (outlined[1], f"style LoRA: {PROMPTS[2]}"),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vocabulary", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, default=Path(__file__).parent / "weights")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "contact_sheet.png")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--out", type=Path, default=HERE / "contact_sheet.png")
     args = parser.parse_args()
-    family = open_family(args.weights, args.vocabulary)
-    noise = noise_of(list(range(1, len(PROMPTS) + 1)))
-    tiles = [
-        tile(p, t)
-        for p, t in zip(family.decode(sample(denoiser(family, list(PROMPTS), 4.0), noise)), PROMPTS, strict=True)
-    ]
-    if (args.weights / "controlnet" / "tiny_canny.safetensors").exists():
-        scene = Scene("yellow", (Thing("blue", "star", 42, 84, 34),))
-        hint = torch.from_numpy(edges(scene)).permute(2, 0, 1)[None].float() / 255
-        control = open_control(args.weights, family.unet)
-        clean = denoiser(family, ["a blue star on a yellow background"], 4.0, control, hint)
-        picture = family.decode(sample(clean, noise[:1]))[0]
-        tiles += [tile(edges(scene), "edges for the ControlNet"), tile(picture, "a blue star on a yellow background")]
-    if (args.weights / "loras" / "tiny_style.safetensors").exists():
-        style = open_family(args.weights, args.vocabulary, lora=1.0)
-        got = style.decode(sample(denoiser(style, [PROMPTS[0], PROMPTS[6]], 4.0), noise[[0, 6]]))
-        tiles += [tile(got[0], "style LoRA: " + PROMPTS[0]), tile(got[1], "style LoRA: two things")]
-    start = render(Scene("black", (Thing("yellow", "star", 34, 64, 21), Thing("blue", "square", 94, 64, 21))))
-    mask = torch.zeros(1, 1, 16, 16)
-    mask[..., 8:] = 1
-    clean = denoiser(family, ["a yellow star left of a red heart on a black background"], 4.0)
-    got = family.decode(sample(clean, noise[:1], kept=(family.encode(start[None]), mask)))
-    tiles.append(tile(got[0], "inpainted: blue square to red heart"))
-    upscaler = args.weights / "upscale_models" / "tiny_upscale_x2.safetensors"
-    if upscaler.exists():
-        model = ModelLoader().load_from_file(upscaler)
-        low = torch.from_numpy(got).permute(0, 3, 1, 2).float() / 255
-        with torch.no_grad():
-            high = model.model.float()(low)[0].clamp(0, 1).permute(1, 2, 0).numpy()
-        tiles.append(tile((high * 255).round().astype(np.uint8)[64:192, 128:256], "upscaled x2, the middle right"))
+    with Desk(args.weights) as desk:
+        tiles = [tile(desk.tell(text, SEED), text) for text in PROMPTS]
+        tiles += [tile(picture, label) for picture, label in edited(desk)]
     width, height = tiles[0].size
     sheet = Image.new("RGB", (ROW * width, -(-len(tiles) // ROW) * height), "white")
     for n, picture in enumerate(tiles):
         sheet.paste(picture, (n % ROW * width, n // ROW * height))
-    sheet.quantize(128).save(args.out, optimize=True)
+    sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(args.out, optimize=True)
     print(f"{args.out.name}: {args.out.stat().st_size:,} bytes")
 
 

@@ -47,12 +47,12 @@ def load_vae(folder: Path) -> nn.Module:
     return vae.eval().requires_grad_(False)
 
 
-def load_latents(folder: Path, number: int = 24000) -> Latents:
+def load_latents(folder: Path, number: int = 6400) -> Latents:
     """Scenes of the training side and their latents, encoded on first use and kept beside the VAE."""
     file = folder / "latents.pt"
     if not file.exists():
         rng = np.random.default_rng(7)
-        scenes = [sample_scene(rng) for _ in range(number)]
+        scenes = [sample_scene(rng, shares=(0.46, 0.42, 0.12)) for _ in range(number)]
         moments = encode(load_vae(folder), scenes).half()
         torch.save({"scenes": scenes, "moments": moments}, file)
         mean = moments[:, :4].float()
@@ -75,7 +75,7 @@ def noised(clean: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Noised latents, their timesteps and the v target. One in twenty is pure noise at the last step: sampling starts
     there, but SD1.5's schedule leaves a little of the picture in it, which a small latent would betray.
     """
-    steps = torch.randint(0, STEPS, (len(clean),))
+    steps = (STEPS * torch.rand(len(clean)) ** 0.7).long()  # more of the noisy ones, where layout is decided
     pure = torch.rand(len(clean)) < 0.05
     steps[pure] = STEPS - 1
     noise = torch.randn_like(clean)
@@ -90,14 +90,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--cooldown", type=int, default=2000)
-    parser.add_argument("--scenes", type=int, default=24000)
+    parser.add_argument("--scenes", type=int, default=6400)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.2e-3)
     parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
+    parser.add_argument("--start", type=Path, help="a folder with ema.pt to start from, `reopen`'s for example")
     args = parser.parse_args()
     latents = load_latents(args.vae, args.scenes)
     torch.manual_seed(0)
     both = nn.ModuleDict({"unet": build_unet(), "text": build_text(ROWS)})
+    if args.start is not None:
+        both.load_state_dict(torch.load(args.start / "ema.pt"))
     table = alphas()
 
     def loss(_step: int, rng: np.random.Generator) -> Tensor:
@@ -109,7 +112,11 @@ def main() -> None:
             found = both["unet"](shown, steps, context).sample
         return F.mse_loss(found.float(), target)
 
-    train(both, loss, Plan(args.out, args.steps, args.rate, cooldown=args.cooldown, ema=0.999, minutes=args.minutes))
+    train(
+        both,
+        loss,
+        Plan(args.out, args.steps, args.rate, cooldown=args.cooldown, ema=0.998, minutes=args.minutes, muon=True),
+    )
 
 
 if __name__ == "__main__":

@@ -62,8 +62,9 @@ def main() -> None:
     def loss(step: int, rng: np.random.Generator) -> Tensor:
         pictures = draw_pictures(rng, args.batch, args.side)
         with torch.autocast("cpu", torch.bfloat16):
-            posterior = vae.encode(pictures).latent_dist
-            latents = posterior.sample()
+            with torch.set_grad_enabled(args.refine is None):
+                posterior = vae.encode(pictures).latent_dist
+                latents = posterior.sample()
             found = vae.decode(latents + shake * torch.randn_like(latents)).sample
         found = found.float()
         error = F.l1_loss(found, pictures) + F.mse_loss(found, pictures)
@@ -83,9 +84,11 @@ def main() -> None:
 def encode(vae: torch.nn.Module, scenes: list[Scene], style: str = "filled") -> Tensor:
     """The posterior means and standard deviations of the scenes' pictures: float[N, 8, 16, 16]."""
     found = []
+    vae.to(memory_format=torch.channels_last)  # a good third faster on CPUs
     for start in range(0, len(scenes), 64):
         share_cores()
         pictures = to_tensor([render(s, style) for s in scenes[start : start + 64]])
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(pictures).latent_dist
         found.append(torch.cat([posterior.mean, posterior.std], 1).float())

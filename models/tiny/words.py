@@ -1,14 +1,12 @@
 """Captions as token ids: whole words of CLIP's vocabulary, and one shared row for every word that is not taught."""
 
-import gzip
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.tiny.parts import CONTEXT_LENGTH
 from models.tiny.scenes import COLOURS, NUMBERS, SHAPES
+from nodes.diffusion.text import tokenizer
 
 GRAMMAR = "a an on of to the left right above below picture background small large ,"
 PLURALS = [f"{shape}{'es' if shape == 'cross' else 's'}" for shape in SHAPES]
@@ -19,20 +17,13 @@ UNTAUGHT, START, END = len(PIECES), len(PIECES) + 1, len(PIECES) + 2
 ROWS = len(PIECES) + 3
 
 
-def clip_ids(vocabulary: Path) -> list[int]:
-    """CLIP's token id of every row (-1 for the untaught one), from `bpe_simple_vocab_16e6.txt.gz` (OpenAI CLIP, MIT).
-
-    Raises ValueError if a piece is no token.
-    """
-    merges = gzip.decompress(vocabulary.read_bytes()).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    letters = [chr(b) for b in printable] + [chr(256 + n) for n in range(256 - len(printable))]
-    tokens = letters + [f"{letter}</w>" for letter in letters] + ["".join(m.split()) for m in merges]
-    index = {token: number for number, token in enumerate(tokens)}
+def clip_ids() -> list[int]:
+    """CLIP's token id of every row (-1 for the untaught one). Raises ValueError if a piece is no token."""
+    index, _ = tokenizer.vocabulary()
     missing = [piece for piece in PIECES if piece not in index]
     if missing:
         raise ValueError(f"no tokens of CLIP: {missing}")
-    return [*(index[piece] for piece in PIECES), -1, len(tokens), len(tokens) + 1]
+    return [*(index[piece] for piece in PIECES), -1, tokenizer.START, tokenizer.END]
 
 
 def rows(captions: list[str]) -> Tensor:
