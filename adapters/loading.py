@@ -1,11 +1,16 @@
-"""What the settings describe, loaded: the node classes and the folders. Light: no torch."""
+"""What the settings describe, loaded: the node classes, the folders, and an engine. Only the engine needs torch."""
 
 from __future__ import annotations
 
-from adapters.settings import EMBEDDED_MODELS, Settings
+from typing import TYPE_CHECKING
+
+from adapters.settings import EMBEDDED_MODELS, MIB, Settings
 from engine.folders import Folders, model_folders
 from engine.registry import Registry
 from nodes import builtin_registry
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 
 def load_registry(settings: Settings) -> Registry:
@@ -27,3 +32,12 @@ def load_folders(settings: Settings) -> Folders:
         output=settings.output,
         temp=settings.temp,
     )
+
+
+def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Engine:
+    """An engine on the settings' device."""
+    from engine.engine import Engine
+    from engine.model_store import ModelStore
+
+    models = ModelStore(device=settings.device, precision=settings.precision)
+    return Engine(registry, folders, models, cache_budget_bytes=settings.cache_mib * MIB)

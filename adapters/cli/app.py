@@ -9,6 +9,8 @@ import typer
 
 from adapters.cli import exits
 from adapters.cli.models_group import models as models_group
+from adapters.cli.serve import serve
+from adapters.cli.worker import worker
 
 app = typer.Typer(
     name="dagfusion",
@@ -19,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models_group, name="models")
+app.command()(serve)
+app.command()(worker)
 
 Workflow = Annotated[
     Path,

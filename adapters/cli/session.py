@@ -7,11 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from adapters.loading import load_folders, load_registry
-from adapters.settings import MIB, Settings
-from engine.errors import DagfusionError
+from adapters.loading import load_engine, load_folders, load_registry
+from adapters.settings import read_settings
 from engine.folders import Folders
 from engine.registry import Registry
 
@@ -43,11 +40,7 @@ class Session:
             for name in ("models", "extra_model_paths", "nodes", "input", "output", "device", "precision")
             if (value := getattr(options, name)) is not None
         }
-        try:
-            self.settings = Settings(**given)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise DagfusionError(f"a setting is wrong: {wrong}") from error
+        self.settings = read_settings(given)
         self.options = options
 
     @cached_property
@@ -63,8 +56,4 @@ class Session:
     @cached_property
     def engine(self) -> Engine:
         """The engine on the chosen device."""
-        from engine.engine import Engine
-        from engine.model_store import ModelStore
-
-        models = ModelStore(device=self.settings.device, precision=self.settings.precision)
-        return Engine(self.registry, self.folders, models, cache_budget_bytes=self.settings.cache_mib * MIB)
+        return load_engine(self.settings, self.registry, self.folders)

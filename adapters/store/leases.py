@@ -77,24 +77,34 @@ class Leases:
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
             return stored
 
-    def complete(self, lease: Lease, made: Sequence[Output], data: Mapping[str, Any] | None = None) -> None:
-        """The job is done and made these outputs; ``data`` goes into its last event."""
+    def complete(
+        self,
+        lease: Lease,
+        made: Sequence[Output],
+        data: Mapping[str, Any] | None = None,
+        *,
+        first: Sequence[Happening] = (),
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The job is done and made these outputs; ``data`` goes into its last event, ``first`` comes before that."""
         with self._database.write() as connection:
             row = self._held(connection, lease)
             if made:
                 rows = [{"job_id": row.id, "place": place, **asdict(output)} for place, output in enumerate(made)]
                 connection.execute(insert(outputs), rows)
-            self._end(connection, row, JobState.COMPLETED, None, data)
+            if progress is not None:
+                connection.execute(update(jobs).where(jobs.c.id == row.id).values(progress=dict(progress)))
+            self._end(connection, row, JobState.COMPLETED, data=data, first=first)
 
-    def fail(self, lease: Lease, error: Error) -> None:
-        """The job has failed for good."""
+    def fail(self, lease: Lease, error: Error, *, first: Sequence[Happening] = ()) -> None:
+        """The job has failed for good; ``first`` happened before that."""
         with self._database.write() as connection:
-            self._end(connection, self._held(connection, lease), JobState.FAILED, error)
+            self._end(connection, self._held(connection, lease), JobState.FAILED, error, first=first)
 
-    def cancelled(self, lease: Lease) -> None:
-        """The job has stopped because it was asked to."""
+    def cancelled(self, lease: Lease, *, first: Sequence[Happening] = ()) -> None:
+        """The job has stopped because it was asked to; ``first`` happened before that."""
         with self._database.write() as connection:
-            self._end(connection, self._held(connection, lease), JobState.CANCELLED, None)
+            self._end(connection, self._held(connection, lease), JobState.CANCELLED, first=first)
 
     def give_back(self, lease: Lease, reason: Error) -> None:
         """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left."""
@@ -117,7 +127,7 @@ class Leases:
 
     def _take_back(self, connection: Connection, row: Any, reason: Error) -> None:
         if row.cancel_requested:
-            self._end(connection, row, JobState.CANCELLED, None)
+            self._end(connection, row, JobState.CANCELLED)
         elif row.attempts >= row.max_attempts:
             self._end(connection, row, JobState.FAILED, reason)
         else:
@@ -132,8 +142,10 @@ class Leases:
         connection: Connection,
         row: Any,
         state: JobState,
-        error: Error | None,
+        error: Error | None = None,
+        *,
         data: Mapping[str, Any] | None = None,
+        first: Sequence[Happening] = (),
     ) -> None:
         now = self._database.now(connection)
         values = {
@@ -146,7 +158,7 @@ class Leases:
         connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
         connection.execute(delete(previews).where(previews.c.job_id == row.id))
         told = {} if error is None else {"error": dict(error)}
-        stored = append(connection, row.id, [Happening(str(state), {**(data or {}), **told})], now)
+        stored = append(connection, row.id, [*first, Happening(str(state), {**(data or {}), **told})], now)
         outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
 
     def _held(self, connection: Connection, lease: Lease) -> Any:

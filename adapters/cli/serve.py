@@ -1,0 +1,99 @@
+"""``dagfusion serve``: the service, with its workers."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.cli import exits
+
+
+class LogFormat(enum.StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+_COMPUTING = "What the workers compute with"
+_SERVICE = "The service"
+ModelsOption = Annotated[
+    list[Path] | None, typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; may be repeated.")
+]
+ExtraPathsOption = Annotated[
+    Path | None,
+    typer.Option("--extra-model-paths", metavar="FILE", help="An extra_model_paths.yaml, as ComfyUI has it."),
+]
+NodesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--nodes", metavar="DIR", help="A folder of Python files with your own nodes; may be repeated."),
+]
+InputOption = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="Folder that LoadImage reads from.")]
+OutputOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the queue's database and the blobs.")
+]
+WarmOption = Annotated[
+    list[str] | None,
+    typer.Option("--warm", metavar="NAME", help="A checkpoint or workflow file to load first; may be repeated."),
+]
+ConcurrencyOption = Annotated[
+    int | None, typer.Option("--concurrency", metavar="N", help="Jobs that a worker has in hand at a time.")
+]
+LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Log lines for people or machines.")]
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", metavar="NAME", help="Where to listen [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="Port to listen on [8188].")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Worker processes [1].")] = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Workers run elsewhere.")] = False,
+    warm: WarmOption = None,
+    concurrency: ConcurrencyOption = None,
+    models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
+    nodes: NodesOption = None,
+    input: InputOption = None,
+    out: OutputOption = None,
+    data: DataOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    log_format: LogFormatOption = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Serve the API, ComfyUI's protocol and a page, and run the jobs that come in."""
+    given = {
+        "host": host,
+        "port": port,
+        "workers": 0 if no_worker else workers,
+        "warm": warm,
+        "concurrency": concurrency,
+        "models": models,
+        "extra_model_paths": extra_model_paths,
+        "nodes": nodes,
+        "input": input,
+        "output": out,
+        "data": data,
+        "device": device,
+        "precision": precision,
+        "log_format": log_format,
+    }
+    with exits.reported(json=False, debug=debug):
+        _serve({name: value for name, value in given.items() if value is not None})
+
+
+def _serve(given: dict[str, object]) -> None:
+    from adapters.logs import set_up_logging
+    from adapters.settings import environment_with, read_settings
+    from adapters.supervisor.supervisor import Supervisor
+
+    settings = read_settings(given)
+    set_up_logging(settings.log_format, "serve")
+    Supervisor(settings, environment_with(given)).run()

@@ -1,0 +1,49 @@
+"""What has to be done from time to time on what all processes share: lost jobs, old jobs, blobs of nobody."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.blobs.errors import BlobStoreUnavailable
+from adapters.blobs.store import BlobStore
+from adapters.settings import Settings
+from adapters.store import Store
+
+CLEAN_EVERY_S = 3600.0
+_DAY_S = 86_400.0
+_BATCH = 500
+_SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": ""}
+_log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """Several processes may do it at the same time."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._clean_at = time.monotonic() + CLEAN_EVERY_S
+
+    def tick(self) -> None:
+        """To be called a few times in each lease time. Never raises for a database that does not answer."""
+        try:
+            for job_id in self._store.leases.take_back(None, _SILENT):
+                _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
+            if time.monotonic() >= self._clean_at:
+                self._clean_at = time.monotonic() + CLEAN_EVERY_S
+                clean_up(self._store, BlobStore(self._settings.blob_url), self._settings.retention_days * _DAY_S)
+        except (SQLAlchemyError, BlobStoreUnavailable) as error:
+            _log.warning("maintenance is put off: %s", error)
+
+
+def clean_up(store: Store, blobs: BlobStore, older_than_s: float) -> tuple[int, int]:
+    """Forget jobs that ended longer ago than that, and remove blobs that no job has: how many jobs, how many blobs."""
+    forgotten = 0
+    while count := store.jobs.forget(ended_before=time.time() - older_than_s, limit=_BATCH):
+        forgotten += count
+    removed = blobs.sweep(store.jobs.digests())
+    if forgotten or removed:
+        _log.info("cleaned up: %d jobs, %d blobs", forgotten, len(removed))
+    return forgotten, len(removed)

@@ -1,0 +1,141 @@
+"""``dagfusion serve``: a web process, the workers, and the maintenance of what they share."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from adapters.settings import Settings
+from adapters.supervisor.child import Child, Start
+from adapters.supervisor.exit_codes import WRONG_SETTING
+from adapters.supervisor.listening import listen, url_of
+from engine.errors import DagfusionError
+
+if TYPE_CHECKING:
+    from adapters.store import Store
+
+_WEB_STOPS_WITHIN_S = 10.0
+_STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
+_SILENT_LEASES = 4  # a worker that is silent for so many lease times is killed
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs until SIGTERM or SIGINT. ``environment`` is that of the children: all their settings are in it."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = dict(environment)
+        self._listener = listen(settings.host, settings.port)
+        self._environment["DAGFUSION_PORT"] = str(self._listener.getsockname()[1])
+        self._wake = threading.Event()
+        self._failed = ""
+        self._seen: set[str] = set()  # workers whose heartbeat was there
+        self._workers: list[Child] = []
+        self._store: Store | None = None
+
+    def run(self) -> None:
+        """Serve. Raises ``DagfusionError`` where a process says that it cannot work with these settings."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        web = Child(self._web, self._environment, self._ended)
+        try:
+            for _ in range(self._settings.workers):
+                self._workers.append(Child(self._worker, self._environment, self._worker_ended))
+            _log.info("listening on %s", url_of(self._listener, self._settings.host))
+            self._supervise(web)
+        finally:
+            self._stop(web)
+        if self._failed:
+            raise DagfusionError(f"the service stops: {self._failed}", remedy="the reason is in the lines above")
+
+    def _supervise(self, web: Child) -> None:
+        from adapters.maintenance import Maintenance
+        from adapters.store import Store
+
+        self._store = store = Store(self._settings.database)
+        maintenance = Maintenance(store, self._settings)
+        for child in (web, *self._workers):
+            child.keep()
+        while not self._wake.wait(self._settings.lease_s / 3):
+            maintenance.tick()
+            self._kill_silent(store)
+
+    def _web(self) -> Start:
+        module = ("adapters.supervisor.web", str(self._listener.fileno()))
+        return Start("the web process", _python(*module), (self._listener.fileno(),))
+
+    def _worker(self) -> Start:
+        worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
+        return Start(f"worker {worker_id}", _python("adapters.cli", "worker", "--id", worker_id, "--with-parent"))
+
+    def _ended(self, _start: Start, code: int, message: str) -> None:
+        if code == WRONG_SETTING and not self._seen:
+            self._failed = message
+            self._wake.set()
+
+    def _worker_ended(self, start: Start, code: int, message: str) -> None:
+        self._ended(start, code, message)
+        if self._store is not None:
+            self._take_back(self._store, start.name, message)
+
+    def _take_back(self, store: Store, name: str, message: str) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        worker_id = name.removeprefix("worker ")
+        try:
+            lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": ""})
+            store.workers.remove(worker_id)
+        except SQLAlchemyError as error:
+            _log.warning("the jobs of %s come back when their leases run out: %s", name, error)
+            return
+        for job_id in lost:
+            _log.warning("taken back: %s", message, extra={"job_id": job_id})
+
+    def _kill_silent(self, store: Store) -> None:
+        """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            alive = {f"worker {one.id}" for one in store.workers.alive(_SILENT_LEASES * self._settings.lease_s)}
+        except SQLAlchemyError as error:
+            _log.warning("the database does not answer: %s", error)
+            return
+        for child in self._workers:
+            name = child.start.name
+            if name in alive:
+                self._seen.add(name)
+            elif name in self._seen and child.process.poll() is None:
+                _log.error("%s has been silent for too long and is killed", name)
+                child.process.kill()
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._wake.is_set():  # the second signal: whoever drains is asked again, which means at once
+            for worker in self._workers:
+                worker.stop()
+        self._wake.set()
+
+    def _stop(self, web: Child) -> None:
+        """The web process first, so that nothing new comes in; then the workers, which may finish what they have."""
+        _log.info("stopping")
+        self._listener.close()
+        web.stop()
+        web.wait(_WEB_STOPS_WITHIN_S)
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.wait(self._settings.drain_s + _STOPS_WITHIN_S)
+        if self._store is not None:
+            self._store.close()
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    # -P: a folder of the user's that is called like one of our packages is not imported instead of it.
+    return [sys.executable, "-P", "-m", module, *arguments]

@@ -1,0 +1,1 @@
+"""The worker process: takes jobs from the queue, runs them in the engine, and records what happens."""

@@ -1,0 +1,149 @@
+"""Writes a run's events to the store from a thread of its own, so that no sampler waits for the database."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.store import Store
+from adapters.store.errors import LeaseLost
+from adapters.store.records import Happening
+from adapters.worker.happenings import happening
+from adapters.worker.in_hand import InHand, Stop
+from adapters.worker.progress import Progress
+from engine.events import Event, NodePreview
+
+if TYPE_CHECKING:
+    import torch
+
+_SOON_S = 0.010  # after which a node's start or end is written
+_PROGRESS_S = 0.050  # after which progress within a node is
+_PREVIEW_EVERY_S = 0.100
+_RETRY_S = 1.0
+_MAX_UNWRITTEN = 10_000
+_PREVIEW_SIDE_PX = 512
+_PREVIEW_QUALITY = 85
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
+
+    Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
+    10,000 of them are unwritten.
+    """
+
+    def __init__(self, store: Store, hand: InHand, progress: Progress) -> None:
+        self.unwritten: list[Happening] = []
+        self._store, self._hand, self._progress = store, hand, progress
+        self._condition = threading.Condition()
+        self._due: float | None = None
+        self._preview: NodePreview | None = None
+        self._preview_due = 0.0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def __enter__(self) -> Recorder:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        self._thread.join()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of ``event``; written a little later."""
+        if isinstance(event, NodePreview):
+            with self._condition:
+                self._preview = event
+                self._condition.notify_all()
+            return
+        entry = happening(event)
+        if entry is None:
+            return
+        with self._condition:
+            self._progress(event)
+            is_progress = entry.kind == "node_progress"
+            if is_progress and self.unwritten and _same_node(self.unwritten[-1], entry):
+                self.unwritten[-1] = entry
+                return
+            if not is_progress:
+                self._condition.wait_for(lambda: len(self.unwritten) < _MAX_UNWRITTEN or self._closed)
+            self.unwritten.append(entry)
+            due = time.monotonic() + (_PROGRESS_S if is_progress else _SOON_S)
+            if self._due is None or due < self._due:
+                self._due = due
+                self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(self._is_due, self._wait_s())
+                if self._closed:
+                    return
+                batch, progress, preview = self._take()
+            if batch:
+                self._write(batch, progress)
+            if preview is not None:
+                self._put(preview)
+
+    def _next_s(self) -> list[float]:
+        times = [] if self._due is None else [self._due]
+        return times if self._preview is None else [*times, self._preview_due]
+
+    def _is_due(self) -> bool:
+        return self._closed or any(at <= time.monotonic() for at in self._next_s())
+
+    def _wait_s(self) -> float | None:
+        return max(0.0, min(self._next_s()) - time.monotonic()) if self._next_s() else None
+
+    def _take(self) -> tuple[list[Happening], dict[str, Any] | None, NodePreview | None]:
+        now = time.monotonic()
+        batch: list[Happening] = []
+        preview = None
+        if self._due is not None and self._due <= now:
+            batch, self.unwritten, self._due = self.unwritten, [], None
+            self._condition.notify_all()
+        if self._preview is not None and self._preview_due <= now:
+            preview, self._preview, self._preview_due = self._preview, None, now + _PREVIEW_EVERY_S
+        return batch, self._progress.snapshot() if batch else None, preview
+
+    def _write(self, batch: list[Happening], progress: dict[str, Any] | None) -> None:
+        try:
+            self._store.leases.record(self._hand.lease, batch, progress)
+        except LeaseLost:
+            self._hand.stop(Stop.LOST)
+        except SQLAlchemyError as error:
+            _log.warning("events are not written yet: %s", error)
+            with self._condition:
+                self.unwritten[:0] = batch
+                self._due = time.monotonic() + _RETRY_S
+
+    def _put(self, preview: NodePreview) -> None:
+        try:
+            picture = jpeg(preview.picture)
+            self._store.previews.put(self._hand.lease, preview.node_id, "image/jpeg", picture)
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            _log.warning("a preview was left out: %s", error)
+
+
+def jpeg(picture: torch.Tensor) -> bytes:
+    """A preview, uint8[height, width, 3], as a JPEG file of at most 512 pixels a side."""
+    from PIL import Image
+
+    image = Image.fromarray(picture.numpy())
+    image.thumbnail((_PREVIEW_SIDE_PX, _PREVIEW_SIDE_PX))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=_PREVIEW_QUALITY)
+    return file.getvalue()
+
+
+def _same_node(one: Happening, other: Happening) -> bool:
+    return one.kind == other.kind and one.data["node_id"] == other.data["node_id"]
