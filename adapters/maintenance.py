@@ -33,17 +33,24 @@ class Maintenance:
                 _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
             if time.monotonic() >= self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_EVERY_S
-                clean_up(self._store, BlobStore(self._settings.blob_url), self._settings.retention_days * _DAY_S)
-        except (SQLAlchemyError, BlobStoreUnavailable) as error:
+                clean_up(self._store, self._settings)
+        except (SQLAlchemyError, BlobStoreUnavailable, OSError) as error:
             _log.warning("maintenance is put off: %s", error)
 
 
-def clean_up(store: Store, blobs: BlobStore, older_than_s: float) -> tuple[int, int]:
-    """Forget jobs that ended longer ago than that, and remove blobs that no job has: how many jobs, how many blobs."""
+def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:
+    """Forget jobs that ended longer ago than that (``retention_days`` by default), and remove files that no job has.
+
+    Returns how many jobs, how many files. Raises ``BlobStoreUnavailable``.
+    """
+    from adapters.intake.placing import sweep_placed
+
+    days = settings.retention_days if older_than_days is None else older_than_days
     forgotten = 0
-    while count := store.jobs.forget(ended_before=time.time() - older_than_s, limit=_BATCH):
+    while count := store.jobs.forget(ended_before=time.time() - days * _DAY_S, limit=_BATCH):
         forgotten += count
-    removed = blobs.sweep(store.jobs.digests())
+    in_use = store.jobs.digests()
+    removed = len(BlobStore(settings.blob_url).sweep(in_use)) + sweep_placed(settings.input, in_use)
     if forgotten or removed:
-        _log.info("cleaned up: %d jobs, %d blobs", forgotten, len(removed))
-    return forgotten, len(removed)
+        _log.info("cleaned up: %d jobs, %d files", forgotten, removed)
+    return forgotten, removed

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from adapters.cli import exits
+from adapters.cli.jobs import jobs
+from adapters.cli.keys import keys
 from adapters.cli.models_group import models as models_group
 from adapters.cli.serve import serve
 from adapters.cli.worker import worker
@@ -21,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models_group, name="models")
+app.add_typer(jobs, name="jobs")
+app.add_typer(keys, name="keys")
 app.command()(serve)
 app.command()(worker)
 
@@ -148,6 +152,26 @@ def nodes(
 
     with exits.reported(json=json, debug=debug):
         show_nodes(name, Options(nodes=nodes, json=json, debug=debug))
+
+
+@app.command()
+def doctor(
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", help="Compare model files with this; models.yaml if there is one.")
+    ] = None,
+    models: ModelsOption = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")] = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say what this machine has, what would be chosen, and what is wrong. Exit code 1 if something fails."""
+    from adapters.cli.doctor import show_health
+    from adapters.cli.session import Options
+
+    options = Options(models=models, device=device, precision=precision, json=json, debug=debug)
+    with exits.reported(json=json, debug=debug):
+        show_health(options, manifest)
 
 
 @app.command()

@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.blobs.store import BlobStore
 from adapters.error_documents import error_document
+from adapters.intake.placing import place_files
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
 from adapters.store.records import Output
 from adapters.worker.in_hand import InHand, Stop
-from adapters.worker.input_files import place_inputs
 from adapters.worker.outputs import collect
 from adapters.worker.progress import ClassSeconds, Progress
 from adapters.worker.recorder import Recorder
@@ -49,7 +49,7 @@ class JobRunner:
         recorder = Recorder(self.store, hand, progress)
         try:
             try:
-                place_inputs(self.store.jobs.inputs(hand.job.id), self.blobs, self.engine.folders)
+                place_files(self.store.jobs.inputs(hand.job.id), self.blobs, self.engine.folders.input)
                 workflow = self._workflow(hand)
                 with recorder:
                     result = self._compute(hand, workflow, recorder)
