@@ -51,10 +51,10 @@ def default_budget_bytes(device: torch.device) -> int:
     """How many bytes of weights may lie on ``device`` where nobody said."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * VRAM_SHARE)
-    return int(_host_memory_bytes() * RAM_SHARE)
+    return int(host_memory_bytes() * RAM_SHARE)
 
 
-def _host_memory_bytes() -> int:
+def host_memory_bytes() -> int:
     """The machine's memory, or the container's limit where that is smaller."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for file in _CGROUP_LIMITS:

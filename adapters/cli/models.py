@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from adapters.cli.session import Options, Session
-from engine.errors import DagfusionError
-from engine.folders import KINDS, model_folders
+from adapters.cli.tables import print_table
+from engine.folders import KINDS
 
 if TYPE_CHECKING:
     from adapters.manifest.document import Model
-    from adapters.manifest.places import Places
     from adapters.manifest.verify import Verdict
 
 
@@ -32,29 +28,31 @@ def show_models(options: Options) -> None:
     if options.json:
         print(json.dumps(found))
         return
-    table = Table("Kind", "Name", "MB", "Folder", title=f"{len(found)} model files", box=None)
-    for file in found:
-        folder = str(file["path"]).removesuffix(str(file["name"]))
-        table.add_row(str(file["kind"]), str(file["name"]), f"{int(str(file['size_bytes'])) / 1e6:.1f}", folder)
-    Console().print(table)
+    rows = [
+        (str(file["kind"]), str(file["name"]), f"{int(str(file['size_bytes'])) / 1e6:.1f}", str(file["path"]))
+        for file in found
+    ]
+    print_table(("Kind", "Name", "MB", "Path"), rows, title=f"{len(rows)} model files")
 
 
 def show_manifest(path: Path, options: Options) -> None:
     """Print a manifest's files, and whether one of that name and size is here."""
+    from adapters.manifest.places import Places
     from adapters.manifest.reading import read_manifest
     from adapters.manifest.verify import survey
 
-    verdicts = survey(read_manifest(path).models, places(Session(options)))
+    verdicts = survey(read_manifest(path).models, Places.from_settings(Session(options).settings))
     if options.json:
         print(json.dumps([verdict_document(verdict) for verdict in verdicts]))
         return
-    table = Table("Kind", "Name", "MB", "Fetch", "Warm", "Here", "Source", title=f"{len(verdicts)} files", box=None)
+    rows = []
     for verdict in verdicts:
         model = verdict.model
         warm = "yes" if model.warm else ""
         megabytes = f"{model.size_bytes / 1e6:.1f}"
-        table.add_row(model.kind, model.name, megabytes, model.fetch, warm, verdict.state, source_text(model))
-    Console().print(table)
+        rows.append((model.kind, model.name, megabytes, model.fetch, warm, verdict.state, source_text(model)))
+    columns = ("Kind", "Name", "MB", "Fetch", "Warm", "Here", "Source")
+    print_table(columns, rows, title=f"{len(rows)} files")
 
 
 def show_schema() -> None:
@@ -87,15 +85,3 @@ def _source_parts(model: Model) -> Iterator[tuple[str, object]]:
         yield "url", shown(model.source.url)
     else:
         yield from model.source
-
-
-def places(session: Session) -> Places:
-    """The model folders that the options or the environment name; the first is where new files go."""
-    from adapters.manifest.places import Places
-
-    settings = session.settings
-    if not settings.models:
-        raise DagfusionError("no models folder is named", remedy="give one with --models, or set DAGFUSION_MODELS")
-    extra = [settings.extra_model_paths] if settings.extra_model_paths else []
-    here = [root for root in settings.models if root.is_dir()]  # pull makes those that are not there yet
-    return Places(root=settings.models[0], folders=model_folders(here, extra))

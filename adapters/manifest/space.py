@@ -18,8 +18,8 @@ def free_bytes(folder: Path) -> int:
 
 
 def existing(folder: Path) -> Path:
-    """The nearest folder above (or at) ``folder`` that is there."""
-    return next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    """What is there of the path ``folder``: itself, or the nearest that is above it."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 def check_space(wanted: Iterable[tuple[Path, int]], free: FreeBytes = free_bytes) -> None:

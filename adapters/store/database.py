@@ -24,7 +24,7 @@ class Database:
     """Connections to one database. Thread-safe; a process that forks must open its own."""
 
     def __init__(self, url: str) -> None:
-        self.url = _parse(url)
+        self.url = parse_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         try:
             self._engine = self._open()
@@ -91,7 +91,8 @@ def unique_violation(error: IntegrityError, *names: str) -> bool:
     return any(name in str(error.orig) for name in names)
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """The database's URL with the driver that is used here. Raises ``StoreUnavailable`` where it is none."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:

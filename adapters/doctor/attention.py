@@ -1,0 +1,84 @@
+"""Attention kernels: those in torch, tried out on the chosen device, and packages that bring others."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from adapters.doctor.devices import name
+from adapters.doctor.findings import Finding, Surroundings
+from engine.devices import compute_dtype, pick_device
+from engine.errors import DagfusionError
+
+GROUP = "attention"
+PACKAGES = {"sageattention": "sageattention", "xformers": "xformers", "flash_attn": "flash-attn"}
+_BACKENDS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "cuDNN": SDPBackend.CUDNN_ATTENTION,
+    "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "plain": SDPBackend.MATH,
+}
+
+
+def attention(around: Surroundings) -> Iterator[Finding]:
+    """Torch's kernels that work here, the one it picks for a picture's self-attention, and installed packages."""
+    try:
+        device = pick_device(around.settings.device)
+        dtype = compute_dtype(device, around.settings.precision, wide=False)
+    except DagfusionError:  # told of under the device's choice
+        return
+    q = torch.zeros(1, 8, 64, 64, device=device, dtype=dtype)
+    working = [label for label, backend in _BACKENDS.items() if _works(q, backend)]
+    value = f"{', '.join(working) or 'none'}, in {name(dtype)} on {device}"
+    if not working:
+        yield Finding(GROUP, "torch kernels", "fail", value, "install the torch build that requirements.lock names")
+    elif working == ["plain"] and device.type == "cuda":
+        remedy = "large pictures need much memory so: install a torch build for this GPU"
+        yield Finding(GROUP, "torch kernels", "warn", value, remedy)
+    else:
+        yield Finding(GROUP, "torch kernels", "ok", value)
+    if working:
+        yield Finding(GROUP, "choice", "ok", f"torch scaled_dot_product_attention, {_picked(q)}")
+    for module, distribution in PACKAGES.items():
+        yield _package(module, distribution)
+
+
+def _works(q: torch.Tensor, backend: SDPBackend) -> bool:
+    try:
+        with warnings.catch_warnings(), sdpa_kernel(backend):
+            warnings.simplefilter("ignore")  # torch explains in warnings why a kernel does not fit
+            F.scaled_dot_product_attention(q, q, q)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _picked(q: torch.Tensor) -> str:
+    """The kernel that torch takes where it may choose."""
+    number = int(torch._fused_sdp_choice(q, q, q))
+    return next((label for label, backend in _BACKENDS.items() if backend.value == number), f"kernel {number}")
+
+
+def _package(module: str, distribution: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(GROUP, distribution, "ok", "not installed (optional)")
+    try:
+        found = version(distribution)
+    except PackageNotFoundError:
+        found = "of unknown version"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - kernels of another CUDA or torch fail in many ways
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        remedy = f"install the {distribution} that was built for torch {torch.__version__}, or remove it"
+        return Finding(GROUP, distribution, "warn", f"{found}, does not load: {reason}", remedy)
+    return Finding(GROUP, distribution, "ok", found)
