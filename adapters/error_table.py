@@ -70,6 +70,8 @@ _ROWS: Mapping[type[BaseException], Row] = {
     server.ScopeMissing: Row(403, "scope-missing", "The API key is not good for this", "forbidden"),
     server.HostRefused: Row(403, "host-refused", "The request came under a foreign name", "forbidden"),
     server.NotFound: Row(404, "not-found", "There is no such thing", "not_found"),
+    server.FileExists: Row(409, "file-exists", "A file of that name exists", "invalid_request"),
+    server.PromptRefused: Row(400, "prompt-refused", "The workflow cannot run", "invalid_prompt"),
     server.NotEnded: Row(409, "not-ended", "The job has not ended yet", "invalid_request", retry=True),
     server.BodyTooLarge: Row(413, "body-too-large", "The request is too large", "invalid_request"),
     server.BodyTooSlow: Row(408, "body-too-slow", "The request came too slowly", "invalid_request", retry=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.errors import DagfusionError
 
@@ -33,6 +34,28 @@ class HostRefused(RequestRefused):
 
 class NotFound(RequestRefused):
     """There is no such thing, or it is not the caller's."""
+
+
+class FileExists(RequestRefused):
+    """A file of that name exists, and may not be replaced."""
+
+
+class PromptRefused(RequestRefused):
+    """Nothing of what was sent to ``/prompt`` can run. ``kind`` and ``node_errors`` are as ComfyUI has them."""
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        remedy: str = "",
+        *,
+        extra_info: Mapping[str, Any] | None = None,
+        node_errors: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.kind = kind
+        self.extra_info = dict(extra_info or {})
+        self.node_errors = dict(node_errors or {})
 
 
 class NotEnded(RequestRefused):

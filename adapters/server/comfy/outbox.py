@@ -1,0 +1,91 @@
+"""What one connected client has still to be sent, in order; of unfinished pictures only the newest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.server.comfy.messages import Message
+
+# A client that is this far behind does not read: it is dropped, since messages must not be left out.
+MAX_WAITING = 10_000
+_METADATA_FLAG = "supports_preview_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished picture of a job, which is read when its turn comes. ``places``: where it comes from."""
+
+    file: Mapping[str, Any]
+    job_id: str
+    places: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPicture:
+    """An unfinished picture, encoded."""
+
+    picture: bytes
+    media_type: str
+    places: Mapping[str, Any]
+
+
+class OutboxFull(Exception):
+    """The client does not read what it is sent."""
+
+
+@dataclass
+class Outbox:
+    """``flags``: the features that the client has announced."""
+
+    sid: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    _waiting: deque[Message | Picture] = field(default_factory=deque)
+    _preview: PreviewPicture | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def takes_metadata(self) -> bool:
+        """Whether pictures may say where they come from (binary type 4 instead of 1)."""
+        return self.flags.get(_METADATA_FLAG) is True
+
+    def put(self, entry: Message | Picture) -> None:
+        """Send this after all that waits."""
+        if isinstance(entry, Message) and entry.type == "executing":
+            self._preview = None  # Of a node that does not run any more.
+        self._waiting.append(entry)
+        self._news.set()
+
+    def put_status(self, remaining: int, *, first: bool = False) -> None:
+        """How many jobs remain; a number that nobody has read yet is replaced."""
+        data: dict[str, Any] = {"status": {"exec_info": {"queue_remaining": remaining}}}
+        if first:
+            data["sid"] = self.sid
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, Message) and last.type == "status" and "sid" not in last.data:
+            self._waiting.pop()
+        self.put(Message("status", data))
+
+    def show(self, picture: bytes, media_type: str, places: Mapping[str, Any], *, to_all: bool) -> None:
+        """Send this unfinished picture when nothing else waits; clients that have not announced that they want it
+        get it only where it is ``to_all``.
+        """
+        if to_all or self.takes_metadata:
+            self._preview = PreviewPicture(picture, media_type, places)
+            self._news.set()
+
+    async def next(self) -> Message | Picture | PreviewPicture:
+        """Wait for what is to be sent next. Raises ``OutboxFull``."""
+        while True:
+            if len(self._waiting) > MAX_WAITING:
+                raise OutboxFull
+            if self._waiting:
+                return self._waiting.popleft()
+            if self._preview is not None:
+                preview, self._preview = self._preview, None
+                return preview
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,104 @@
+"""What ``POST /prompt`` says of a workflow that cannot run, or not all of it: ``error`` and ``node_errors``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.error_table import comfy_refusal, row_of
+from adapters.server.errors import PromptRefused
+from engine.errors import DagfusionError, GraphInvalid, Problem
+from engine.folders import Folders
+from engine.object_info import object_info
+from engine.registry import Registry
+from engine.validate import Checked, dependent_outputs
+from engine.workflow import Workflow
+
+# Longer lists of choices are not sent back.
+_MAX_CHOICES = 20
+_WITH_CONFIG = ("value_", "invalid_input_type", "return_type_mismatch", "bad_linked_input")
+
+
+def refusal(problems: Sequence[Problem], errors: dict[str, Any]) -> PromptRefused:
+    """The error for ``problems``, by what ComfyUI would find first."""
+    for problem in problems:
+        if problem.code in ("missing_node_type", "invalid_prompt"):
+            info = {"node_id": problem.node_id, "class_type": problem.class_type}
+            message = f"{problem.where}: {problem.message}"
+            return PromptRefused("invalid_prompt", message, problem.remedy, extra_info=info, node_errors=errors)
+    for problem in problems:
+        if problem.code == "prompt_no_outputs":
+            return PromptRefused(problem.code, problem.message, problem.remedy)
+    details = "\n".join(str(problem) for problem in problems)
+    count = len(errors)
+    message = f"{count} node{'s' if count != 1 else ''} of the workflow cannot run"
+    return PromptRefused("prompt_outputs_failed_validation", message, details, node_errors=errors)
+
+
+def node_errors(workflow: Workflow, checked: Checked, registry: Registry, folders: Folders) -> dict[str, Any]:
+    """By node id, what is wrong with the node and which outputs need it."""
+    wanted = [i for i, node in workflow.nodes.items() if (s := registry.get(node.class_type)) and s.output_node]
+    needed_by = dependent_outputs(checked, wanted) if checked.problems else {}
+    found: dict[str, Any] = {}
+    for problem in checked.problems:
+        if problem.node_id is None:
+            continue
+        entry = found.setdefault(
+            problem.node_id,
+            {
+                "errors": [],
+                "dependent_outputs": needed_by.get(problem.node_id, []),
+                "class_type": problem.class_type or "",
+            },
+        )
+        entry["errors"].append(_node_error(problem, workflow, registry, folders))
+    return found
+
+
+def reply(error: DagfusionError) -> tuple[int, dict[str, Any]]:
+    """Status and body for whatever ``POST /prompt`` refuses: ComfyUI says 400 wherever the request is to blame."""
+    if isinstance(error, PromptRefused):
+        told = {"type": error.kind, "message": error.message, "details": error.remedy, "extra_info": error.extra_info}
+        return 400, {"error": told, "node_errors": error.node_errors}
+    body = {"error": comfy_refusal(error), "node_errors": {}}
+    if isinstance(error, GraphInvalid):  # Nodes that are none, told of while the document is read.
+        body["error"]["type"] = "invalid_prompt"
+        body["node_errors"] = {
+            p.node_id: {"errors": [_plain_error(p)], "dependent_outputs": [], "class_type": p.class_type or ""}
+            for p in error.problems
+            if p.node_id is not None
+        }
+    status = row_of(error).status
+    return 400 if status == 422 else status, body
+
+
+def _node_error(problem: Problem, workflow: Workflow, registry: Registry, folders: Folders) -> dict[str, Any]:
+    told = _plain_error(problem)
+    node = workflow.nodes.get(problem.node_id or "")
+    if node is None or problem.input is None:
+        return told
+    info = told["extra_info"] = {"input_name": problem.input}
+    if problem.code.startswith(_WITH_CONFIG):
+        info["input_config"] = _config(problem, registry, folders)
+        info["received_value"] = node.inputs.get(problem.input)
+        if isinstance(info["received_value"], list):
+            info["linked_node"] = info["received_value"]
+    return told
+
+
+def _plain_error(problem: Problem) -> dict[str, Any]:
+    place = problem.input or ""
+    details = f"{place}: {problem.remedy}" if place and problem.remedy else place or problem.remedy
+    return {"type": problem.code, "message": problem.message, "details": details, "extra_info": {}}
+
+
+def _config(problem: Problem, registry: Registry, folders: Folders) -> list[Any] | None:
+    spec = registry.get(problem.class_type or "")
+    if spec is None:
+        return None
+    for group in ("required", "optional"):
+        config: list[Any] | None = object_info(spec, folders)["input"].get(group, {}).get(problem.input)
+        if config is not None:
+            long = isinstance(config[0], list) and len(config[0]) > _MAX_CHOICES
+            return None if long else config
+    return None
