@@ -48,6 +48,9 @@ class BlobWriter:
         if not self._file.closed:
             with reachable():
                 self._file.flush()
+                os.fchmod(
+                    self._file.fileno(), 0o444
+                )  # Others link to the file: what writes to theirs must not change it.
                 os.fsync(self._file.fileno())
                 self._file.close()
 
