@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.blobs.store import BlobStore
 from adapters.error_documents import error_document
 from adapters.intake.placing import place_files
+from adapters.sent_pictures import with_sent
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
 from adapters.store.records import Output
@@ -21,6 +23,7 @@ from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.outputs import collect
 from adapters.worker.progress import ClassSeconds, Progress
 from adapters.worker.recorder import Recorder
+from adapters.worker.wishes import Wishes
 from engine.document import read_workflow
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
@@ -40,13 +43,26 @@ class JobRunner:
     store: Store
     blobs: BlobStore
     seconds: ClassSeconds = field(default_factory=ClassSeconds)
+    wishes: Wishes = field(init=False)
     _device: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.wishes = Wishes(self.store, self.engine)
+
+    def idle(self) -> None:
+        """No job waits: free memory, if that was asked for and the device is not in use."""
+        if self._device.acquire(blocking=False):
+            try:
+                self.wishes.fulfil()
+            finally:
+                self._device.release()
 
     def run(self, hand: InHand, computed: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``computed`` is called when the device is free again."""
         workflow = None
         progress = Progress({i: str(node.get("class_type", "")) for i, node in hand.job.prompt.items()}, self.seconds)
-        recorder = Recorder(self.store, hand, progress)
+        publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
+        recorder = Recorder(self.store, hand, progress, publish)
         try:
             try:
                 place_files(self.store.jobs.inputs(hand.job.id), self.blobs, self.engine.folders.input)
@@ -83,8 +99,9 @@ class JobRunner:
         while not self._device.acquire(timeout=_TURN_CHECK_S):
             if hand.cancel.cancelled:
                 raise Cancelled
-        hand.running = True
         try:
+            self.wishes.fulfil()
+            hand.running = True
             yield
         finally:
             hand.running = False

@@ -6,6 +6,7 @@ import io
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,17 +31,19 @@ _PREVIEW_SIDE_PX = 512
 _PREVIEW_QUALITY = 85
 _log = logging.getLogger(__name__)
 
+Publish = Callable[[Happening], Happening]
+
 
 class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
     Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
-    10,000 of them are unwritten.
+    10,000 of them are unwritten. ``publish`` is given each entry before it is written, and may add to it.
     """
 
-    def __init__(self, store: Store, hand: InHand, progress: Progress) -> None:
+    def __init__(self, store: Store, hand: InHand, progress: Progress, publish: Publish = lambda entry: entry) -> None:
         self.unwritten: list[Happening] = []
-        self._store, self._hand, self._progress = store, hand, progress
+        self._store, self._hand, self._progress, self._publish = store, hand, progress, publish
         self._condition = threading.Condition()
         self._due: float | None = None
         self._preview: NodePreview | None = None
@@ -57,6 +60,7 @@ class Recorder:
             self._closed = True
             self._condition.notify_all()
         self._thread.join()
+        self.unwritten = [self._publish(entry) for entry in self.unwritten]
 
     def __call__(self, event: Event) -> None:
         """Take note of ``event``; written a little later."""
@@ -90,7 +94,7 @@ class Recorder:
                     return
                 batch, progress, preview = self._take()
             if batch:
-                self._write(batch, progress)
+                self._write([self._publish(entry) for entry in batch], progress)
             if preview is not None:
                 self._put(preview)
 

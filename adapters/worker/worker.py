@@ -102,6 +102,7 @@ class Worker:
         while not self._draining.is_set():
             seen = self._store.changes.count
             if not self._take_one(runner, pool):
+                runner.idle()
                 self._wait(seen)
         self._heartbeat.change("draining")
         self._finish()

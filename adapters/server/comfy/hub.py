@@ -8,7 +8,8 @@ import logging
 from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 
-from adapters.server.comfy.messages import QUEUE_KINDS, SENDING_CLASSES, Conversation, FinalPicture, QueueChanged
+from adapters.sent_pictures import SENDING_CLASSES
+from adapters.server.comfy.messages import QUEUE_KINDS, Conversation, FinalPicture, QueueChanged
 from adapters.server.comfy.outbox import Outbox, Picture
 from adapters.server.services import Services
 from adapters.store.records import Job, JobState, Preview, StoredEvent
@@ -143,7 +144,7 @@ class Hub:
                 continue
             elif isinstance(sent, FinalPicture):
                 places = conversation.nodes.places(sent.node_id) | {"prompt_id": conversation.job.id}
-                outbox.put(Picture(sent.file, conversation.job.id, places))
+                outbox.put(Picture(sent.file, sent.digest, places))
             else:
                 outbox.put(sent)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
+from adapters.sent_pictures import is_sending
 from adapters.server.comfy.nodes_state import NodeStates
 from adapters.store.records import Job, StoredEvent
 
-# Nodes whose pictures go out through the socket whole, as PNG, beside what their `executed` message says.
-SENDING_CLASSES = frozenset({"SaveImageWebsocket", "ETN_SendImageWebSocket"})
 BLOCKED = "ExecutionBlocked"
 
 
@@ -25,10 +25,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class FinalPicture:
-    """A finished picture that goes out as a binary message: the saved file, as ComfyUI's wire names it."""
+    """A finished picture that goes out as a binary message: the saved file as ComfyUI's wire names it, and its blob."""
 
     node_id: str
     file: Mapping[str, Any]
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,10 @@ class Conversation:
     def _on_node_finished(self, event: StoredEvent) -> list[Sent]:
         data = event.data
         node_id, shown = self.nodes.finish(data), data["shown"]
-        pictures = [
-            FinalPicture(node_id, file)
-            for file in shown.get("images", ())
-            if data["class_type"] in SENDING_CLASSES and not data["cached"]
-        ]
+        pictures: list[Sent] = []
+        if is_sending(event.kind, data):
+            files, digests = shown.get("images", ()), data.get("sent", ())
+            pictures = [FinalPicture(node_id, *one) for one in zip_longest(files, digests)]
         if not data["cached"]:
             self.executed.append(node_id)
         if shown:

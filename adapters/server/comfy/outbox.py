@@ -20,7 +20,7 @@ class Picture:
     """A finished picture of a job, which is read when its turn comes. ``places``: where it comes from."""
 
     file: Mapping[str, Any]
-    job_id: str
+    digest: str | None
     places: Mapping[str, Any]
 
 

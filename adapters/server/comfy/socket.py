@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable
 from adapters.server.auth import Caller, require
 from adapters.server.comfy.features import server_features
-from adapters.server.comfy.frames import picture_frame, picture_frame_with_metadata
+from adapters.server.comfy.frames import picture_frame, picture_frame_with_metadata, without_texts
 from adapters.server.comfy.hub import hub_of
 from adapters.server.comfy.messages import Message
 from adapters.server.comfy.outbox import Outbox, OutboxFull, Picture
@@ -23,6 +24,7 @@ from adapters.server.comfy.wire_files import read_saved
 from adapters.server.services import Services, ServicesNow
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 _TRY_AGAIN_LATER = 1013
 _MAX_FLAGS_CHARACTERS = 65_536
 
@@ -74,10 +76,11 @@ async def _send_all(socket: WebSocket, outbox: Outbox, now: Services) -> None:
 
 async def _send_final(socket: WebSocket, outbox: Outbox, now: Services, picture: Picture) -> None:
     try:
-        data, media_type = await run_sync(read_saved, now, picture.file, picture.job_id)
-    except (BlobMissing, BlobStoreUnavailable):
-        return  # Its `executed` message still says what it was called.
-    await socket.send_bytes(_frame(outbox, data, media_type, picture.places))
+        data, media_type = await run_sync(read_saved, now, picture.file, picture.digest)
+    except (BlobMissing, BlobStoreUnavailable) as error:
+        _log.warning("a picture of job %s cannot be sent: %s", picture.places["prompt_id"], error)
+        return
+    await socket.send_bytes(_frame(outbox, without_texts(data), media_type, picture.places))
 
 
 def _frame(outbox: Outbox, picture: bytes, media_type: str, places: Mapping[str, Any]) -> bytes:

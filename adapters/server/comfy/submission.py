@@ -40,6 +40,10 @@ def read_submission(
     prompt = body.get("prompt")
     if not isinstance(prompt, Mapping):
         raise PromptRefused("no_prompt", "the request has no prompt", "send a workflow in API form as 'prompt'")
+    if not prompt:
+        raise PromptRefused(
+            "prompt_no_outputs", "the workflow has no nodes", "add one that saves or shows, such as SaveImage"
+        )
     prompt_id, client_id = _text(body, "prompt_id", _MAX_ID), _text(body, "client_id", _MAX_CLIENT_ID)
     number, extra = _number(body), _object(body, "extra_data")
     with collection_paused():

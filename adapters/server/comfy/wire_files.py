@@ -74,21 +74,20 @@ def blob_of(now: Services, place: Place) -> str:
     return output.digest
 
 
-def read_saved(now: Services, file: Mapping[str, Any], job_id: str) -> tuple[bytes, str]:
-    """Contents and media type of a file that a node of this job saved. Raises ``BlobMissing``."""
+def read_saved(now: Services, file: Mapping[str, Any], digest: str | None) -> tuple[bytes, str]:
+    """Contents and media type of a file that a node saved, from its blob or else its folder. Raises ``BlobMissing``."""
     place = Place(str(file["type"]), str(file["subfolder"]), str(file["filename"]))
     media_type = mimetypes.guess_type(place.filename)[0] or "image/png"
+    if digest is not None:
+        with now.blobs.open(digest) as blob:
+            return blob.read(), media_type
     path = local_path(now.folders, place)
-    if path is not None:
-        try:
+    try:
+        if path is not None:
             return path.read_bytes(), media_type
-        except OSError:
-            pass  # Removed in this moment.
-    for output in now.store.jobs.outputs(job_id):
-        if (output.folder, output.subfolder, output.filename) == (place.folder, place.subfolder, place.filename):
-            with now.blobs.open(output.digest or "") as blob:
-                return blob.read(), media_type
-    raise BlobMissing(f"there is no file '{place.relative}' of job {job_id}")
+    except OSError:
+        pass  # Removed in this moment.
+    raise BlobMissing(f"there is no file '{place.relative}'")
 
 
 def is_plain(path: str) -> bool:

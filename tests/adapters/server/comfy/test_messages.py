@@ -168,9 +168,10 @@ def test_a_blocked_output_is_told_but_the_run_goes_on() -> None:
 
 def test_pictures_for_the_socket_come_before_the_node_is_told_done() -> None:
     files = [FILE | {"filename": name, "type": "temp"} for name in ("a.png", "b.png")]
-    done = ("node_finished", NODE_3 | {"shown": {"images": files}, "cached": False, "seconds": 0.1})
-    sent = told(*START, ("node_started", NODE_3), done)
-    assert [one.file["filename"] for one in sent if isinstance(one, FinalPicture)] == ["a.png", "b.png"]
+    shown = {"shown": {"images": files}, "cached": False, "seconds": 0.1, "sent": ["0a", "0b"]}
+    sent = told(*START, ("node_started", NODE_3), ("node_finished", NODE_3 | shown))
+    pictures = [one for one in sent if isinstance(one, FinalPicture)]
+    assert [(one.file["filename"], one.digest) for one in pictures] == [("a.png", "0a"), ("b.png", "0b")]
     assert names(sent)[-4:] == ["executing", "FinalPicture", "FinalPicture", "executed"]
 
 
