@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -29,16 +29,34 @@ def apply_overrides(
     must be there already, or be one of its class in ``registry``. Raises ``GraphInvalid`` naming everything wrong,
     with candidates.
     """
+    pairs = [override.partition("=") for override in overrides]
+    malformed = [_wrong_form(f"'{target}' sets nothing") for target, equals, _ in pairs if not equals]
+    values = [(target, _value_of(text)) for target, equals, text in pairs if equals]
+    return _with_inputs(workflow, values, registry, malformed)
+
+
+def set_inputs(
+    workflow: Workflow, values: Mapping[str, Any], registry: Mapping[str, NodeSpec] = _NO_CLASSES
+) -> Workflow:
+    """The same for values as JSON has them, by ``NODE.INPUT``: texts stay texts. Raises ``GraphInvalid``."""
+    return _with_inputs(workflow, values.items(), registry)
+
+
+def _with_inputs(
+    workflow: Workflow,
+    values: Iterable[tuple[str, Any]],
+    registry: Mapping[str, NodeSpec],
+    malformed: Sequence[Problem] = (),
+) -> Workflow:
     nodes = dict(workflow.nodes)
-    problems: list[Problem] = []
-    for override in overrides:
-        target, _, value = override.partition("=")
-        found = _find(target, nodes, registry) if "=" in override else _wrong_form(f"'{override}' sets nothing")
+    problems = list(malformed)
+    for target, value in values:
+        found = _find(target, nodes, registry)
         if isinstance(found, Problem):
             problems.append(found)
         else:
             node_id, name = found
-            nodes[node_id] = _with_input(nodes[node_id], name, _value_of(value))
+            nodes[node_id] = _with_input(nodes[node_id], name, value)
     if problems:
         raise GraphInvalid(problems)
     return workflow.model_copy(update={"nodes": nodes})

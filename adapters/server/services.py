@@ -9,13 +9,15 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from adapters.blobs.store import BlobStore
+from adapters.intake.take import Intake, IntakeLimits
 from adapters.loading import load_folders, load_registry
 from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy, AllowList
 from adapters.secret import load_secret
+from adapters.server.conversions import Conversions
 from adapters.server.rates import Rates
 from adapters.server.tail import Tail
-from adapters.settings import Settings
+from adapters.settings import MIB, Settings
 from adapters.store import Store
 from engine.folders import Folders
 from engine.registry import Registry
@@ -25,7 +27,7 @@ from engine.registry import Registry
 class Services:
     """``registry`` and ``folders`` serve checking and listing; nothing is computed here.
 
-    ``secret`` signs download links. ``outbound`` is for addresses that users give.
+    ``secret`` signs download links. ``outbound`` is for addresses that users give, which ``addresses`` allows or not.
     """
 
     settings: Settings
@@ -34,25 +36,39 @@ class Services:
     registry: Registry
     folders: Folders
     tail: Tail
+    addresses: AddressPolicy
     outbound: OutboundClient
+    intake: Intake
     rates: Rates
+    conversions: Conversions
     secret: bytes
 
 
 def open_services(settings: Settings) -> Services:
     """Open the database and the blob store, load the node classes' declarations."""
     store = Store(settings.database)
+    blobs = BlobStore(settings.blob_url)
+    addresses = AddressPolicy(AllowList.parse(settings.allowed_hosts))
+    outbound = OutboundClient(addresses)
     return Services(
         settings=settings,
         store=store,
-        blobs=BlobStore(settings.blob_url),
+        blobs=blobs,
         registry=load_registry(settings),
         folders=load_folders(settings),
         tail=Tail(store),
-        outbound=OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts))),
+        addresses=addresses,
+        outbound=outbound,
+        intake=Intake(blobs, outbound, _intake_limits(settings)),
         rates=Rates(settings.rate_limit),
+        conversions=Conversions(blobs),
         secret=load_secret(settings),
     )
+
+
+def _intake_limits(settings: Settings) -> IntakeLimits:
+    pixels = int(settings.max_megapixels * 1_000_000)
+    return IntakeLimits(max_file_bytes=settings.max_file_mib * MIB, max_pixels=pixels)
 
 
 def services(connection: HTTPConnection) -> Services:

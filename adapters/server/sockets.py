@@ -8,6 +8,7 @@ import resource
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -21,7 +22,7 @@ _SPARE_DESCRIPTORS = 128  # for the database, blobs, threads, what libraries ope
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """What ``uvicorn.Config`` is to be told besides the application: the protocols below. No access log: it would
+    """What ``uvicorn.Config`` is to be told besides the application: the protocols below. Its lines about requests would
     hold the keys that browsers put into queries; the application writes its own.
     """
     limits = _Limits(settings)
@@ -32,6 +33,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "ws_per_message_deflate": False,  # pictures do not get smaller, and each socket would hold a compressor
         "server_header": False,
         "access_log": False,
+        "log_level": "warning",
         "backlog": 2048,
     }
 
@@ -141,6 +143,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         self._slow_reader.stop()
         super().resume_writing()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # An answer other than 101 ends the handshake as well.
 
 
 def _refusal() -> bytes:

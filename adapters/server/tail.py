@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
 from anyio.to_thread import run_sync
@@ -78,7 +78,7 @@ class Tail:
 
     async def follow(
         self, job_id: str | None = None, after: int = 0, *, previews: bool = False
-    ) -> AsyncIterator[list[StoredEvent] | Preview]:
+    ) -> AsyncGenerator[list[StoredEvent] | Preview, None]:
         """Batches of events after ``after`` (a number of the job, or a position among all), those in the past first.
 
         Ends with the job. With ``previews``, its unfinished pictures come in between, the newest one only.

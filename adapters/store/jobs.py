@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from adapters.store import outbox
@@ -114,6 +114,19 @@ class Jobs:
             found = self._fetch(query.order_by(jobs.c.finished_at.desc(), jobs.c.sequence.desc()).limit(newest))
             return found[::-1]
         return self._fetch(query.order_by(jobs.c.finished_at, jobs.c.sequence).offset(offset).limit(limit))
+
+    def place(self, job: Job) -> int:
+        """Where a waiting job stands in the queue: 1 is next."""
+        before = or_(
+            jobs.c.priority > job.priority,
+            and_(
+                jobs.c.priority == job.priority,
+                or_(jobs.c.rank < job.rank, and_(jobs.c.rank == job.rank, jobs.c.sequence < job.sequence)),
+            ),
+        )
+        query = select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED, before)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one()) + 1
 
     def count(self, state: JobState) -> int:
         """How many jobs are in ``state``."""

@@ -23,6 +23,7 @@ def main(descriptor: int) -> None:
     import uvicorn
 
     from adapters.server.app import create_app
+    from adapters.server.sockets import uvicorn_options
 
     try:
         app = create_app(settings)
@@ -32,10 +33,9 @@ def main(descriptor: int) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,
-        server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=_GRACE_S,
+        **uvicorn_options(settings),
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from adapters.server.v1 import jobs
+from adapters.server.openapi import problems
+from adapters.server.v1 import catalog, check, events, jobs, keys, outputs, sockets, stats, submit, webhooks
 
-router = APIRouter(prefix="/v1")
-router.include_router(jobs.router)
+router = APIRouter(responses=problems(401, 403, 422, 429))
+for _resource in (submit, jobs, outputs, events, sockets, check, catalog, webhooks, keys):
+    router.include_router(_resource.router, prefix="/v1")
+router.include_router(stats.router)

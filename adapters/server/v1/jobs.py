@@ -1,67 +1,79 @@
-"""Jobs: submitted, looked up, listed, cancelled."""
+"""Jobs: looked up, listed, cancelled."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
-from adapters.server.auth import Caller, require
-from adapters.server.errors import NotFound
+from adapters.server.openapi import problems
 from adapters.server.services import ServicesNow
-from adapters.server.v1.job_documents import JobDocument, job_document
-from adapters.store.records import Job, NewJob
-from engine.document import read_document
-from engine.errors import GraphInvalid
-from engine.validate import inspect
+from adapters.server.v1.access import JobId, Reader, Submitter, visible_job
+from adapters.server.v1.job_documents import JobDocument, job_document, job_summary
+from adapters.server.v1.output_documents import Delivery
+from adapters.server.v1.waiting import Wait, until_ended
+from adapters.store.records import JobState
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-Submitter = Annotated[Caller, Depends(require("submit"))]
-Reader = Annotated[Caller, Depends(require("read"))]
 
 
-class Submission(BaseModel):
-    """A job to be run."""
+class JobPage(BaseModel):
+    """Some of the jobs, newest first."""
 
-    workflow: dict[str, Any]
-    priority: int = 0
+    jobs: list[JobDocument]
+    next_cursor: int | None = Field(default=None, description="Give it as `cursor` to go on; null at the end.")
 
 
-@router.post("", operation_id="submit_job", status_code=202)
-def submit_job(body: Submission, now: ServicesNow, caller: Submitter, response: Response) -> JobDocument:
-    """Check the workflow and put it into the queue."""
-    workflow = read_document(body.workflow, now.registry).workflow
-    checked = inspect(workflow, now.registry, now.folders)
-    if checked.problems:
-        raise GraphInvalid(checked.problems)
-    new = NewJob(
-        prompt=workflow.as_prompt(),
-        extra_pnginfo=workflow.extra_pnginfo,
-        owner=caller.owner,
-        priority=body.priority,
-        max_attempts=now.settings.max_attempts,
-        time_limit_s=now.settings.time_limit_s,
+@router.get("", operation_id="list_jobs", summary="List jobs")
+def list_jobs(
+    now: ServicesNow,
+    caller: Reader,
+    state: Annotated[list[JobState] | None, Query(description="Only jobs in these states.")] = None,
+    source: Annotated[str | None, Query(description="Only of this door.", pattern=r"^[a-z-]{1,12}$")] = None,
+    created_after: Annotated[datetime | None, Query(description="Only jobs that came after this.")] = None,
+    created_before: Annotated[datetime | None, Query(description="Only jobs that came before this.")] = None,
+    cursor: Annotated[int | None, Query(ge=0, lt=2**53, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> JobPage:
+    """Your jobs (all jobs, with the scope `admin`), newest first, without their outputs."""
+    found = now.store.jobs.find(
+        states=state or (),
+        owner=None if caller.is_admin else caller.owner,
+        source=source,
+        created_after=None if created_after is None else created_after.timestamp(),
+        created_before=None if created_before is None else created_before.timestamp(),
+        before=cursor,
+        limit=limit + 1,
     )
-    job, _ = now.store.jobs.submit(new, now.settings.queue_limit)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job_document(job)
+    more = len(found) > limit
+    page = found[:limit]
+    return JobPage(jobs=[job_summary(job) for job in page], next_cursor=page[-1].sequence if more else None)
 
 
-@router.get("/{job_id}", operation_id="get_job")
-def get_job(job_id: str, now: ServicesNow, caller: Reader) -> JobDocument:
-    """The job as it stands."""
-    return job_document(_visible(now.store.jobs.get(job_id), caller))
+@router.get("/{job_id}", operation_id="get_job", summary="Look a job up", responses=problems(404))
+async def get_job(
+    job_id: JobId,
+    now: ServicesNow,
+    caller: Reader,
+    wait: Wait = 0,
+    delivery: Annotated[Delivery | None, Query(description="Instead of what the job asked for.")] = None,
+) -> JobDocument:
+    """The job as it stands: state, progress, place in the queue, outputs once it has ended, error if it failed."""
+    job = await run_sync(visible_job, now, job_id, caller)
+    await until_ended(now, job, wait)
+    job = await run_sync(visible_job, now, job_id, caller)
+    return await run_sync(job_document, job, now, delivery)
 
 
-@router.delete("/{job_id}", operation_id="cancel_job")
-def cancel_job(job_id: str, now: ServicesNow, caller: Submitter) -> JobDocument:
-    """Cancel that job and no other."""
-    _visible(now.store.jobs.get(job_id), caller)
-    return job_document(_visible(now.store.jobs.cancel(job_id), caller))
+@router.delete("/{job_id}", operation_id="cancel_job", summary="Cancel a job", responses=problems(404))
+def cancel_job(job_id: JobId, now: ServicesNow, caller: Submitter) -> JobDocument:
+    """Cancel that job and no other: at once while it waits, within a sampler step while it runs.
 
-
-def _visible(job: Job | None, caller: Caller) -> Job:
-    if job is None or not caller.sees(job.owner):
-        raise NotFound("there is no such job", remedy="check its id; jobs are removed after their retention time")
-    return job
+    A job that has ended stays as it is.
+    """
+    visible_job(now, job_id, caller)
+    now.store.jobs.cancel(job_id)
+    return job_document(visible_job(now, job_id, caller), now)

@@ -1,0 +1,15 @@
+"""Times as the native API writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def moment(unix_s: float) -> datetime:
+    """A time of the store, in UTC."""
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def moment_or_none(unix_s: float | None) -> datetime | None:
+    """The same for a time that may not have come yet."""
+    return None if unix_s is None else moment(unix_s)

@@ -1,0 +1,83 @@
+"""Jobs are submitted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from adapters.server.openapi import form_body, problems
+from adapters.server.services import Services, ServicesNow
+from adapters.server.v1.access import Submitter
+from adapters.server.v1.job_documents import JobDocument, job_document
+from adapters.server.v1.output_documents import Delivery
+from adapters.server.v1.preparing import prepare
+from adapters.server.v1.submission import IdempotencyKey, JobRequest
+from adapters.server.v1.submission_bodies import read_body
+from adapters.server.v1.submitting import submit
+from adapters.server.v1.waiting import Wait, until_ended
+from adapters.store.records import Job
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+KeyHeader = Annotated[IdempotencyKey | None, Header(description="The same as the field `idempotency_key`.")]
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobDocument, "description": "The job, which has ended within `wait`."},
+    202: {
+        "model": JobDocument,
+        "description": "The job, which waits or runs.",
+        "headers": {"Location": {"description": "Where to look it up.", "schema": {"type": "string"}}},
+    },
+    **problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 503),
+}
+
+
+@router.post(
+    "",
+    operation_id="submit_job",
+    summary="Submit a job",
+    status_code=202,
+    responses=ACCEPTED,
+    openapi_extra=form_body(JobRequest),
+)
+async def submit_job(
+    request: Request,
+    response: Response,
+    now: ServicesNow,
+    caller: Submitter,
+    idempotency_key: KeyHeader = None,
+    wait: Wait = 0,
+    delivery: Annotated[Delivery | None, Query(description="Of the outputs in this reply.")] = None,
+) -> JobDocument:
+    """Check a workflow and put it into the queue; everything that is wrong with it is told before that.
+
+    As multipart: the parts `workflow` (JSON, or a picture that carries one), the other fields (objects and lists as
+    JSON), and each file under the name that the workflow has for it.
+    """
+    body = await read_body(request, JobRequest)
+    try:
+        prepared = await prepare(body, now)
+    finally:
+        await body.close()
+    wanted = body.request
+    if idempotency_key is not None:
+        wanted = wanted.model_copy(update={"idempotency_key": idempotency_key})
+    job, new = await submit(wanted, prepared, now, caller)
+    document = await reply(job, new, now, response, wait, delivery)
+    if job.webhook is not None and wanted.webhook is not None and wanted.webhook.secret is None:
+        document.webhook_secret = job.webhook.secret
+    return document
+
+
+async def reply(
+    job: Job, new: bool, now: Services, response: Response, wait: float, delivery: Delivery | None
+) -> JobDocument:
+    """The document of a job that was just submitted, after waiting for its end where that was asked for."""
+    await until_ended(now, job, wait)
+    latest = await run_sync(now.store.jobs.get, job.id)
+    job = latest or job
+    response.headers["Location"] = f"{now.settings.public_url.rstrip('/')}/v1/jobs/{job.id}"
+    if not new:
+        response.headers["Idempotent-Replayed"] = "true"
+    response.status_code = 200 if job.state.ended else 202
+    return await run_sync(job_document, job, now, delivery)
