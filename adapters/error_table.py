@@ -8,10 +8,12 @@ from typing import Any
 
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable, LinkExpired, LinkInvalid
 from adapters.error_documents import error_document
+from adapters.intake import errors as intake
 from adapters.manifest import errors as manifest
 from adapters.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.server import errors as server
 from adapters.store import errors as store
+from adapters.webhooks.signing import SignatureInvalid
 from engine import errors as engine
 
 _UNKNOWN = "InternalError"
@@ -61,6 +63,12 @@ _ROWS: Mapping[type[BaseException], Row] = {
     AddressRefused: Row(422, "address-refused", "The address may not be contacted", "invalid_request"),
     FetchFailed: Row(422, "fetch-failed", "The address does not answer as it should", "invalid_request", retry=True),
     FetchTooLarge: Row(413, "fetch-too-large", "The file is too large", "invalid_request"),
+    intake.InputRefused: Row(422, "input-refused", "An input file cannot be taken", "invalid_request"),
+    intake.InputTooLarge: Row(413, "input-too-large", "The input files are too large", "invalid_request"),
+    intake.InputUnreachable: Row(
+        422, "input-unreachable", "An input file's address does not answer as it should", "invalid_request", retry=True
+    ),
+    SignatureInvalid: Row(401, "signature-invalid", "The webhook message is not signed as it should", "unauthorized"),
     manifest.ManifestInvalid: Row(422, "manifest-invalid", "The list of models is wrong", "invalid_request"),
     manifest.FetchFailed: Row(502, "model-fetch-failed", "A model could not be fetched", "server_error", retry=True),
     # The request
