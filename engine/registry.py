@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -61,14 +62,8 @@ class Registry(Mapping[str, NodeSpec]):
         self._origins[spec.name] = origin
 
     def add_module(self, module: ModuleType) -> int:
-        """Add every node declared in ``module``; returns how many there were."""
-        declared = [
-            spec
-            for member in vars(module).values()
-            # Looking at a lazily loaded library would load it.
-            if not isinstance(member, ModuleType) and getattr(member, "__module__", None) == module.__name__
-            for spec in getattr(member, _SPEC_ATTRIBUTE, ())
-        ]
+        """Add every node that ``module`` declares, or imports from a module below it; returns how many there were."""
+        declared = _declared_in(module)
         for spec in declared:
             self.add(spec, module.__name__)
         return len(declared)
@@ -81,12 +76,41 @@ class Registry(Mapping[str, NodeSpec]):
         for path in sorted(folder.iterdir()):
             file = path / "__init__.py" if path.is_dir() else path
             if file.suffix == ".py" and file.is_file() and (path.is_dir() or not path.name.startswith("_")):
-                added += self.add_module(_import_file(file, path.stem))
+                added += self._add_foreign(f"node file '{file}'", partial(_import_file, file, path.stem))
         return added
 
     def add_entry_points(self) -> int:
-        """Add the nodes of installed packages that name a module in the group ``dagfusion.nodes``."""
-        return sum(self.add_module(importlib.import_module(e.module)) for e in entry_points(group=ENTRY_POINT_GROUP))
+        """Add the nodes of installed packages that name a module in the group ``dagfusion.nodes``.
+
+        Raises ``DagfusionError`` naming a broken package.
+        """
+        return sum(
+            self._add_foreign(f"node package '{found.name}' ({found.module})", partial(import_module, found.module))
+            for found in entry_points(group=ENTRY_POINT_GROUP)
+        )
+
+    def _add_foreign(self, what: str, load: Callable[[], ModuleType]) -> int:
+        """Add a module of a user's, whose mistakes are told at once and by name."""
+        try:
+            module = load()
+            for spec in _declared_in(module):
+                _ = spec.inputs, spec.outputs
+        except DagfusionError:
+            raise
+        except Exception as error:
+            raise DagfusionError(f"{what} failed to import: {type(error).__name__}: {error}") from error
+        return self.add_module(module)
+
+
+def _declared_in(module: ModuleType) -> list[NodeSpec]:
+    return [
+        spec
+        for member in vars(module).values()
+        # Looking at a lazily loaded library would load it.
+        if not isinstance(member, ModuleType)
+        and f"{getattr(member, '__module__', '')}.".startswith(f"{module.__name__}.")
+        for spec in getattr(member, _SPEC_ATTRIBUTE, ())
+    ]
 
 
 def _import_file(file: Path, stem: str) -> ModuleType:
@@ -98,7 +122,7 @@ def _import_file(file: Path, stem: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException:
         del sys.modules[name]
-        raise DagfusionError(f"node file '{file}' failed to import: {type(error).__name__}: {error}") from error
+        raise
     return module

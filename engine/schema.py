@@ -95,7 +95,7 @@ class NodeSpec:
         hints = get_type_hints(self.run, include_extras=True)
         parameters = list(inspect.signature(self.run).parameters.values())[1:]
         named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
-        specs = [input_spec(p.name, hints[p.name], p.default) for p in named]
+        specs = [input_spec(p.name, hints.get(p.name), p.default) for p in named]
         specs.sort(key=lambda spec: (spec.hidden, not spec.required))
         return {spec.name: spec for spec in specs}
 
@@ -176,7 +176,8 @@ def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
         return _PLAIN[annotation]
     wire = getattr(annotation, "wire", None)
     if not isinstance(wire, str):
-        raise TypeError(f"parameter '{name}': {annotation!r} has no wire type; annotate it with engine.inputs.Wire")
+        what = "it has no type" if annotation is None else f"{annotation!r} has no wire type"
+        raise TypeError(f"parameter '{name}': {what}; annotate it with engine.inputs.Wire")
     return wire, Wire(wire)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,53 @@ def test_a_file_that_fails_to_import_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module_anywhere")
     with pytest.raises(DagfusionError, match=r"broken\.py.*no_such_module_anywhere"):
         Registry().add_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ("value", "parameter 'value': it has no type"),
+        ("value: bytes", "parameter 'value': <class 'bytes'> has no wire"),
+    ],
+)
+def test_a_node_whose_schema_cannot_be_read_is_named_with_its_file(tmp_path: Path, parameters: str, told: str) -> None:
+    (tmp_path / "odd.py").write_text(NODE_FILE.format(name="Odd").replace("value: Anything", parameters))
+    with pytest.raises(DagfusionError, match=rf"odd\.py.*{told}"):
+        Registry().add_folder(tmp_path)
+
+
+def test_a_package_may_declare_its_nodes_in_modules_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many" / "__init__.py").write_text("from .parts import mine\nfrom engine.types import Image")
+    (tmp_path / "many" / "parts.py").write_text(NODE_FILE.format(name="Inside"))
+    registry = Registry()
+    assert registry.add_folder(tmp_path) == 1
+    assert registry["Inside"].run(None, value=3) == 3
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution with an entry point that names the module ``installed_nodes``, as a package manager leaves it."""
+    (tmp_path / "installed_nodes-1.0.dist-info").mkdir()
+    (tmp_path / "installed_nodes-1.0.dist-info" / "METADATA").write_text("Name: installed-nodes\nVersion: 1.0\n")
+    entry = "[dagfusion.nodes]\nmine = installed_nodes\n"
+    (tmp_path / "installed_nodes-1.0.dist-info" / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "installed_nodes", raising=False)
+    return tmp_path / "installed_nodes.py"
+
+
+def test_installed_packages_bring_their_nodes(installed: Path) -> None:
+    installed.write_text(NODE_FILE.format(name="Installed"))
+    registry = Registry()
+    assert registry.add_entry_points() == 1
+    assert registry.origin("Installed") == "installed_nodes"
+
+
+def test_an_installed_package_that_fails_to_import_is_named(installed: Path) -> None:
+    installed.write_text("1 / 0")
+    with pytest.raises(DagfusionError, match=r"node package 'mine' \(installed_nodes\).*ZeroDivisionError"):
+        Registry().add_entry_points()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
