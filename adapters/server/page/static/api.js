@@ -46,21 +46,15 @@ export const job = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
 export const jobs = (limit = 30) => call(`v1/jobs?limit=${limit}`);
 export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-/** A URL of an output that an <img> can load; they take no headers, so the file comes through fetch where a key is set. */
-export async function media(url) {
-  if (!apiKey.get() || !new URL(url, location).pathname.includes("/v1/jobs/")) return url;
-  const response = await fetch(url, { headers: headers() });
-  return URL.createObjectURL(await response.blob());
-}
-
 /**
  * Follows a job (or all of them, without an id) over a WebSocket that reconnects and replays what it missed.
- * `onEvent` gets events in order, each once; `onPreview` gets a Blob. Returns a function that stops.
+ * `onEvent` gets events in order, each once; `onPreview` gets {node_id, picture: Blob}. With `after` null only what is
+ * new comes. Returns a function that stops.
  */
 export function follow(id, { onEvent, onPreview = () => {}, after = 0 }) {
   let socket, stopped = false, timer, wait = 250;
   const connect = () => {
-    const query = new URLSearchParams({ after });
+    const query = new URLSearchParams(after === null ? {} : { after });
     if (apiKey.get()) query.set("api_key", apiKey.get());
     const url = new URL(id ? `v1/jobs/${encodeURIComponent(id)}/ws?${query}` : `v1/ws?${query}`, location);
     url.protocol = url.protocol.replace("http", "ws");

@@ -143,7 +143,7 @@ function useJobs(refused) {
     let timer = null, stop = () => {}, stopped = false;
     const read = () => api.jobs().then((page) => setList(page.jobs), () => {});
     const soon = () => { timer ??= setTimeout(() => { timer = null; read(); }, 500); };
-    read().then(() => { if (!stopped) stop = api.follow(null, { onEvent: soon, after: -1 }); });
+    read().then(() => { if (!stopped) stop = api.follow(null, { onEvent: soon, after: null }); });
     return () => { stopped = true; clearTimeout(timer); stop(); };
   }, [refused]);
   return list;
