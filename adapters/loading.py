@@ -37,7 +37,9 @@ def load_folders(settings: Settings) -> Folders:
 def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Engine:
     """An engine on the settings' device."""
     from engine.engine import Engine
+    from engine.fingerprint import keep_fingerprints_in
     from engine.model_store import ModelStore
 
+    keep_fingerprints_in(settings.fingerprints)
     models = ModelStore(device=settings.device, precision=settings.precision)
     return Engine(registry, folders, models, cache_budget_bytes=settings.cache_mib * MIB)

@@ -21,9 +21,9 @@ MIB = 2**20
 class Settings(BaseSettings):
     """What every door needs to know. Command-line options win over the environment.
 
-    ``models``: ComfyUI ``models`` folders, separated like PATH. ``cache_mib``: budget for node outputs kept between
-    runs. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is
-    float32 on a CPU and float16 on a GPU.
+    ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
+    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``device``: ``auto``, ``cpu``,
+    ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float32 on a CPU and float16 on a GPU.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     input: Path = Path("input")
     output: Path = Path("output")
     temp: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "temp")
+    fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")
     cache_mib: int = Field(default=2048, ge=0)
     device: str = "auto"
     precision: Precision = "auto"
