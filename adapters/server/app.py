@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from adapters.server import comfy, health, v1
+from adapters.server import comfy, health, page, v1
 from adapters.server.bodies import BodyLimits
 from adapters.server.hosts import HostGuard
 from adapters.server.problems import add_handlers
@@ -40,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
     _add_middleware(app, settings)
     app.include_router(health.router)
     app.include_router(v1.router)
+    app.include_router(page.router)
+    app.router.routes.append(page.files)
     for prefix in ("", "/api"):
         app.include_router(comfy.router, prefix=prefix)
     return app
