@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Annotated, Any
 
+import pytest
+from PIL import Image as Pillow
+
+from adapters.blobs.store import BlobStore
+from adapters.intake.placing import place_files
 from adapters.intake.rewrite import rewrite_inputs
+from adapters.intake.take import Intake
+from adapters.outbound.client import OutboundClient
 from adapters.store.records import InputFile
 from engine.context import Context
+from engine.engine import Engine
+from engine.folders import Folders
 from engine.inputs import FileChoice, Text
+from engine.model_store import ModelStore
 from engine.registry import Registry
 from engine.schema import NodeSpec
 from engine.types import Image
 from engine.workflow import NodeDocument, Workflow
+from nodes import builtin_registry
+from tests.adapters.intake.files import picture
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 def load(
@@ -68,3 +87,27 @@ def test_everything_else_stays() -> None:
     ):
         assert rewritten(inputs) == inputs
     assert rewritten({"image": "a.png"}, class_type="Unknown") == {"image": "a.png"}
+
+
+@pytest.mark.anyio
+async def test_a_workflow_runs_with_the_files_that_came_with_it(tmp_path: Path) -> None:
+    """From base64 text, past another file of that name in the input folder, to a picture that a node made of it."""
+    folders = Folders(input=tmp_path / "input", output=tmp_path / "output", temp=tmp_path / "temp")
+    folders.input.mkdir()
+    (folders.input / "photo.png").write_bytes(picture("PNG", 9, 9))
+    client = OutboundClient()
+    blobs = BlobStore(tmp_path / "blobs")
+    taken = await Intake(blobs, client).take({"photo.png": base64.b64encode(picture("PNG", 7, 4)).decode()})
+    await client.aclose()
+    nodes = {
+        "1": NodeDocument(class_type="LoadImage", inputs={"image": "photo.png"}),
+        "2": NodeDocument(class_type="SaveImage", inputs={"images": ["1", 0], "filename_prefix": "out"}),
+    }
+    known = builtin_registry()
+    workflow = rewrite_inputs(Workflow(nodes=nodes), known, taken)
+    place_files(taken, blobs, folders.input)
+    engine = Engine(known, folders, ModelStore(device="cpu"))
+    assert engine.check(workflow) == ()
+    engine.run(workflow)
+    with Pillow.open(folders.output / "out_00001_.png") as made:
+        assert made.size == (7, 4)
