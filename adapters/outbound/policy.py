@@ -86,7 +86,7 @@ class AddressPolicy:
             if kind is not None and not self.allowed.covers(host, inner):
                 raise AddressRefused(
                     f"{shown_url(url)} leads to a {kind} address",
-                    remedy="only public addresses are contacted, and those that the operator of this service lists",
+                    remedy="only public addresses are contacted, and those that DAGFUSION_ALLOWED_HOSTS lists",
                 )
         return found
 
