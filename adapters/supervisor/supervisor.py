@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ class Supervisor:
         self._environment["DAGFUSION_PORT"] = str(self._listener.getsockname()[1])
         self._wake = threading.Event()
         self._failed = ""
-        self._seen: set[str] = set()  # workers whose heartbeat was there
+        self._heard_at: dict[str, float] = {}  # of workers whose heartbeats were there; monotonic seconds
         self._workers: list[Child] = []
         self._store: Store | None = None
 
@@ -77,7 +78,7 @@ class Supervisor:
         return Start(f"worker {worker_id}", _python("adapters.cli", "worker", "--id", worker_id, "--with-parent"))
 
     def _ended(self, _start: Start, code: int, message: str) -> None:
-        if code == WRONG_SETTING and not self._seen:
+        if code == WRONG_SETTING and not self._heard_at:
             self._failed = message
             self._wake.set()
 
@@ -103,17 +104,18 @@ class Supervisor:
         """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        limit_s = _SILENT_LEASES * self._settings.lease_s
         try:
-            alive = {f"worker {one.id}" for one in store.workers.alive(_SILENT_LEASES * self._settings.lease_s)}
+            alive = [f"worker {one.id}" for one in store.workers.alive(limit_s)]
         except SQLAlchemyError as error:
             _log.warning("the database does not answer: %s", error)
             return
+        now = time.monotonic()
+        self._heard_at.update(dict.fromkeys(alive, now))
         for child in self._workers:
             name = child.start.name
-            if name in alive:
-                self._seen.add(name)
-            elif name in self._seen and child.process.poll() is None:
-                _log.error("%s has been silent for too long and is killed", name)
+            if now > self._heard_at.get(name, now) + limit_s and child.process.poll() is None:
+                _log.error("%s has been silent for %.0f s and is killed", name, limit_s)
                 child.process.kill()
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:

@@ -89,7 +89,8 @@ class Recorder:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(self._is_due, self._wait_s())
+                while not self._closed and (wait_s := self._wait_s()) != 0:
+                    self._condition.wait(wait_s)
                 if self._closed:
                     return
                 batch, progress, preview = self._take()
@@ -98,15 +99,12 @@ class Recorder:
             if preview is not None:
                 self._put(preview)
 
-    def _next_s(self) -> list[float]:
-        times = [] if self._due is None else [self._due]
-        return times if self._preview is None else [*times, self._preview_due]
-
-    def _is_due(self) -> bool:
-        return self._closed or any(at <= time.monotonic() for at in self._next_s())
-
     def _wait_s(self) -> float | None:
-        return max(0.0, min(self._next_s()) - time.monotonic()) if self._next_s() else None
+        """How long until something is due; ``None`` where nothing is unwritten."""
+        times = [] if self._due is None else [self._due]
+        if self._preview is not None:
+            times.append(self._preview_due)
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _take(self) -> tuple[list[Happening], dict[str, Any] | None, NodePreview | None]:
         now = time.monotonic()

@@ -1,0 +1,20 @@
+"""A supervised worker with nodes that make trouble, one for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.services import Service, running
+
+NODES = Path(__file__).parent / "nodes"
+QUICK = {"nodes": str(NODES), "lease_s": "3", "stop_grace_s": "1.5"}
+
+
+@pytest.fixture(scope="session")
+def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """``dagfusion serve`` with one worker, which is started again when a test ends it."""
+    with running(tmp_path_factory.mktemp("supervised"), **QUICK) as service:
+        yield service

@@ -1,0 +1,49 @@
+"""Nodes that take their time or do harm, for tests of the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+from engine.context import Context
+from engine.inputs import Int, Text
+from engine.registry import node
+
+Number = Annotated[int, Int()]
+Words = Annotated[str, Text()]
+
+
+@node("Wait", category="test", output_node=True)
+def wait(ctx: Context, *, tenths: Number = 10, mark: Words = "") -> None:
+    """Waits, tenths of a second at a time, and notices when it is to stop. Shows ``mark``."""
+    for step in range(tenths):
+        ctx.progress(step, tenths)
+        time.sleep(0.1)
+    ctx.show("text", mark or str(tenths))
+
+
+@node("Stubborn", category="test", output_node=True)
+def stubborn(ctx: Context, *, tenths: Number = 10) -> None:
+    """Waits and notices nothing."""
+    time.sleep(tenths / 10)
+
+
+@node("Hog", category="test", output_node=True)
+def hog(ctx: Context, *, seed: Number = 0) -> None:
+    """Runs out of memory."""
+    raise MemoryError("no memory left")
+
+
+@node("Crash", category="test", output_node=True)
+def crash(ctx: Context, *, unless: Words = "", seed: Number = 0) -> None:
+    """Ends its process as the kernel does when memory is short, unless the file ``unless`` is there; makes it first."""
+    marker = Path(unless) if unless else None
+    if marker is not None and marker.exists():
+        ctx.show("text", "survived")
+        return
+    if marker is not None:
+        marker.touch()
+    os.kill(os.getpid(), signal.SIGKILL)
