@@ -43,7 +43,7 @@ _SIZE_READERS: dict[Kind, Callable[[Bytes], tuple[int, int]]] = {
     TIFF: tiff_size,
     AVIF: avif_size,
 }
-_MAX_HEADER_BYTES = 16 * 2**20
+_MAX_HEADER_BYTES = 2**20  # some 10,000 tensors; as JSON, larger ones take much memory
 
 
 def check_contents(name: str, path: Path, max_pixels: int) -> Kind:

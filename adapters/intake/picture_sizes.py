@@ -7,10 +7,13 @@ where frames differ. Raises ``BrokenPicture`` where the file ends early or makes
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from itertools import count
 from mmap import mmap
 
 _MAX_PARTS = 200_000
 _MAX_EXTENTS = 1000
+_MAX_BLOCKS = 4_000_000  # 1 GB of a GIF's blocks, as encoders fill them
 _JPEG_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 Bytes = bytes | mmap
@@ -85,6 +88,7 @@ def gif_size(data: Bytes) -> tuple[int, int]:
     width_px, height_px, flags = _unpack("<HHB", data, 6)
     at = 13 + _colour_table_bytes(flags)
     frames = 0
+    blocks = count(1)
     for _ in range(_MAX_PARTS):
         if at >= len(data) and frames:
             return width_px, height_px
@@ -92,11 +96,11 @@ def gif_size(data: Bytes) -> tuple[int, int]:
         if kind == 0x3B and frames:
             return width_px, height_px
         if kind == 0x21:
-            at = _after_blocks(data, at + 2)
+            at = _after_blocks(data, at + 2, blocks)
         elif kind == 0x2C:
             left, top, width, height, flags = _unpack("<HHHHB", data, at + 1)
             width_px, height_px = max(width_px, left + width), max(height_px, top + height)
-            at = _after_blocks(data, at + 11 + _colour_table_bytes(flags))
+            at = _after_blocks(data, at + 11 + _colour_table_bytes(flags), blocks)
             frames += 1
         else:
             raise BrokenPicture("is damaged")
@@ -114,9 +118,9 @@ def tiff_size(data: Bytes) -> tuple[int, int]:
     """By the first directory's ImageWidth (256) and ImageLength (257)."""
     order = "<" if data[:1] == b"I" else ">"
     (at,) = _unpack(order + "I", data, 4)
-    (count,) = _unpack(order + "H", data, at)
+    (entries,) = _unpack(order + "H", data, at)
     found: dict[int, int] = {}
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
+    for entry in range(at + 2, at + 2 + 12 * entries, 12):
         tag, form = _unpack(order + "HH", data, entry)
         if tag in (256, 257):
             (found[tag],) = _unpack(order + ("H" if form == 3 else "I"), data, entry + 8)
@@ -161,13 +165,14 @@ def _colour_table_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _after_blocks(data: Bytes, at: int) -> int:
-    while True:
+def _after_blocks(data: Bytes, at: int, blocks: Iterator[int]) -> int:
+    while next(blocks) < _MAX_BLOCKS:
         _need(data, at + 1)
         length = data[at]
         at += 1 + length
         if not length:
             return at
+    raise BrokenPicture("has too many parts")
 
 
 def _unpack(form: str, data: Bytes, at: int) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from adapters.intake import picture_sizes
 from adapters.intake.contents import check_contents
 from adapters.intake.errors import InputRefused, InputTooLarge
 from tests.adapters.intake import files
@@ -145,10 +146,15 @@ def test_a_picture_without_pixels_is_refused(path: Path, size: tuple[int, int]) 
         check(path, png_claiming(*size))
 
 
-def test_a_png_of_a_million_parts_is_refused(path: Path) -> None:
+def test_a_picture_of_very_many_parts_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = png_claiming(5, 5)
     with pytest.raises(InputRefused, match="too many parts"):
         check(path, data[:33] + png_chunk(b"tEXt", b"") * 300_000 + data[33:])
+    with pytest.raises(InputRefused, match="too many parts"):
+        check(path, b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 300_000)
+    monkeypatch.setattr(picture_sizes, "_MAX_BLOCKS", 1000)
+    with pytest.raises(InputRefused, match="too many parts"):
+        check(path, b"GIF89a\1\0\1\0\0\0\0" + (b"!\xfe" + b"\1x" * 400 + b"\0") * 3)
 
 
 @pytest.mark.parametrize(

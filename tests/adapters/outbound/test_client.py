@@ -109,14 +109,20 @@ async def test_redirects_are_followed_and_relative_ones_resolved() -> None:
     [
         *("http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/", "http://localhost/"),
         *("//10.0.0.1/", "file:///etc/passwd", "http://0x7f.1/", "http://user@127.0.0.1/", "ftp://127.0.0.1/"),
-        *("http://[::ffff:10.0.0.1]/", "http://2130706433/", "http://[/", "gopher://x"),
+        *("http://[::ffff:10.0.0.1]/", "http://2130706433/", "gopher://x"),
     ],
 )
 async def test_a_redirect_is_checked_like_the_first_address(location: str) -> None:
     async with serving(redirect(location)) as server:
-        with pytest.raises((AddressRefused, FetchFailed)):
+        with pytest.raises(AddressRefused):
             await fetched(server.url, loopback_policy(localhost="::1"))
     assert len(server.requests) == 1
+
+
+async def test_a_redirect_to_no_address_is_one_clear_failure() -> None:
+    async with serving(redirect("http://[/")) as server:
+        with pytest.raises(FetchFailed):
+            await fetched(server.url)
 
 
 async def test_redirects_in_circles_end() -> None:
