@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
@@ -66,6 +66,14 @@ async def get_job(
     await until_ended(now, job, wait)
     job = await run_sync(visible_job, now, job_id, caller)
     return await run_sync(job_document, job, now, delivery)
+
+
+@router.get(
+    "/{job_id}/workflow", operation_id="get_job_workflow", summary="Get a job's workflow", responses=problems(404)
+)
+def get_job_workflow(job_id: JobId, now: ServicesNow, caller: Reader) -> dict[str, Any]:
+    """The workflow that runs, in API form: with overrides and files put in."""
+    return dict(visible_job(now, job_id, caller).prompt)
 
 
 @router.delete("/{job_id}", operation_id="cancel_job", summary="Cancel a job", responses=problems(404))

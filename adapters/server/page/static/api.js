@@ -43,6 +43,7 @@ export function check(source) {
 export const nodes = () => call("v1/nodes");
 export const submit = (body) => send("v1/jobs", body);
 export const job = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
+export const workflowOf = (id) => call(`v1/jobs/${encodeURIComponent(id)}/workflow`);
 export const jobs = (limit = 30) => call(`v1/jobs?limit=${limit}`);
 export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
 

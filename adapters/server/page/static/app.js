@@ -62,8 +62,7 @@ function App() {
 
   async function openJob(id) {
     try {
-      const job = await api.job(id);
-      if (job.workflow) setWorkflow(job.workflow);
+      setWorkflow(await api.workflowOf(id));
       setProblems([]);
       setFiles({});
       setMessage("");
