@@ -109,7 +109,7 @@ async def test_redirects_are_followed_and_relative_ones_resolved() -> None:
     [
         *("http://10.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/", "http://localhost/"),
         *("//10.0.0.1/", "file:///etc/passwd", "http://0x7f.1/", "http://user@127.0.0.1/", "ftp://127.0.0.1/"),
-        *("http://[::ffff:10.0.0.1]/", "http://2130706433/", "gopher://x"),
+        *("http://[::ffff:10.0.0.1]/", "http://2130706433/", "gopher://x", "http://[/"),
     ],
 )
 async def test_a_redirect_is_checked_like_the_first_address(location: str) -> None:
@@ -120,7 +120,7 @@ async def test_a_redirect_is_checked_like_the_first_address(location: str) -> No
 
 
 async def test_a_redirect_to_no_address_is_one_clear_failure() -> None:
-    async with serving(redirect("http://[/")) as server:
+    async with serving(redirect("http://host:port/")) as server:
         with pytest.raises(FetchFailed):
             await fetched(server.url)
 
