@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cached_property
 
 import httpx
 
@@ -22,9 +23,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, policy: AddressPolicy, *, verify: ssl.SSLContext | bool = True) -> None:
         self._policy = policy
-        self._http = httpx.AsyncHTTPTransport(
-            verify=verify, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        )
+        self._verify = verify
+
+    @cached_property
+    def _http(self) -> httpx.AsyncHTTPTransport:
+        """Made at the first request: reading the authorities' certificates takes a while."""
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        return httpx.AsyncHTTPTransport(verify=self._verify, limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Try the host's addresses in order until one can be connected to."""
