@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
 
-import anyio
-from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from adapters.server import comfy, health, page, v1
+from adapters.server import comfy, health, metrics, page, v1
+from adapters.server.background import running
 from adapters.server.bodies import BodyLimits
 from adapters.server.hosts import HostGuard
+from adapters.server.openapi import complete
 from adapters.server.problems import add_handlers
 from adapters.server.replies import Replies
-from adapters.server.services import open_services
+from adapters.server.tracing import RequestSpans, open_tracer
 from adapters.settings import Settings
+
+_DESCRIPTION = "Executes ComfyUI workflow graphs. Errors are problem details (RFC 9457)."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -24,26 +28,22 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = await run_sync(open_services, settings)
-        app.state.services = services
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(services.tail.run)
-                yield
-                tasks.cancel_scope.cancel()
-        finally:
-            await services.outbound.aclose()
-            await run_sync(services.store.close)
+        async with running(app, settings):
+            yield
 
-    app = FastAPI(title="dagfusion", version="1", lifespan=lifespan)
+    app = FastAPI(title="dagfusion", version=version("dagfusion"), description=_DESCRIPTION, lifespan=lifespan)
+    app.state.metrics = metrics.Metrics()
+    app.state.tracer = open_tracer() if settings.tracing else None
     add_handlers(app)
     _add_middleware(app, settings)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(v1.router)
     app.include_router(page.router)
     app.router.routes.append(page.files)
     for prefix in ("", "/api"):
         app.include_router(comfy.router, prefix=prefix)
+    _complete_openapi(app)
     return app
 
 
@@ -59,4 +59,15 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             expose_headers=["Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"],
         )
     app.add_middleware(HostGuard, settings=settings)
-    app.add_middleware(Replies, observe=lambda *_: None)
+    if app.state.tracer is not None:
+        app.add_middleware(RequestSpans, tracer=app.state.tracer)
+    app.add_middleware(Replies, observe=app.state.metrics.request)
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    usual = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return app.openapi_schema or complete(usual())
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -43,6 +43,11 @@ def form_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+# None at all where the service listens on loopback only.
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _READ_BY_ROUTES: dict[str, type[BaseModel]] = {}
 
 
@@ -54,6 +59,8 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         for other, definition in schema.pop("$defs", {}).items():
             schemas.setdefault(other, definition)
         schemas.setdefault(name, schema)
+    document["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    document["security"] = [{}, *({name: []} for name in _SECURITY_SCHEMES)]
     return _as_problem_json(document)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from adapters.error_table import public_document, row_of
 from adapters.server.errors import KeyMissing, RequestInvalid
+from adapters.store.errors import StoreUnavailable
 from engine.errors import DagfusionError
 
 MEDIA_TYPE = "application/problem+json"
@@ -81,6 +84,12 @@ def add_handlers(app: FastAPI) -> None:
     async def ours(_request: Request, error: Exception) -> Response:
         return problem_response(error)
 
+    async def database(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+            return problem_response(error)
+        _log.error("the database does not answer", exc_info=error)
+        return problem_response(StoreUnavailable("the database does not answer", remedy="try again in a while"))
+
     async def invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return problem_response(RequestInvalid(*_summary(error), fields=_fields(error)))
@@ -95,6 +104,7 @@ def add_handlers(app: FastAPI) -> None:
         )
 
     app.add_exception_handler(DagfusionError, ours)
+    app.add_exception_handler(SQLAlchemyError, database)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
 

@@ -22,8 +22,9 @@ _SPARE_DESCRIPTORS = 128  # for the database, blobs, threads, what libraries ope
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """What ``uvicorn.Config`` is to be told besides the application: the protocols below. Its lines about requests would
-    hold the keys that browsers put into queries; the application writes its own.
+    """What ``uvicorn.Config`` is to be told besides the application: the protocols below.
+
+    Its lines about requests would hold the keys that browsers put into queries; the application writes its own.
     """
     limits = _Limits(settings)
     return {

@@ -61,14 +61,16 @@ class Tail:
         self._store = store
         self._topics: dict[str | None, _Topic] = {}
         self._known_previews: dict[str, int] = {}
+        self._position: int | None = None
 
     async def run(self) -> None:
-        """Follow until cancelled."""
-        position = await run_sync(self._store.events.last_position)
+        """Follow until cancelled. After an error it can be called again: it goes on where it stopped."""
+        if self._position is None:
+            self._position = await run_sync(self._store.events.last_position)
         seen = await run_sync(lambda: self._store.changes.count)
         while True:
-            while batch := await run_sync(self._store.events.of_all, position):
-                position = batch[-1].position
+            while batch := await run_sync(self._store.events.of_all, self._position):
+                self._position = batch[-1].position
                 self._spread(batch)
             if self._topics:
                 for preview in await run_sync(self._store.previews.newer, self._known_previews):

@@ -5,9 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from adapters.server.openapi import problems
-from adapters.server.v1 import catalog, check, events, jobs, keys, outputs, sockets, stats, submit, webhooks
+from adapters.server.v1 import (
+    catalog,
+    check,
+    events,
+    generate,
+    generate_alias,
+    jobs,
+    keys,
+    outputs,
+    sockets,
+    stats,
+    submit,
+    webhooks,
+)
 
 router = APIRouter(responses=problems(401, 403, 422, 429))
-for _resource in (submit, jobs, outputs, events, sockets, check, catalog, webhooks, keys):
+for _resource in (submit, jobs, outputs, events, sockets, check, generate, catalog, webhooks, keys):
     router.include_router(_resource.router, prefix="/v1")
 router.include_router(stats.router)
+router.include_router(generate_alias.router)

@@ -55,6 +55,7 @@ class JobDocument(BaseModel):
     max_attempts: int
     time_limit_s: float
     cancel_requested: bool
+    seed: int | None = Field(default=None, description="Of `/v1/generate`.")
     idempotency_key: str | None = None
     webhook_secret: str | None = Field(
         default=None,
@@ -90,6 +91,7 @@ def job_summary(job: Job) -> JobDocument:
         max_attempts=job.max_attempts,
         time_limit_s=job.time_limit_s,
         cancel_requested=job.cancel_requested,
+        seed=job.options.get("seed"),
         idempotency_key=job.idempotency_key,
         progress=None if job.progress is None else Progress.model_validate(job.progress),
         error=None if job.error is None else JobError.model_validate(job.error),

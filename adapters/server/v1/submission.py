@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.generate.parameters import PictureParameters
 from adapters.server.v1.output_documents import OutputOptions
 
 _WORKFLOW: dict[str, Any] = {
@@ -55,8 +56,10 @@ class WorkflowRequest(BaseModel):
     )
 
 
-class JobRequest(WorkflowRequest):
-    """A job: a workflow and how it is to be run."""
+class RunOptions(BaseModel):
+    """How a job is to be run."""
+
+    model_config = ConfigDict(extra="forbid")
 
     priority: int = Field(default=0, ge=-1000, le=1000, description="Higher runs earlier; age decides among equals.")
     idempotency_key: IdempotencyKey | None = Field(
@@ -67,3 +70,11 @@ class JobRequest(WorkflowRequest):
     previews: bool = Field(default=True, description="Make previews while sampling.")
     time_limit_s: float | None = Field(default=None, gt=0, description="Up to the service's own limit.")
     max_attempts: int | None = Field(default=None, ge=1, description="Starts before it fails, if workers die.")
+
+
+class JobRequest(WorkflowRequest, RunOptions):
+    """A job: a workflow and how it is to be run."""
+
+
+class GenerateRequest(PictureParameters, RunOptions):
+    """A picture by plain parameters, and how its job is to be run."""

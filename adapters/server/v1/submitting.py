@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from anyio.to_thread import run_sync
 
@@ -12,16 +14,18 @@ from adapters.server.auth import Caller
 from adapters.server.errors import RequestInvalid
 from adapters.server.services import Services
 from adapters.server.v1.preparing import Prepared
-from adapters.server.v1.submission import JobRequest, WebhookRequest
+from adapters.server.v1.submission import RunOptions, WebhookRequest
 from adapters.store.records import Job, NewJob, Webhook
 from adapters.webhooks.signing import check_secret, new_secret
 from engine.errors import GraphInvalid
 
 
 async def submit(
-    request: JobRequest, prepared: Prepared, now: Services, caller: Caller, *, source: str = "native"
+    request: RunOptions, prepared: Prepared, now: Services, caller: Caller, more: Mapping[str, Any] | None = None
 ) -> tuple[Job, bool]:
     """Put the job into the queue: the job, and whether it is new rather than known by its idempotency key.
+
+    ``more``: what else its options are to say.
 
     Raises ``GraphInvalid``, ``RequestInvalid``, ``AddressRefused``, ``QueueFull``, ``IdempotencyConflict``.
     """
@@ -33,7 +37,6 @@ async def submit(
         prompt=prepared.workflow.as_prompt(),
         extra_pnginfo=prepared.workflow.extra_pnginfo,
         targets=prepared.targets,
-        source=source,
         owner=caller.owner,
         priority=request.priority,
         max_attempts=int(attempts),
@@ -45,6 +48,7 @@ async def submit(
             "previews": request.previews,
             "output": request.output.model_dump(mode="json"),
             "notes": list(prepared.notes),
+            **(more or {}),
         },
     )
     return await run_sync(now.store.jobs.submit, new, now.settings.queue_limit)

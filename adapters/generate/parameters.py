@@ -1,0 +1,89 @@
+"""The parameters of a picture, for those who want no graph."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.inputs import MAX_SEED
+
+Source = Annotated[str, Field(min_length=1, description="Base64, a data URL, or an http(s) URL.")]
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=8)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+ControlType = Literal[
+    "openpose", "depth", "scribble", "canny", "lineart", "mlsd", "normal", "segment", "tile", "repaint"
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ControlParameters(_Strict):
+    """A picture that guides the drawing, through a ControlNet."""
+
+    image: Source
+    type: ControlType = Field(default="canny", description="What the picture shows.")
+    model: str | None = Field(default=None, description="A file of `controlnet`; by the type if left out.")
+    mode: ControlType | None = Field(default=None, description="Of a union ControlNet; the type if left out.")
+    preprocess: Literal["none", "canny"] = Field(default="none", description="`canny`: make edges of a photo first.")
+    low_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.1
+    high_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
+    strength: Annotated[float, Field(ge=0, le=10)] = 1.0
+    start: Strength = Field(default=0.0, description="Where in the sampling it begins to count, 0 to 1.")
+    end: Strength = Field(default=1.0, description="Where it stops.")
+
+
+class LoraParameters(_Strict):
+    """A LoRA that changes model and text encoder."""
+
+    name: str = Field(description="A file of `loras`.", examples=["style.safetensors"])
+    strength: Annotated[float, Field(ge=-100, le=100)] = 1.0
+    clip_strength: Annotated[float, Field(ge=-100, le=100)] | None = Field(
+        default=None, description="The same as `strength` if left out."
+    )
+
+
+class UpscaleParameters(_Strict):
+    """Enlarging the result with a model."""
+
+    model: str | None = Field(default=None, description="A file of `upscale_models`; the first one if left out.")
+
+
+class PictureParameters(_Strict):
+    """Text to image; image to image with `image`; inpainting with `image` and `mask`."""
+
+    prompt: str = Field(examples=["a red circle on a blue background"])
+    negative_prompt: str = ""
+    width: Side | None = Field(default=None, description="In pixels. The picture's, or the model's own, if left out.")
+    height: Side | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    cfg: Annotated[float, Field(ge=0, le=100)] = 7.0
+    sampler: str = Field(default="dpmpp_2m", description="As KSampler has them.")
+    scheduler: str = "karras"
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
+        default=None, description="Chosen at random if left out; the job says which it is."
+    )
+    model: str | None = Field(default=None, description="A file of `checkpoints`; the service's first if left out.")
+    vae: str | None = Field(default=None, description="A file of `vae` instead of the checkpoint's own.")
+    clip_skip: Annotated[int, Field(ge=1, le=24)] | None = Field(
+        default=None, description="1 reads the text encoder's last layer, 2 the one before."
+    )
+    batch: Annotated[int, Field(ge=1, le=16)] = Field(default=1, description="How many pictures.")
+    image: Source | None = Field(default=None, description="The picture to change.")
+    mask: Source | None = Field(default=None, description="White is drawn anew, black stays.")
+    strength: Strength | None = Field(
+        default=None, description="How much of `image` changes: 0.75 if left out, 1 with a mask."
+    )
+    controls: list[ControlParameters] = Field(default=[], max_length=8)
+    loras: list[LoraParameters] = Field(default=[], max_length=16)
+    upscale: UpscaleParameters | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PictureParameters:
+        if self.mask is not None and self.image is None:
+            raise ValueError("a mask needs an image")
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height go together")
+        return self
