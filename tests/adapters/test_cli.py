@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +92,58 @@ def test_convert_prints_api_form(dagfusion: Dagfusion, tmp_path: Path) -> None:
     process = dagfusion("convert", "ui.json")
     assert process.returncode == 0, process.stderr
     assert json.loads(process.stdout)["1"]["inputs"] == {"width": 64, "height": 32, "batch_size": 2}
+
+
+def test_model_folders_from_an_extra_model_paths_file(dagfusion: Dagfusion, models_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "paths.yaml").write_text(f"mine:\n  base_path: {models_dir}\n  checkpoints: checkpoints\n")
+    chosen = ("--set", "CheckpointLoaderSimple.ckpt_name=tiny_sd15.safetensors")
+    assert dagfusion("check", GRAPH, *chosen).returncode == 1
+    assert dagfusion("check", GRAPH, *chosen, "--extra-model-paths", "paths.yaml").returncode == 0
+
+
+def test_a_workflow_from_standard_input(dagfusion: Dagfusion) -> None:
+    process = dagfusion("check", "-", "--json", input=GRAPH.read_text())
+    assert json.loads(process.stdout) == {"problems": []}
+
+
+def test_only_what_a_chosen_node_needs_runs(dagfusion: Dagfusion, tiny: tuple[str, ...]) -> None:
+    process = dagfusion("run", GRAPH, *tiny, *FAST, "--json", "--only", "EmptyLatentImage")
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout.splitlines()[0])["steps"] == ["4"]
+    wrong = dagfusion("run", GRAPH, *tiny, "--only", "Sampeler")
+    assert wrong.returncode == 2
+    assert "did you mean 'Sampler'" in wrong.stderr
+
+
+def test_the_version(dagfusion: Dagfusion) -> None:
+    assert dagfusion("--version").stdout.split()[0] == "dagfusion"
+
+
+def test_a_terminal_shows_bars_with_rate_and_time_left(
+    offline_environment: dict[str, str], tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    command = [Path(sys.executable).parent / "dagfusion", "run", GRAPH, *tiny, *FAST, "--set", "Sampler.steps=30"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        list(map(str, command)),
+        env=offline_environment | {"TERM": "xterm", "COLUMNS": "120"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        # Linux ends a terminal that nobody writes to any more with an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 65536):
+                shown += part
+        assert process.stdout
+        assert Path(process.stdout.read().decode().strip()).suffix == ".png"
+    os.close(ours)
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"KSampler .* 30/30 +[\d.]+ it/s +0:00:00", text)
+    assert re.search(r"nodes .* 7/7 ", text)
 
 
 def test_own_nodes_from_a_folder(dagfusion: Dagfusion, tmp_path: Path) -> None:
