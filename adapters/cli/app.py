@@ -157,11 +157,17 @@ def nodes(
 @app.command()
 def doctor(
     manifest: Annotated[
-        Path | None, typer.Option("--manifest", help="Compare model files with this; models.yaml if there is one.")
+        Path | None,
+        typer.Option(
+            "--manifest", metavar="FILE", help="Compare model files with this [models.yaml, if there is one]."
+        ),
     ] = None,
     models: ModelsOption = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")] = None,
+    extra_model_paths: ExtraPathsOption = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
+    ] = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -169,7 +175,14 @@ def doctor(
     from adapters.cli.doctor import show_health
     from adapters.cli.session import Options
 
-    options = Options(models=models, device=device, precision=precision, json=json, debug=debug)
+    options = Options(
+        models=models,
+        extra_model_paths=extra_model_paths,
+        device=device,
+        precision=precision,
+        json=json,
+        debug=debug,
+    )
     with exits.reported(json=json, debug=debug):
         show_health(options, manifest)
 

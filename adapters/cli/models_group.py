@@ -22,13 +22,17 @@ class When(enum.StrEnum):
 
 
 ModelsOption = Annotated[
-    list[Path] | None, typer.Option("--models", help="A ComfyUI models folder; may be given several times.")
+    list[Path] | None, typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; may be repeated.")
 ]
 TargetOption = Annotated[
     list[Path] | None,
-    typer.Option("--models", help="A ComfyUI models folder; new files go to the first of several."),
+    typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; new files go to the first of several."),
 ]
-ManifestArgument = Annotated[Path, typer.Argument(help="The manifest.")]
+ExtraPathsOption = Annotated[
+    Path | None,
+    typer.Option("--extra-model-paths", metavar="FILE", help="An extra_model_paths.yaml, as ComfyUI has it."),
+]
+ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest [models.yaml].")]
 WhenOption = Annotated[When, typer.Option("--when", help="Only files that the manifest wants then.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
@@ -37,32 +41,34 @@ MANIFEST = Path("models.yaml")
 
 @models.callback(invoke_without_command=True)
 def models_default(
-    context: typer.Context, models: ModelsOption = None, json: JsonOption = False, debug: DebugOption = False
+    context: typer.Context,
+    models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """List, fetch and check model files. Without a subcommand: list."""
     if context.invoked_subcommand is None:
-        list_models(None, models, json=json, debug=debug)
-    elif models or json or debug:
+        list_command(None, models, extra_model_paths, json=json, debug=debug)
+    elif models or extra_model_paths or json or debug:
         raise typer.BadParameter(f"options go after '{context.invoked_subcommand}'")
 
 
 @models.command("list")
 def list_command(
-    manifest: Annotated[Path | None, typer.Argument(help="List what this manifest names instead.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Argument(metavar="[MANIFEST]", help="List what this manifest names instead.")
+    ] = None,
     models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List the model files that workflows can name, or a manifest's files and whether they are here."""
-    list_models(manifest, models, json=json, debug=debug)
-
-
-def list_models(manifest: Path | None, models: list[Path] | None, *, json: bool, debug: bool) -> None:
-    """What ``dagfusion models`` and ``dagfusion models list`` do."""
     from adapters.cli.models import show_manifest, show_models
     from adapters.cli.session import Options
 
-    options = Options(models=models, json=json, debug=debug)
+    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
         if manifest is None:
             show_models(options)
@@ -74,8 +80,9 @@ def list_models(manifest: Path | None, models: list[Path] | None, *, json: bool,
 def pull(
     manifest: ManifestArgument = MANIFEST,
     models: TargetOption = None,
+    extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Files to fetch at a time.")] = 4,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=32, help="Files to fetch at a time.")] = 4,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite files that have other contents.")] = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -84,14 +91,16 @@ def pull(
     from adapters.cli.pull import pull_models
     from adapters.cli.session import Options
 
+    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
-        pull_models(manifest, Options(models=models, json=json, debug=debug), when.value, jobs=jobs, replace=replace)
+        pull_models(manifest, options, when.value, jobs=jobs, replace=replace)
 
 
 @models.command()
 def verify(
     manifest: ManifestArgument = MANIFEST,
     models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -100,8 +109,9 @@ def verify(
     from adapters.cli.session import Options
     from adapters.cli.verify import verify_models
 
+    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
-        verify_models(manifest, Options(models=models, json=json, debug=debug), when.value)
+        verify_models(manifest, options, when.value)
 
 
 @models.command()
