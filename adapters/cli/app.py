@@ -11,6 +11,17 @@ from adapters.cli import exits
 from adapters.cli.jobs import jobs
 from adapters.cli.keys import keys
 from adapters.cli.models_group import models as models_group
+from adapters.cli.options import (
+    DebugOption,
+    DeviceOption,
+    ExtraPathsOption,
+    InputOption,
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    OutputOption,
+    PrecisionOption,
+)
 from adapters.cli.serve import serve
 from adapters.cli.worker import worker
 
@@ -35,27 +46,12 @@ Workflow = Annotated[
         help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.",
     ),
 ]
-ModelsOption = Annotated[
-    list[Path] | None,
-    typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; may be repeated."),
-]
-ExtraPathsOption = Annotated[
-    Path | None,
-    typer.Option("--extra-model-paths", metavar="FILE", help="An extra_model_paths.yaml, as ComfyUI has it."),
-]
-NodesOption = Annotated[
-    list[Path] | None,
-    typer.Option("--nodes", metavar="DIR", help="A folder of Python files with your own nodes; may be repeated."),
-]
-InputOption = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="Folder that LoadImage reads from.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="NODE.INPUT=VALUE", help="Change an input; NODE is an id, a title or a class. May be repeated."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,17 +78,15 @@ def run(
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
     input: InputOption = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")] = None,
+    out: OutputOption = None,
     set_: SetOption = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Set every seed of the workflow.")] = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NODE", help="Run only what this node needs; may be repeated."),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[
-        str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
-    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -164,10 +158,8 @@ def doctor(
     ] = None,
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = None,
-    precision: Annotated[
-        str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
-    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:

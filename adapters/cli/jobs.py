@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapters.cli import exits
+from adapters.cli.options import DataOption, DebugOption
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 jobs = typer.Typer(help="Export the records of jobs, or remove old ones.", no_args_is_help=True, rich_markup_mode=None)
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the queue's database and the blobs.")
-]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 _PAGE = 200
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import exits
+from adapters.cli.options import DataOption, DebugOption, JsonOption
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from adapters.store.records import ApiKey
 
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
-
-DataOption = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the queue's database.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
 @keys.command()

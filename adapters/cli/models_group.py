@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli import exits
+from adapters.cli.options import DebugOption, ExtraPathsOption, JsonOption, ModelsOption
 
 models = typer.Typer(help="List, fetch and check model files.", rich_markup_mode=None)
 
@@ -21,21 +22,12 @@ class When(enum.StrEnum):
     ALL = "all"
 
 
-ModelsOption = Annotated[
-    list[Path] | None, typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; may be repeated.")
-]
 TargetOption = Annotated[
     list[Path] | None,
     typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; new files go to the first of several."),
 ]
-ExtraPathsOption = Annotated[
-    Path | None,
-    typer.Option("--extra-model-paths", metavar="FILE", help="An extra_model_paths.yaml, as ComfyUI has it."),
-]
 ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest [models.yaml].")]
 WhenOption = Annotated[When, typer.Option("--when", help="Only files that the manifest wants then.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 MANIFEST = Path("models.yaml")
 
 

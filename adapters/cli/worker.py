@@ -7,19 +7,17 @@ from typing import Annotated
 import typer
 
 from adapters.cli import exits
-from adapters.cli.serve import (
-    ConcurrencyOption,
+from adapters.cli.options import (
     DataOption,
     DeviceOption,
     ExtraPathsOption,
     InputOption,
-    LogFormatOption,
     ModelsOption,
     NodesOption,
     OutputOption,
     PrecisionOption,
-    WarmOption,
 )
+from adapters.cli.serve import ConcurrencyOption, LogFormatOption, WarmOption
 
 
 def worker(
