@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Container, Iterable
 from pathlib import Path
@@ -32,8 +33,9 @@ def place_files(files: Iterable[InputFile], blobs: BlobStore, input_folder: Path
             raise DagfusionError(f"input file '{file.name}' has the stored name '{file.stored_name}', which is none")
         target = input_folder / file.stored_name
         try:
-            if not _is_there(target, file.size_bytes):
-                _place(file.digest, blobs, target)
+            source = blobs.local_path(file.digest)
+            if not _is_there(target, source, file):
+                _place(file.digest, source, blobs, target)
         except OSError as error:
             raise DagfusionError(
                 f"input file '{file.name}' cannot be put into {input_folder}: {error.strerror or error}"
@@ -54,21 +56,26 @@ def sweep_placed(input_folder: Path, in_use: Container[str], older_than_s: float
     return removed
 
 
-def _is_there(target: Path, size_bytes: int) -> bool:
+def _is_there(target: Path, source: Path | None, file: InputFile) -> bool:
+    """Whether ``target`` holds what it should: others may write to the input folder, under any name."""
     try:
-        if target.lstat().st_size != size_bytes or target.is_symlink():
+        status = target.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size_bytes:
             return False
+        if source is None or not target.samefile(source):
+            with open(target, "rb") as placed:
+                if hashlib.file_digest(placed, "sha256").hexdigest() != file.digest:
+                    return False
         os.utime(target)  # It was asked for: a sweep spares it.
     except FileNotFoundError:
         return False
     return True
 
 
-def _place(digest: str, blobs: BlobStore, target: Path) -> None:
+def _place(digest: str, source: Path | None, blobs: BlobStore, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        source = blobs.local_path(digest)
         if source is None or not _linked(source, part):
             _copy(digest, blobs, part)
         os.replace(part, target)

@@ -235,9 +235,11 @@ async def test_a_broken_or_foreign_file_in_its_place_is_replaced(
     blobs, file = placed
     target = tmp_path / "input" / file.stored_name
     target.parent.mkdir(parents=True)
-    target.write_bytes(PNG[:5])
-    place_files([file], blobs, tmp_path / "input")
-    assert target.read_bytes() == PNG
+    for other in (PNG[:5], bytes(len(PNG))):
+        target.unlink(missing_ok=True)
+        target.write_bytes(other)
+        place_files([file], blobs, tmp_path / "input")
+        assert target.read_bytes() == PNG
     target.unlink()
     (tmp_path / "secret").write_bytes(b"s" * len(PNG))
     target.symlink_to(tmp_path / "secret")
