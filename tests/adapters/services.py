@@ -110,7 +110,7 @@ def running(folder: Path, *arguments: str, ready: bool = True, **settings: str) 
     command = [str(DAGFUSION), *(arguments or ("serve", "--port", "0"))]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=_environment(settings), stdout=log, stderr=log)
-    store = Store(settings.get("database_url") or f"sqlite:///{folder / 'data' / 'queue.sqlite'}")
+    store = Store(settings.get("database_url") or f"sqlite:///{settings['data']}/queue.sqlite")
     service = Service(process, folder, settings, store)
     try:
         if command[1] == "serve":
