@@ -19,7 +19,9 @@ from tests.adapters.conftest import Dagfusion
 
 GRAPH = Path(__file__).parents[2] / "graphs" / "text_to_image.json"
 FAST = ("--set", "Sampler.steps=2", "--set", "EmptyLatentImage.width=64", "--set", "4.height=64")
-HEAVY = {"torch._C", "diffusers", "transformers", "PIL", "scipy", "kornia"}
+COMPUTES = {"torch._C", "diffusers", "transformers", "numpy", "networkx", "scipy", "kornia", "PIL", "av", "safetensors"}
+SERVES = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx"}
+HEAVY = COMPUTES | SERVES
 
 
 @pytest.fixture
