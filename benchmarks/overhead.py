@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -225,7 +226,7 @@ def main() -> None:
                     lines.append(
                         json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()})
                     )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
     if options.json:
         options.json.write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:

@@ -15,6 +15,7 @@ from engine.workflow import NodeDocument, Workflow
 
 _CODE = "invalid_override"
 _SEEDS = ("seed", "noise_seed")
+_PRIMITIVE_INPUT = "value"  # of PrimitiveInt and its like
 _SHOWN = 8
 _NO_CLASSES: Mapping[str, NodeSpec] = MappingProxyType({})
 
@@ -63,16 +64,28 @@ def _with_inputs(
 
 
 def set_seeds(workflow: Workflow, registry: Mapping[str, NodeSpec], seed: int) -> Workflow:
-    """The workflow with every typed-in seed set to ``seed``; linked ones follow their source.
+    """The workflow with every typed-in seed set to ``seed``, and the number of a primitive that a seed is linked to.
 
     Seeds are inputs named ``seed`` or ``noise_seed``, and whole numbers of the class whose name has "seed" in it.
     """
+    sources = _seed_sources(workflow.nodes, registry)
     nodes = {}
     for node_id, node in workflow.nodes.items():
         spec = registry.get(node.class_type)
-        seeds = {k: seed for k, v in node.inputs.items() if _is_number(v) and _is_seed(k, spec)}
+        numbers = [name for name, value in node.inputs.items() if _is_number(value)]
+        seeds = {k: seed for k in numbers if _is_seed(k, spec) or (k == _PRIMITIVE_INPUT and node_id in sources)}
         nodes[node_id] = node.model_copy(update={"inputs": {**node.inputs, **seeds}}) if seeds else node
     return workflow.model_copy(update={"nodes": nodes})
+
+
+def _seed_sources(nodes: Mapping[str, NodeDocument], registry: Mapping[str, NodeSpec]) -> set[str]:
+    """Ids of the nodes that seeds are linked to."""
+    return {
+        str(value[0])
+        for node in nodes.values()
+        for name, value in node.inputs.items()
+        if isinstance(value, list) and value and _is_seed(name, registry.get(node.class_type))
+    }
 
 
 def _is_seed(name: str, spec: NodeSpec | None) -> bool:

@@ -124,3 +124,11 @@ def test_seeds_that_are_typed_in_are_set() -> None:
     assert nodes["57:4"].inputs["seed"] == 42
     assert nodes["6"].inputs == {"variation_seed": 5, "seed": ["57:4", 0], "noise_seed": 42}
     assert nodes["1"] == workflow().nodes["1"]
+
+
+def test_a_primitive_that_a_seed_is_linked_to_is_set() -> None:
+    primitive = NodeDocument(class_type="PrimitiveInt", inputs={"value": 3})
+    sampler = NodeDocument(class_type="Sample", inputs={"seed": ["p", 0], "steps": ["q", 0]})
+    flow = Workflow(nodes={"p": primitive, "q": primitive, "s": sampler})
+    nodes = set_seeds(flow, CLASSES, 42).nodes
+    assert (nodes["p"].inputs, nodes["q"].inputs) == ({"value": 42}, {"value": 3})
