@@ -1,0 +1,29 @@
+"""Typed client of dagfusion: submit ComfyUI workflows, watch them, fetch what they make."""
+
+from dagfusion_client.async_client import AsyncClient
+from dagfusion_client.client import Client
+from dagfusion_client.errors import (
+    DagfusionClientError,
+    JobCancelled,
+    JobFailed,
+    Refused,
+    TimedOut,
+    Unreachable,
+)
+from dagfusion_client.models import EventDocument, JobDocument, OutputDocument
+from dagfusion_client.streams import Preview
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "DagfusionClientError",
+    "EventDocument",
+    "JobCancelled",
+    "JobDocument",
+    "JobFailed",
+    "OutputDocument",
+    "Preview",
+    "Refused",
+    "TimedOut",
+    "Unreachable",
+]

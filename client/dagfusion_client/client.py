@@ -1,0 +1,181 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from dagfusion_client import requests
+from dagfusion_client.errors import TimedOut, Unreachable
+from dagfusion_client.models import EventDocument, JobDocument, JobPage, OutputDocument, Verdict
+from dagfusion_client.progress import bar
+from dagfusion_client.requests import File, Workflow
+from dagfusion_client.streams import Cursor, Preview, follow
+
+
+class Client:
+    """Talks to one dagfusion service. Use it as a context manager, or call :meth:`close`.
+
+    ``timeout_s`` is for one request; ``give_up_s`` for how long a stream tries to get its connection back.
+    """
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout_s: float = 60.0, give_up_s: float = 120.0
+    ) -> None:
+        self._url, self._api_key, self._give_up_s = url.rstrip("/"), api_key, give_up_s
+        self._http = httpx.Client(base_url=self._url, headers=requests.headers(api_key), timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def submit(
+        self,
+        workflow: Workflow,
+        *,
+        files: Mapping[str, File] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        targets: Sequence[str] | None = None,
+        priority: int | None = None,
+        idempotency_key: str | None = None,
+        webhook: Mapping[str, Any] | None = None,
+        output: Mapping[str, Any] | None = None,
+        previews: bool | None = None,
+        time_limit_s: float | None = None,
+        max_attempts: int | None = None,
+    ) -> JobDocument:
+        """Put a workflow into the queue: a document, or a file (JSON, or a picture that carries a workflow).
+
+        ``files``: by the names that the workflow has for them, a path, bytes, or as text base64 or an address. Tries
+        again where the connection breaks or the queue is full. Raises ``Refused``, ``Unreachable``.
+        """
+        arguments = requests.submission(
+            workflow,
+            files=files or {},
+            overrides=overrides or {},
+            idempotency_key=idempotency_key,
+            targets=targets,
+            priority=priority,
+            webhook=webhook,
+            output=output,
+            previews=previews,
+            time_limit_s=time_limit_s,
+            max_attempts=max_attempts,
+        )
+        return requests.read(self._send("POST", "/v1/jobs", **arguments), JobDocument)
+
+    def generate(self, *, idempotency_key: str | None = None, **parameters: Any) -> JobDocument:
+        """Put a picture by plain parameters into the queue: those of ``models.GenerateRequest``, ``prompt`` first."""
+        arguments = requests.generation(parameters, idempotency_key)
+        return requests.read(self._send("POST", "/v1/generate", **arguments), JobDocument)
+
+    def check(self, workflow: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Verdict:
+        """Everything that is wrong with a workflow, without running it."""
+        body = {"workflow": workflow, "overrides": dict(overrides or {})}
+        return requests.read(self._send("POST", "/v1/check", json=body), Verdict)
+
+    def job(self, job_id: str, *, delivery: str | None = None) -> JobDocument:
+        """The job as it stands."""
+        query = requests.query(delivery=delivery)
+        return requests.read(self._send("GET", requests.path("jobs", job_id), params=query), JobDocument)
+
+    def jobs(self, **filters: Any) -> Iterator[JobDocument]:
+        """Jobs, newest first, read page by page; filters are those of ``GET /v1/jobs`` (``state``, ...)."""
+        cursor: int | None = None
+        while True:
+            query = requests.query(cursor=cursor, **filters)
+            page = requests.read(self._send("GET", "/v1/jobs", params=query), JobPage)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def cancel(self, job_id: str) -> JobDocument:
+        """Cancel that job and no other."""
+        return requests.read(self._send("DELETE", requests.path("jobs", job_id)), JobDocument)
+
+    def stream(self, job_id: str, *, after: int = 0) -> Iterator[EventDocument]:
+        """The job's events after ``after``, each once and in order, until its end; reconnects by itself."""
+        for one in follow(self._cursor(job_id, after, previews=False)):
+            if isinstance(one, EventDocument):
+                yield one
+
+    def stream_with_previews(self, job_id: str, *, after: int = 0) -> Iterator[EventDocument | Preview]:
+        """Like :meth:`stream`, with unfinished pictures in between."""
+        return follow(self._cursor(job_id, after, previews=True))
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        timeout_s: float | None = None,
+        on_event: Callable[[EventDocument], object] | None = None,
+        delivery: str | None = None,
+    ) -> JobDocument:
+        """The job once it is completed. Raises ``JobFailed``, ``JobCancelled``, ``TimedOut``."""
+        if on_event is not None:
+            for event in self.stream(job_id):
+                on_event(event)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = 30.0 if deadline is None else max(0.0, min(30.0, deadline - time.monotonic()))
+            query = requests.query(wait=f"{left:.3f}", delivery=delivery)
+            job = requests.read(self._send("GET", requests.path("jobs", job_id), params=query), JobDocument)
+            if job.state in requests.ENDED:
+                return requests.outcome(job)
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimedOut(job_id, timeout_s or 0.0)
+
+    def run(self, workflow: Workflow, *, progress: bool = False, **submission: Any) -> JobDocument:
+        """Submit, wait, and give the completed job; with a bar where ``progress`` (needs ``rich``)."""
+        job = self.submit(workflow, **submission)
+        with bar() if progress else nullcontext() as watch:
+            return self.wait(job.id, on_event=watch)
+
+    def download(self, output: OutputDocument, to: Path | str = ".") -> Path:
+        """Save an output's file: to a path, or under its name into a folder. It is there whole or not at all."""
+        place = requests.target(output, to)
+        part = requests.part_of(place)
+        try:
+            with self._http.stream("GET", output.url or "") as reply:
+                if not reply.is_success:
+                    reply.read()
+                requests.check(reply)
+                with part.open("wb") as file:
+                    for chunk in reply.iter_bytes():
+                        file.write(chunk)
+            return part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _cursor(self, job_id: str, after: int, *, previews: bool) -> Cursor:
+        return Cursor(self._url, job_id, after, self._api_key, previews, self._give_up_s)
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        for attempt in range(requests.ATTEMPTS):
+            last = attempt == requests.ATTEMPTS - 1
+            try:
+                reply = self._http.request(method, path, **arguments)
+            except httpx.TransportError as error:
+                if last:
+                    raise Unreachable(f"{self._url} does not answer: {error}") from error
+                time.sleep(requests.pause_s(attempt))
+                continue
+            if last or reply.status_code not in requests.RETRIED:
+                return reply
+            time.sleep(requests.pause_s(attempt, reply))
+        raise AssertionError("the last attempt returns or raises")
