@@ -15,7 +15,6 @@ from adapters.cli.app import app
 from adapters.doctor import software
 from adapters.doctor.devices import _runs_on
 from tests.adapters.manifest.conftest import entry, weights, write_manifest
-from tests.adapters.store.conftest import postgres_url  # noqa: F401 - a fixture
 
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -125,7 +124,7 @@ def test_a_database_that_does_not_answer(doctor: Doctor, monkeypatch: pytest.Mon
     assert "hunter2" not in json.dumps(found)
 
 
-def test_a_database_that_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> None:  # noqa: F811
+def test_a_database_that_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, postgres_url: str) -> None:
     monkeypatch.setenv("DAGFUSION_DATABASE_URL", postgres_url)
     code, found = doctor("--device", "cpu")
     assert code == 0
