@@ -12,7 +12,7 @@ import pytest
 
 from engine.context import CancelToken, Context
 from engine.engine import Engine
-from engine.errors import Cancelled, InputInvalid, NodeFailed, OutOfMemory
+from engine.errors import Cancelled, InputInvalid, ModelUnreadable, NodeFailed, OutOfMemory
 from engine.events import (
     Event,
     NodeFinished,
@@ -24,7 +24,7 @@ from engine.events import (
     RunStarted,
 )
 from engine.inputs import Anything
-from tests.engine.toys import add_node, chain, toy_engine, workflow
+from tests.engine.toys import FileName, add_node, chain, toy_engine, workflow
 
 
 @pytest.fixture
@@ -80,6 +80,17 @@ def test_what_a_node_says_about_its_input_is_passed_on(engine: Engine) -> None:
         engine.run(flow)
     assert isinstance(caught.value.__cause__, InputInvalid)
     assert caught.value.input == "value"
+
+
+def test_a_broken_file_is_told_with_the_input_that_names_it(engine: Engine) -> None:
+    def load(ctx: Context, *, name: FileName, other: FileName) -> str:
+        raise ModelUnreadable("model file 'b.bin' is truncated", remedy="fetch it again")
+
+    for name in ("a.bin", "b.bin"):
+        (engine.folders.of_kind("checkpoints")[0] / name).write_text(name)
+    add_node(engine, load, "LoadTwo")
+    with pytest.raises(NodeFailed, match=r"node l \(LoadTwo\), input 'other': model file 'b\.bin' is truncated"):
+        engine.run(workflow(l=("LoadTwo", {"name": "a.bin", "other": "b.bin"}), s=("Show", {"value": ["l", 0]})))
 
 
 def test_wrong_number_of_outputs_is_the_nodes_failure(engine: Engine) -> None:

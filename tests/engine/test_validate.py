@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.document import read_workflow
 from engine.engine import Engine
 from engine.validate import MAX_CYCLES, dependent_outputs
 from engine.workflow import NodeDocument, Workflow
+from tests.engine.convert.drawing import Drawing
 from tests.engine.toys import chain, codes, one, toy_engine, workflow
 
 
@@ -99,6 +101,18 @@ def test_unknown_class_names_the_nearest_and_the_pack(engine: Engine) -> None:
     assert "'Number'" in problem.remedy
     problem = one(engine, workflow(a=("VHS_VideoCombine", {})))
     assert "ComfyUI-VideoHelperSuite" in problem.remedy
+    assert "one of ComfyUI's own" in one(engine, workflow(a=("CLIPVisionLoader", {}))).remedy
+
+
+def test_unknown_class_comes_from_the_pack_that_the_file_names(engine: Engine) -> None:
+    drawing = Drawing()
+    drawing.add(1, "Mystery", inputs="a:INT", properties={"cnr_id": "somebodys-pack"})
+    drawing.add(2, "Riddle", inputs="a:INT", properties={"aux_id": "somebody/riddles"})
+    drawing.add(3, "Fresh thing", inputs="a:INT", properties={"cnr_id": "comfy-core"})
+    flow = read_workflow(drawing.as_file(), engine.registry)
+    remedies = [problem.remedy for problem in engine.check(flow)]
+    assert remedies[:2] == [f"it comes from the community pack {p}" for p in ("somebodys-pack", "somebody/riddles")]
+    assert "one of ComfyUI's own" in remedies[2]
 
 
 def test_unknown_class_counts_wherever_it_stands_and_what_it_reads_is_looked_at(engine: Engine) -> None:
