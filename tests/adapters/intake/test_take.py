@@ -48,7 +48,7 @@ async def take(
 ) -> list[InputFile]:
     client = OutboundClient(policy or loopback_policy())
     try:
-        return await Intake(blobs, client, IntakeLimits(**{"fetch_s": 1.0, **limits})).take(sources)  # type: ignore[arg-type]
+        return await Intake(blobs, client, IntakeLimits(**{"fetch_s": 60.0, **limits})).take(sources)  # type: ignore[arg-type]
     finally:
         await client.aclose()
 
@@ -143,7 +143,9 @@ async def test_addresses_that_misbehave(blobs: BlobStore, tmp_path: Path) -> Non
     for answer, error in cases:
         async with serving(answer) as server:
             with pytest.raises(InputRefused) as refused:
-                await take(blobs, {"x.png": server.url}, max_file_bytes=1_000_000)
+                await take(
+                    blobs, {"x.png": server.url}, max_file_bytes=1_000_000, fetch_s=0.5 if answer is stall else 60
+                )
         assert type(refused.value) is error, answer
     assert not left_over(blobs, tmp_path)
 

@@ -8,6 +8,7 @@ import gzip
 import ssl
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ from tests.adapters.outbound.servers import (
 )
 
 pytestmark = pytest.mark.anyio
-SMALL = Limits(max_bytes=200_000, total_s=1.0, quiet_s=0.5, connect_s=0.5)
+PATIENT = Limits(max_bytes=200_000, total_s=60, quiet_s=60, connect_s=60)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def fetched(url: str, policy: AddressPolicy | None = None, limits: Limits = SMALL) -> bytes:
+async def fetched(url: str, policy: AddressPolicy | None = None, limits: Limits = PATIENT) -> bytes:
     client = OutboundClient(policy or loopback_policy())
     try:
         async with client.download(url, limits) as download:
@@ -49,7 +50,7 @@ async def fetched(url: str, policy: AddressPolicy | None = None, limits: Limits 
 async def posted(url: str, policy: AddressPolicy | None = None) -> Reply:
     client = OutboundClient(policy or loopback_policy())
     try:
-        return await client.post(url, b"body", {"x-test": "1"}, SMALL)
+        return await client.post(url, b"body", {"x-test": "1"}, PATIENT)
     finally:
         await client.aclose()
 
@@ -158,7 +159,7 @@ async def test_no_cookie_is_kept() -> None:
     async with serving(reply(b"x", "set-cookie: a=b; Path=/")) as server:
         client = OutboundClient(loopback_policy())
         for _ in range(2):
-            async with client.download(server.url, SMALL) as download:
+            async with client.download(server.url, PATIENT) as download:
                 assert [piece async for piece in download] == [b"x"]
         await client.aclose()
     assert all("cookie" not in request.headers for request in server.requests)
@@ -168,7 +169,7 @@ async def test_no_connection_is_kept() -> None:
     async with serving(reply(b"x")) as server:
         client = OutboundClient(loopback_policy())
         for _ in range(3):
-            assert (await client.post(server.url, b"", {}, SMALL)).status == 200
+            assert (await client.post(server.url, b"", {}, PATIENT)).status == 200
         for _ in range(200):
             if not server.open:
                 break
@@ -211,9 +212,10 @@ def _chunked(*pieces: bytes, end: bool = True) -> Answer:
     ],
 )
 async def test_bad_answers_are_one_clear_failure(answer: Answer, error: type[Exception], message: str) -> None:
+    short = {stall: {"quiet_s": 0.3}, trickle: {"total_s": 1.0}}.get(answer, {})
     async with serving(answer) as server:
         with pytest.raises(error, match=message) as failed:
-            await fetched(server.url)
+            await fetched(server.url, limits=replace(PATIENT, **short))
     assert type(failed.value) is error
 
 
@@ -245,7 +247,7 @@ async def test_a_failure_inside_the_context_is_not_disguised() -> None:
     async with serving(endless) as server:
         client = OutboundClient(loopback_policy())
         with pytest.raises(KeyError):
-            async with client.download(server.url, SMALL):
+            async with client.download(server.url, PATIENT):
                 raise KeyError
         await client.aclose()
 
@@ -310,11 +312,11 @@ async def test_tls_checks_the_name_and_not_the_address(tmp_path: Path) -> None:
     policy = loopback_policy(**{"files.example": "127.0.0.1", "other.example": "127.0.0.1"})
     client = OutboundClient(policy, verify=client_context)
     async with serving(reply(b"hello"), tls=server_context) as server:
-        async with client.download(f"https://files.example:{server.port}/", SMALL) as download:
+        async with client.download(f"https://files.example:{server.port}/", PATIENT) as download:
             assert [piece async for piece in download] == [b"hello"]
         for host in ("other.example", "127.0.0.1"):
             with pytest.raises(FetchFailed, match="cannot be connected to"):
-                await client.post(f"https://{host}:{server.port}/", b"", {}, SMALL)
+                await client.post(f"https://{host}:{server.port}/", b"", {}, PATIENT)
     assert names_seen[0] == "files.example"
     assert len(server.requests) == 1
     await client.aclose()

@@ -129,3 +129,12 @@ def test_the_message_does_not_tell_what_an_internal_name_resolves_to() -> None:
 
 def test_metadata_addresses_are_all_special() -> None:
     assert {special_kind(address) for address in METADATA} == {"metadata"}
+
+
+def test_the_machines_own_resolver_is_judged_too() -> None:
+    url = parse_url("http://localhost:8080/")
+    with pytest.raises(AddressRefused, match="loopback"):
+        anyio.run(AddressPolicy().addresses, url)
+    found = anyio.run(AddressPolicy(AllowList.parse(["localhost"])).addresses, url)
+    assert found
+    assert all(address.is_loopback for address in found)
