@@ -10,8 +10,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from adapters.server.errors import RateLimited
-from engine.errors import DagfusionError
+from adapters.server.errors import RateLimited, RequestInvalid
 
 
 class Rates:
@@ -49,8 +48,8 @@ class Rates:
 
 @lru_cache(maxsize=256)
 def parse_rate(text: str) -> RateLimitItem:
-    """``60/minute``, ``10 per second``. Raises ``DagfusionError``."""
+    """``60/minute``, ``10 per second``. Raises ``RequestInvalid``."""
     try:
         return parse(text)
     except ValueError as error:
-        raise DagfusionError(f"'{text}' is no rate", remedy="write it as in 60/minute") from error
+        raise RequestInvalid(f"'{text}' is no rate", remedy="write it as in 60/minute") from error

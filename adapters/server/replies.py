@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.server.problems import problem_response
@@ -47,6 +48,8 @@ class Replies:
 
         try:
             await self._app(scope, receive, finish)
+        except ClientDisconnect:
+            pass  # There is nobody to answer.
         except Exception as error:
             if status:
                 raise  # Half of the reply is out; the server closes the connection.
@@ -55,7 +58,7 @@ class Replies:
             self._note(scope, status, time.monotonic() - started_at)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "")
+        route = route_path(scope)
         method = scope.get("method", "WS")
         self._observe(route or "other", method, status, seconds)
         path = scope.get("raw_path", b"").decode("ascii", "replace")  # as it was sent: without line breaks
@@ -63,3 +66,10 @@ class Replies:
         level = logging.DEBUG if path in _QUIET else logging.INFO
         extra = {"job_id": job[1]} if job else {}
         _log.log(level, "%s %s %d %.0f ms", method, path, status, seconds * 1000, extra=extra)
+
+
+def route_path(scope: Scope) -> str:
+    """The path of the route that took the request, with its parameters' names; empty where none did."""
+    # FastAPI's own note of it: ``scope["route"]`` lacks the prefixes of included routers.
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(route, "path", None) or "")

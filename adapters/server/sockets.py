@@ -31,6 +31,9 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "http": limits.bind(BoundedHttp),
         "ws": limits.bind(BoundedWebSocket),
         "ws_max_size": _MAX_MESSAGE_BYTES,
+        # Clients that read only while they wait for something answer no ping meanwhile. Pings go out all the same: TCP
+        # notices when nobody is there to acknowledge them.
+        "ws_ping_timeout": None,
         "ws_per_message_deflate": False,  # pictures do not get smaller, and each socket would hold a compressor
         "server_header": False,
         "access_log": False,
@@ -77,7 +80,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self._slow_reader = _SlowReaderTimer(self.limits.send_timeout_s)
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
+        self._head_bytes = self._chunk_bytes = 0
         if len(self.connections) > self.limits.max_sockets:
             transport.write(_refusal())
             transport.close()
@@ -92,6 +95,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._chunk_bytes = len(data)
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_timer is not None and self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -99,7 +103,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._chunk_bytes  # perhaps too many: where in it the head begins is not known
         self._await_head()
 
     def on_headers_complete(self) -> None:

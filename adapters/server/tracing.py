@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapters.server.replies import route_path
 from adapters.server.services import Services
 from adapters.store.records import ENDED, Preview, StoredEvent
 from engine.errors import DagfusionError
@@ -69,8 +70,7 @@ class RequestSpans:
             try:
                 await self._app(scope, receive, note)
             finally:
-                route = getattr(scope.get("route"), "path", None)
-                if route:
+                if route := route_path(scope):
                     span.update_name(f"{scope['method']} {route}")
                     span.set_attribute("http.route", route)
 
