@@ -14,7 +14,6 @@ from adapters.supervisor.exit_codes import STUCK, WRONG_SETTING
 
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 30.0
-_STEADY_S = 30.0  # who ran that long is started again without waiting longer than the first time
 _log = logging.getLogger(__name__)
 
 
@@ -28,13 +27,18 @@ class Start:
 
 
 class Child:
-    """``next_start`` says what to run each time; ``ended`` hears of each end with a message, before the next start.
+    """``next_start`` says what to run each time; ``ended`` hears of each end before the next start.
 
-    The process gets a pipe as standard input that closes when this process ends, however it ends.
+    ``ended`` gets the exit code, a message and the seconds that the process lived, and says whether it had worked: who
+    did is started again at once, others after a delay that doubles. The process gets a pipe as standard input that
+    closes when this process ends, however it ends.
     """
 
     def __init__(
-        self, next_start: Callable[[], Start], environment: dict[str, str], ended: Callable[[Start, int, str], None]
+        self,
+        next_start: Callable[[], Start],
+        environment: dict[str, str],
+        ended: Callable[[Start, int, str, float], bool],
     ) -> None:
         self._next_start, self._environment, self._ended = next_start, environment, ended
         self._stopping = threading.Event()
@@ -79,8 +83,7 @@ class Child:
             if self._stopping.is_set():
                 return
             message = f"{self.start.name} {how_it_ended(code)}"
-            self._ended(self.start, code, message)
-            if time.monotonic() - started_at >= _STEADY_S:
+            if self._ended(self.start, code, message, time.monotonic() - started_at):
                 self._delay_s = _FIRST_DELAY_S
             _log.warning("%s; starting it again in %.1f s", message, self._delay_s)
             if self._stopping.wait(self._delay_s):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _WEB_STOPS_WITHIN_S = 10.0
 _STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
+_STEADY_S = 5.0  # a web process that lived so long had worked
+_EVER_S = 1e9
 _SILENT_LEASES = 4  # a worker that is silent for so many lease times is killed
 _log = logging.getLogger(__name__)
 
@@ -77,28 +79,31 @@ class Supervisor:
         worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
         return Start(f"worker {worker_id}", _python("adapters.cli", "worker", "--id", worker_id, "--with-parent"))
 
-    def _ended(self, _start: Start, code: int, message: str) -> None:
+    def _ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
         if code == WRONG_SETTING and not self._heard_at:
             self._failed = message
             self._wake.set()
+        return lived_s >= _STEADY_S
 
-    def _worker_ended(self, start: Start, code: int, message: str) -> None:
-        self._ended(start, code, message)
-        if self._store is not None:
-            self._take_back(self._store, start.name, message)
+    def _worker_ended(self, start: Start, code: int, message: str, lived_s: float) -> bool:
+        self._ended(start, code, message, lived_s)
+        return self._store is not None and self._sign_off(self._store, start.name, message)
 
-    def _take_back(self, store: Store, name: str, message: str) -> None:
+    def _sign_off(self, store: Store, name: str, message: str) -> bool:
+        """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""
         from sqlalchemy.exc import SQLAlchemyError
 
         worker_id = name.removeprefix("worker ")
         try:
             lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": ""})
+            was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
             store.workers.remove(worker_id)
         except SQLAlchemyError as error:
             _log.warning("the jobs of %s come back when their leases run out: %s", name, error)
-            return
+            return False
         for job_id in lost:
             _log.warning("taken back: %s", message, extra={"job_id": job_id})
+        return was_ready
 
     def _kill_silent(self, store: Store) -> None:
         """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
