@@ -6,7 +6,7 @@ import base64
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.intake import encoded
@@ -26,6 +26,7 @@ def decode(text: str, max_bytes: int = 10**6) -> bytes:
     return b"".join(decode_text("a.png", text, max_bytes))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.integers(1, 30), st.sampled_from(["", "\n", "\r\n", " ", "\t"]))
 def test_what_was_encoded_is_decoded_with_line_breaks_or_without(data: bytes, width: int, gap: str) -> None:
     text = base64.b64encode(data).decode()
@@ -35,6 +36,7 @@ def test_what_was_encoded_is_decoded_with_line_breaks_or_without(data: bytes, wi
     assert decode(f"DATA:;charset=x;Base64,{wrapped}") == data
 
 
+@settings(deadline=None)
 @given(st.text("ABab09+/=-_ \n.é", max_size=30))
 def test_only_base64_is_decoded(text: str) -> None:
     squeezed = re.sub(r"[ \n]", "", text)

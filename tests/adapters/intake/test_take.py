@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable
@@ -197,6 +197,7 @@ async def test_names_that_are_none_are_refused(blobs: BlobStore, name: str) -> N
         await take(blobs, {name: Body(PNG)})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_name_that_is_let_through_stays_in_its_folder(name: str) -> None:
     try:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.outbound.decoding import PIECE_BYTES, Decoder
@@ -29,11 +29,13 @@ def decoded(encoding: str, body: bytes, step: int = 1000) -> bytes:
     return b"".join([*pieces, *decoder.finish()])
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(ENCODERS)), st.binary(max_size=300), st.integers(1, 100), st.integers(1, 1000))
 def test_what_was_encoded_is_decoded_however_it_arrives(encoding: str, data: bytes, times: int, step: int) -> None:
     assert decoded(encoding, ENCODERS[encoding](data * times), step) == data * times
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["gzip", "deflate"]), st.binary(max_size=100), st.data())
 def test_a_stream_that_is_cut_off_is_refused(encoding: str, data: bytes, choose: st.DataObject) -> None:
     body = ENCODERS[encoding](data)

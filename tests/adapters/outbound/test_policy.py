@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.outbound.errors import AddressRefused, FetchFailed
@@ -57,6 +57,7 @@ def test_ipv4_inside_ipv6_may_be_public() -> None:
     assert special_kind(IPv6Address("::ffff:8.8.8.8")) is None
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_what_python_calls_private_is_not_public(address: IPv4Address) -> None:
     if not address.is_global or address.is_multicast or address.is_reserved:
@@ -64,12 +65,14 @@ def test_what_python_calls_private_is_not_public(address: IPv4Address) -> None:
         assert special_kind(IPv6Address(f"::ffff:{address}")) is not None
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_what_python_calls_private_is_not_public_in_ipv6(address: IPv6Address) -> None:
     if (not address.is_global or address.is_multicast or address.is_site_local) and address.ipv4_mapped is None:
         assert special_kind(address) is not None
 
 
+@settings(deadline=None)
 @given(st.permutations(["8.8.8.8", "1.1.1.1", "2606:4700::1111", "10.0.0.1"]))
 def test_one_private_address_among_public_ones_is_enough(found: list[str]) -> None:
     with pytest.raises(AddressRefused, match="private"):

@@ -6,7 +6,7 @@ import socket
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.outbound.errors import AddressRefused
@@ -70,6 +70,7 @@ def test_odd_spellings_are_refused(text: str) -> None:
         parse_url(text)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4), st.lists(st.sampled_from("odx"), min_size=1, max_size=4))
 def test_an_ipv4_address_is_read_in_its_ordinary_spelling_alone(address: IPv4Address, bases: list[str]) -> None:
     count = len(bases)
@@ -85,6 +86,7 @@ def test_an_ipv4_address_is_read_in_its_ordinary_spelling_alone(address: IPv4Add
             parse_url(f"http://{spelled}/")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.sampled_from(["http://", "https://", "http://h/", "http://127.0.0.1", ""]))
 def test_what_is_read_means_the_same_to_the_c_library(text: str, start: str) -> None:
     try:

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.webhooks.attempt import MAX_RETRY_AFTER_S, Outcome, _retry_after_s
@@ -17,6 +17,7 @@ from adapters.webhooks.schedule import RetrySchedule
 FAILED = Outcome(error="x", status=500)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 99))
 def test_the_wait_grows_up_to_the_cap(made: int) -> None:
     schedule = RetrySchedule(first_s=2.0, cap_s=600.0, attempts=100)
@@ -62,6 +63,7 @@ def test_retry_after_may_be_a_date() -> None:
     assert 95 < _retry_after_s(httpx.Headers({"retry-after": date})) <= 100
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_retry_after_is_survived(text: str) -> None:
     try:
