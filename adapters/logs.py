@@ -31,7 +31,8 @@ def set_up_logging(form: LogFormat, process: str) -> None:
     handler.addFilter(_Subject(process))
     handler.setFormatter(_JsonLines() if form == "json" else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "PIL"):
+    # uvicorn would write each WebSocket's query, and the key that a browser put into it.
+    for chatty in ("httpx", "httpcore", "PIL", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
