@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from engine.errors import DagfusionError
+
+AWAY = (OperationalError, InterfaceError)
+"""What SQLAlchemy raises while a database is not there, or locked for too long: the same may work a little later."""
 
 
 class StoreUnavailable(DagfusionError):

@@ -75,6 +75,20 @@ class Outbox:
                 connection.execute(update(deliveries).where(chosen).values(next_at=now + lease_s))
         return [_delivery(row) for row in rows]
 
+    def reclaim(self) -> None:
+        """Whoever claimed messages is dead: what was claimed for its first attempt is due now, not after the lease.
+
+        A message that another process is just sending may be sent twice, under the same id.
+        """
+        with self._database.write() as connection:
+            claimed = (
+                deliveries.c.state == "pending",
+                deliveries.c.attempts == 0,
+                deliveries.c.next_at > self._database.now(connection),
+            )
+            values = {"next_at": self._database.now(connection)}
+            connection.execute(update(deliveries).where(*claimed).values(values))
+
     def delivered(self, delivery_id: str, status: int) -> None:
         """The receiver took it."""
         self._end(delivery_id, "delivered", status, None)

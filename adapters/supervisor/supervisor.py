@@ -48,7 +48,7 @@ class Supervisor:
         """Serve. Raises ``DagfusionError`` where a process says that it cannot work with these settings."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        web = Child(self._web, self._environment, self._ended)
+        web = Child(self._web, self._environment, self._web_ended)
         try:
             for _ in range(self._settings.workers):
                 self._workers.append(Child(self._worker, self._environment, self._worker_ended))
@@ -79,15 +79,26 @@ class Supervisor:
         worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
         return Start(f"worker {worker_id}", _python("adapters.cli", "worker", "--id", worker_id, "--with-parent"))
 
-    def _ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
+    def _web_ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        self._notice(code, message)
+        if self._store is not None:
+            try:
+                self._store.outbox.reclaim()
+            except SQLAlchemyError as error:
+                _log.warning("webhook messages on their way are sent again later: %s", error)
+        return lived_s >= _STEADY_S
+
+    def _worker_ended(self, start: Start, code: int, message: str, _lived_s: float) -> bool:
+        self._notice(code, message)
+        return self._store is not None and self._sign_off(self._store, start.name, message)
+
+    def _notice(self, code: int, message: str) -> None:
+        """A process that cannot work with these settings, before any did, ends the service."""
         if code == WRONG_SETTING and not self._heard_at:
             self._failed = message
             self._wake.set()
-        return lived_s >= _STEADY_S
-
-    def _worker_ended(self, start: Start, code: int, message: str, lived_s: float) -> bool:
-        self._ended(start, code, message, lived_s)
-        return self._store is not None and self._sign_off(self._store, start.name, message)
 
     def _sign_off(self, store: Store, name: str, message: str) -> bool:
         """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""

@@ -17,7 +17,7 @@ from adapters.error_documents import error_document
 from adapters.intake.placing import place_files
 from adapters.sent_pictures import with_sent
 from adapters.store import Store
-from adapters.store.errors import LeaseLost
+from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Output
 from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.outputs import collect
@@ -32,6 +32,7 @@ from engine.workflow import Workflow
 
 _TURN_CHECK_S = 0.02
 _RETRY_S = 1.0
+_REFUSED = {"type": "ResultsRefused", "message": "the database refuses what the job made", "remedy": "see the logs"}
 _log = logging.getLogger(__name__)
 
 
@@ -136,14 +137,20 @@ class JobRunner:
 
     def _end(self, hand: InHand, write: Callable[[], None]) -> None:
         """Write the last transaction, again and again while the database is away; nothing for a lost job."""
+        refused = partial(self.store.leases.fail, hand.lease, _REFUSED)
         while hand.why is not Stop.LOST:
             try:
                 return write()
             except LeaseLost:
                 hand.stop(Stop.LOST)
-            except SQLAlchemyError as error:
+            except AWAY as error:
                 _log.warning("the end of the job is not written yet: %s", error)
                 time.sleep(_RETRY_S)
+            except SQLAlchemyError as error:
+                if write is refused:
+                    raise
+                _log.error("the database refuses the end of the job", exc_info=error)
+                write = refused
         _log.info("the job was taken from this worker; what it did here has no effect")
         return None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
-from adapters.store.errors import LeaseLost
+from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Happening
 from adapters.worker.happenings import happening
 from adapters.worker.in_hand import InHand, Stop
@@ -122,11 +122,13 @@ class Recorder:
             self._store.leases.record(self._hand.lease, batch, progress)
         except LeaseLost:
             self._hand.stop(Stop.LOST)
-        except SQLAlchemyError as error:
+        except AWAY as error:
             _log.warning("events are not written yet: %s", error)
             with self._condition:
                 self.unwritten[:0] = batch
                 self._due = time.monotonic() + _RETRY_S
+        except SQLAlchemyError as error:
+            _log.error("the database refuses %d events, which are left out", len(batch), exc_info=error)
 
     def _put(self, preview: NodePreview) -> None:
         try:

@@ -151,3 +151,14 @@ def test_a_message_is_claimed_by_one_and_comes_up_again_until_it_is_delivered(st
     delivered = store.outbox.get(message.id)
     assert delivered is not None
     assert (delivered.state, delivered.last_status) == ("delivered", 204)
+
+
+def test_a_message_whose_sender_died_is_due_at_once(store: Store) -> None:
+    submit(store, webhook=Webhook("http://receiver.test/", "secret"))
+    store.leases.complete(claim(store), [])
+    (message,) = store.outbox.claim(10, lease_s=600)
+    store.outbox.reclaim()
+    assert [one.id for one in store.outbox.claim(10, lease_s=600)] == [message.id]
+    store.outbox.failed(message.id, "refused", retry_at=time.time() + 600)
+    store.outbox.reclaim()
+    assert store.outbox.claim(10, lease_s=600) == []  # it waits for its next attempt, not for the end of a lease
