@@ -72,5 +72,7 @@ def _decoded(name: str, encoded: bytes) -> bytes:
 
 def _no_base64(name: str, reason: str) -> InputRefused:
     return InputRefused(
-        name, f"it is neither base64 nor an http(s) address: {reason}", remedy="use the standard alphabet and padding"
+        name,
+        f"it is neither base64 nor an http(s) address: {reason}",
+        remedy="give base64 with its padding, a data URL, or an address",
     )
