@@ -41,12 +41,6 @@ def measure(value: Any) -> tuple[int, Parts]:
     return own_bytes, blocks
 
 
-def bytes_of(value: Any) -> int:
-    """All memory that ``value`` refers to, shared blocks counted once."""
-    own_bytes, blocks = measure(value)
-    return own_bytes + sum(blocks.values())
-
-
 def _block(part: Any) -> tuple[Hashable, int] | None:
     # Neither library is imported here: a value can only hold a tensor where torch has been imported.
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")

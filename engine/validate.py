@@ -35,13 +35,6 @@ class Checked:
     reads: Mapping[str, tuple[str, ...]]
 
 
-def validate(
-    workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, outputs: Sequence[str] | None = None
-) -> tuple[Problem, ...]:
-    """All problems of what the wanted ``outputs`` need; see :func:`inspect`."""
-    return inspect(workflow, registry, folders, outputs).problems
-
-
 def inspect(
     workflow: Workflow, registry: Mapping[str, NodeSpec], folders: Folders, outputs: Sequence[str] | None = None
 ) -> Checked:
