@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable
 from adapters.blobs.failures import missing, reachable
