@@ -173,8 +173,10 @@ class _Check:
         members = [*dropwhile(lambda node_id: node_id != first, (node_id for node_id, _ in path))]
         way = " -> ".join(members[:20]) + (" -> ..." if len(members) > 20 else f" -> {first}")
         message = f"a cycle, so the node would need its own output: {way} (each reads the next)"
+        after = members[1] if len(members) > 1 else first
+        name = next(name for name, link in self.links[first].items() if link.node_id == after)
         class_type = self.documents[first].class_type
-        self.problems.append(Problem("dependency_cycle", message, "remove one of these links", first, class_type))
+        self.problems.append(Problem("dependency_cycle", message, "remove one of these links", first, class_type, name))
 
     def _unknown_class(self, node_id: str, node: NodeDocument) -> None:
         class_type = node.class_type

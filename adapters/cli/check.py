@@ -18,12 +18,12 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     """Print all problems, or that there are none. Ends the process with code 1 where there are any."""
     session = Session(options)
     workflow = read(path, session.registry, overrides)
-    problems = inspect(workflow, session.registry, session.folders).problems
+    checked = inspect(workflow, session.registry, session.folders)
     if options.json:
-        print(json.dumps({"problems": [asdict(problem) for problem in problems]}))
+        print(json.dumps({"problems": [asdict(problem) for problem in checked.problems]}))
     else:
-        _print(problems, len(workflow.nodes))
-    if problems:
+        _print(checked.problems, len(checked.nodes))
+    if checked.problems:
         raise SystemExit(exits.FAILED)
 
 

@@ -136,7 +136,7 @@ def test_cycle_is_one_problem_that_names_its_members(engine: Engine) -> None:
         s=("Show", {"value": ["c", 0]}), s2=("Show", {"value": 1}),
     )  # fmt: skip
     checked = engine.inspect(flow)
-    assert [p.code for p in checked.problems] == ["dependency_cycle"]
+    assert codes(checked.problems) == [("c", "dependency_cycle", "a")]
     assert "c -> b -> a -> c" in checked.problems[0].message
     assert checked.outputs == ("s2",)
     assert set(checked.nodes) == {"s2"}
@@ -144,7 +144,7 @@ def test_cycle_is_one_problem_that_names_its_members(engine: Engine) -> None:
 
 def test_node_that_reads_itself(engine: Engine) -> None:
     problem = one(engine, workflow(a=("Add", {"a": ["a", 0], "b": ["a", 0]}), s=("Show", {"value": ["a", 0]})))
-    assert problem.code == "dependency_cycle"
+    assert (problem.code, problem.input) == ("dependency_cycle", "a")
 
 
 def test_very_many_cycles_take_no_long(engine: Engine) -> None:
