@@ -72,7 +72,9 @@ RUN --mount=type=bind,target=/context \
     --mount=type=secret,id=hf_token,env=HF_TOKEN \
     --mount=type=secret,id=civitai_token,env=CIVITAI_TOKEN \
     mkdir -p /models \
-    && if [ -n "${MODELS}" ]; then dagfusion models pull "/context/${MODELS}" --models /models --when build; fi
+    && if [ -n "${MODELS}" ]; then \
+    dagfusion models pull "/context/${MODELS}" --models /models --when build \
+    && cp "/context/${MODELS}" /models/models.yaml; fi
 
 # What runs: Python, a user without rights, and how the service is started and watched.
 FROM ubuntu:24.04 AS service

@@ -34,6 +34,19 @@ def load_folders(settings: Settings) -> Folders:
     )
 
 
+def warm_names(settings: Settings) -> list[str]:
+    """What a worker loads before it is ready: as the settings name it, then the manifest's warm checkpoints.
+
+    Raises ``ManifestInvalid`` where the manifest cannot be read.
+    """
+    if settings.manifest is None:
+        return settings.warm
+    from adapters.manifest.reading import read_manifest
+
+    listed = [model.name for model in read_manifest(settings.manifest).models if model.warm]
+    return list(dict.fromkeys([*settings.warm, *listed]))
+
+
 def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Engine:
     """An engine on the settings' device."""
     from engine.engine import Engine

@@ -29,9 +29,10 @@ class Settings(BaseSettings):
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
     do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach
     though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
-    ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``lease_s``: how long a
-    worker may be silent before its jobs are given to another. ``stop_grace_s``: how long a node may ignore that it is
-    to stop before its process is ended. ``drain_s``: how long a worker that shuts down may go on with its jobs.
+    ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``manifest``: a list of
+    model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
+    are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
+    ``drain_s``: how long a worker that shuts down may go on with its jobs.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
     ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
     ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
@@ -82,7 +83,8 @@ class Settings(BaseSettings):
     max_file_mib: int = Field(default=256, ge=1)
     max_megapixels: float = Field(default=100.0, gt=0)
     inline_limit_kib: int = Field(default=4096, ge=0)
-    # Where models are fetched from. These go by the names that the sites' own tools know.
+    # Which models there are to be, and where they are fetched from. Sites go by the names that their own tools know.
+    manifest: Path | None = None
     hf_token: SecretStr = Field(default=SecretStr(""), validation_alias="HF_TOKEN")
     hf_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
     civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")

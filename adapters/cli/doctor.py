@@ -13,19 +13,20 @@ from adapters.cli import exits
 from adapters.cli.session import Options, Session
 from adapters.doctor.examine import examine, overall
 from adapters.doctor.findings import Finding, Surroundings
+from adapters.manifest.reading import manifest_path
 
-DEFAULT_MANIFEST = Path("models.yaml")
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def show_health(options: Options, manifest: Path | None) -> None:
     """Print a line a finding. Ends the process with code 1 where something fails.
 
-    Without ``manifest``, ``models.yaml`` of this folder is taken, if there is one.
+    Without ``manifest``, the environment's is taken, or ``models.yaml`` of this folder, if there is one.
     """
-    if manifest is None and DEFAULT_MANIFEST.is_file():
-        manifest = DEFAULT_MANIFEST
-    around = Surroundings(Session(options).settings, manifest)
+    settings = Session(options).settings
+    path = manifest_path(manifest, settings)
+    wanted = manifest or settings.manifest or path.is_file()
+    around = Surroundings(settings, path if wanted else None)
     findings = []
     console = Console(highlight=False)
     for finding in examine(around, debug=options.debug):

@@ -26,9 +26,10 @@ TargetOption = Annotated[
     list[Path] | None,
     typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; new files go to the first of several."),
 ]
-ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest [models.yaml].")]
+ManifestArgument = Annotated[
+    Path | None, typer.Argument(metavar="MANIFEST", help="The manifest [DAGFUSION_MANIFEST, or models.yaml].")
+]
 WhenOption = Annotated[When, typer.Option("--when", help="Only files that the manifest wants then.")]
-MANIFEST = Path("models.yaml")
 
 
 @models.callback(invoke_without_command=True)
@@ -49,7 +50,7 @@ def models_default(
 @models.command("list")
 def list_command(
     manifest: Annotated[
-        Path | None, typer.Argument(metavar="[MANIFEST]", help="List what this manifest names instead.")
+        Path | None, typer.Argument(metavar="MANIFEST", help="List what this manifest names instead.")
     ] = None,
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
@@ -70,7 +71,7 @@ def list_command(
 
 @models.command()
 def pull(
-    manifest: ManifestArgument = MANIFEST,
+    manifest: ManifestArgument = None,
     models: TargetOption = None,
     extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,
@@ -90,7 +91,7 @@ def pull(
 
 @models.command()
 def verify(
-    manifest: ManifestArgument = MANIFEST,
+    manifest: ManifestArgument = None,
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,

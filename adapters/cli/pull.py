@@ -12,16 +12,16 @@ from adapters.cli.session import Options, Session
 from adapters.manifest.events import Arrived
 from adapters.manifest.places import Places
 from adapters.manifest.pull import pull
-from adapters.manifest.reading import read_manifest
+from adapters.manifest.reading import manifest_path, read_manifest
 from adapters.manifest.sites import Sites
 
 When = Literal["build", "start", "all"]
 
 
-def pull_models(path: Path, options: Options, when: When, *, jobs: int, replace: bool) -> None:
+def pull_models(given: Path | None, options: Options, when: When, *, jobs: int, replace: bool) -> None:
     """Bring the files here, show progress, print a line a file. Ends the process with code 1 where one is lacking."""
-    models = read_manifest(path).chosen(when)
     settings = Session(options).settings
+    models = read_manifest(manifest_path(given, settings)).chosen(when)
     places, sites = Places.from_settings(settings), Sites.from_settings(settings)
     with watcher(json=options.json) as hear:
         outcomes = pull(models, places, sites, hear=hear, jobs=jobs, replace=replace)

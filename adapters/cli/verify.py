@@ -11,15 +11,16 @@ from adapters.cli import exits
 from adapters.cli.models import verdict_document
 from adapters.cli.session import Options, Session
 from adapters.manifest.places import Places
-from adapters.manifest.reading import read_manifest
+from adapters.manifest.reading import manifest_path, read_manifest
 from adapters.manifest.verify import REMEDIES, Verdict, verify
 
 
-def verify_models(path: Path, options: Options, when: Literal["build", "start", "all"]) -> None:
+def verify_models(given: Path | None, options: Options, when: Literal["build", "start", "all"]) -> None:
     """Hash the files and print a line each. Ends the process with code 1 where one is not what it must be."""
-    models = read_manifest(path).chosen(when)
+    settings = Session(options).settings
+    models = read_manifest(manifest_path(given, settings)).chosen(when)
     heard = None if options.json else _print_verdict
-    verdicts = verify(models, Places.from_settings(Session(options).settings), heard=heard)
+    verdicts = verify(models, Places.from_settings(settings), heard=heard)
     wrong = sum(verdict.state != "ok" for verdict in verdicts)
     if options.json:
         print(json.dumps([verdict_document(verdict) for verdict in verdicts]))

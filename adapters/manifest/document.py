@@ -120,7 +120,9 @@ class Model(_Strict):
         default="start",
         description="Whether the file belongs into the image (build) or is fetched when a machine starts (start).",
     )
-    warm: bool = Field(default=False, description="Whether a worker loads it before it says that it is ready.")
+    warm: bool = Field(
+        default=False, description="Whether a worker loads this checkpoint before it says that it is ready."
+    )
     allow_pickle: bool = Field(
         default=False, description="Permits .ckpt, .pt, .pth, .bin, .pkl: such files can run code when they are opened."
     )
@@ -135,6 +137,15 @@ class Model(_Strict):
             )
         if suffix not in SAFE_SUFFIXES + PICKLE_SUFFIXES:
             raise ValueError(f"'{self.name}' must end in one of {', '.join(SAFE_SUFFIXES)}")
+        return self
+
+    @model_validator(mode="after")
+    def _loads_by_itself(self) -> Model:
+        if self.warm and self.kind != "checkpoints":
+            raise ValueError(
+                f"'{self.name}' cannot be warm: of the {self.kind}, none runs by itself; "
+                "name a workflow that uses it with --warm"
+            )
         return self
 
     @property

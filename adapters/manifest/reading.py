@@ -10,9 +10,16 @@ from pydantic import ValidationError
 
 from adapters.manifest.document import LocalFile, Manifest
 from adapters.manifest.errors import ManifestInvalid
+from adapters.settings import Settings
 
+DEFAULT_MANIFEST = Path("models.yaml")
 MAX_BYTES = 4 * 2**20
 _SCHEMA = "`dagfusion models schema` prints what a manifest may hold"
+
+
+def manifest_path(given: Path | None, settings: Settings) -> Path:
+    """The manifest of a command: the one given, else the environment's, else ``models.yaml`` of this folder."""
+    return given or settings.manifest or DEFAULT_MANIFEST
 
 
 def read_manifest(path: Path) -> Manifest:

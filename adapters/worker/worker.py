@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.blobs.store import BlobStore
-from adapters.loading import load_engine, load_folders, load_registry
+from adapters.loading import load_engine, load_folders, load_registry, warm_names
 from adapters.logs import about_job
 from adapters.settings import Settings
 from adapters.store import Store
@@ -87,7 +87,7 @@ class Worker:
         try:
             blobs = BlobStore(self._settings.blob_url)
             engine = load_engine(self._settings, load_registry(self._settings), load_folders(self._settings))
-            warm(engine, self._settings.warm)
+            warm(engine, warm_names(self._settings))
             self._engine = engine
             self._heartbeat.change("ready")
             _log.info("ready on %s", engine.models.device)

@@ -119,6 +119,7 @@ def test_no_name_leads_out_of_the_folder(name: str) -> None:
         ({"name": "m.PT"}, "is a pickle"),
         ({"name": "m.exe"}, "must end in one of"),
         ({"name": "m"}, "must end in one of"),
+        ({"kind": "loras", "warm": True}, "name a workflow that uses it with --warm"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, change: dict[str, Any], said: str) -> None:
