@@ -18,7 +18,7 @@ from torch import Tensor, nn
 class Plan:
     """How long and how fast to train. `steps` may be changed between runs: only the cool-down depends on it.
 
-    Where a machine is shared and steps per minute are unknown, `minutes` of this run end it too, the last quarter of
+    Where a machine is shared and steps per minute are unknown, `minutes` of this run end it too, the last half of
     them cooling down. `muon` gives matrices and kernels orthogonal steps (Muon, Jordan et al. 2024), scaled so that
     `rate` means what it means to AdamW, which keeps the rest.
     """
@@ -37,7 +37,7 @@ class Plan:
 
     def rate_at(self, step: int, run_s: float) -> float:
         """The learning rate of a step: constant between warm-up and cool-down, so that training can be prolonged."""
-        cool = min((self.steps - step) / self.cooldown, 4 - 4 * run_s / (60 * self.minutes))
+        cool = min((self.steps - step) / self.cooldown, 2 - 2 * run_s / (60 * self.minutes))
         return self.rate * min(1.0, (step + 1) / self.warmup, max(0.02, cool))
 
 

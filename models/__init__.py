@@ -1,0 +1,1 @@
+"""Models that come with dagfusion, and the programs that make them."""
