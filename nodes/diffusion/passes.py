@@ -90,7 +90,8 @@ class Network:
         weights = {role: torch.full_like(x, TINY) for role in sums}
         hooks = self._patches if patches is None else self._patches + patches
         while passes:
-            together = [p for p in passes if _can_share(p, passes[0])][: self._most_together]
+            # The last come first: rounding depends on the place in a batch, and this is the order in ComfyUI.
+            together = [p for p in passes if _can_share(p, passes[0])][::-1][: self._most_together]
             passes = [p for p in passes if p not in together]
             for one, output in zip(together, self._forward_fitting(together, sigma, hooks), strict=True):
                 box = one.entry.box

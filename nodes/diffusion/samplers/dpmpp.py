@@ -27,16 +27,19 @@ BELOW_ONE = 0.9999
 
 
 def sample_dpmpp_2m(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:
-    """Second order from the last two predictions: algorithm 2."""
-    sigmas = sigmas.float().cpu()
+    """Second order from the last two predictions: algorithm 2, in the order of the paper's operations."""
     before: Tensor | None = None
+    h_before = torch.zeros(())
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
+        start, end = -sigma.log(), -sigma_next.log()
+        h = end - start
         clean = denoised
         if before is not None and sigma_next != 0:
-            clean = denoised + (denoised - before) / (2 * _step_ratio(sigmas, step))
-        x = _toward(x, clean, sigma, sigma_next)
-        before = denoised
+            weight = 1 / (2 * (h_before / h))
+            clean = (1 + weight) * denoised - weight * before
+        x = (-end).exp() / (-start).exp() * x - (-h).expm1() * clean
+        before, h_before = denoised, h
     return x
 
 

@@ -78,7 +78,7 @@ def _openclip(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 _PROJECTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "text_projection": lambda matrix: matrix.t(),
+    "text_projection": lambda matrix: matrix.t().contiguous(),
     "text_projection.weight": lambda matrix: matrix,
 }
 

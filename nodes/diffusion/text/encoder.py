@@ -82,8 +82,9 @@ def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, T
     vectors = torch.stack([row.vectors for row in rows])
     hidden = vectors + text.embeddings.position_embedding.weight[: vectors.shape[1]].float()
     wanted = hidden
+    causal = torch.full([vectors.shape[1]] * 2, torch.finfo(torch.float32).min, device=hidden.device).triu(1)
     for index, layer in enumerate(layers):
-        hidden = _call(layer, hidden, attention_mask=None, is_causal=True)
+        hidden = _call(layer, hidden, attention_mask=causal[None, None])
         if index == stop:
             wanted = hidden
     last = _call(text.final_layer_norm, hidden)
@@ -91,8 +92,8 @@ def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, T
         wanted = last
     elif reading.norm:
         wanted = _call(text.final_layer_norm, wanted)
-    pooled = last[0, rows[0].end][None]
-    return wanted, _call(module.text_projection, pooled) if reading.projected else pooled
+    pooled = last[range(len(rows)), [row.end for row in rows]]
+    return wanted, (_call(module.text_projection, pooled) if reading.projected else pooled)[:1]
 
 
 def _layer_index(layer: int | None, count: int) -> int | None:

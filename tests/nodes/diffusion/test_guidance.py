@@ -70,7 +70,7 @@ def test_prompts_of_both_roles_share_one_pass_and_lengths_are_unified(
     together = network.predict({0: [prompt(1, 77)], 1: [prompt(2, 154)]}, x, sigma)
     assert len(calls) == 1
     assert calls[0]["context"].shape == (4, 154, WIDTH)
-    assert calls[0]["rows"] == (0, 1)
+    assert calls[0]["rows"] == (1, 0)
     for role, entry in ((0, prompt(1, 77)), (1, prompt(2, 154))):
         alone = network.predict({role: [entry]}, x, sigma)[role]
         torch.testing.assert_close(together[role], alone, rtol=1e-4, atol=1e-4)

@@ -73,9 +73,9 @@ def test_a_controlnet_gives_what_diffusers_gives(tmp_path: Path, inputs: dict[st
     ours = residuals(net, inputs)
     assert net.kind == "controlnet"
     assert len(ours.skips) == len(skips)
-    for mine, theirs in zip(ours.skips, skips, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(ours.middle, middle, rtol=1e-4, atol=1e-5)
+    for mine, theirs in zip([*ours.skips, ours.middle], [*skips, middle], strict=True):
+        assert mine is not None
+        assert (mine - theirs).norm() <= 1e-5 * theirs.norm()  # kernels of other attentions round otherwise
 
 
 def test_both_layouts_of_the_same_weights_are_the_same_network(models_dir: Path, tmp_path: Path) -> None:
