@@ -214,7 +214,7 @@ def test_a_pull_that_is_ended_in_the_middle_goes_on(
     process = start("pull", "--models", "new")
     wait_for_part(tmp_path / "new", 4_000_000)
     process.send_signal(how)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if how == signal.SIGINT else -how)
     assert "Traceback" not in err
     assert not (tmp_path / "new/checkpoints" / NAME).exists()
@@ -256,7 +256,7 @@ def test_a_terminal_gets_bars(start: Start, depot: Depot, manifest: Path) -> Non
             shown += os.read(ours, 65536)
         except OSError:  # the process has closed its end
             break
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0, shown
     assert b"checkpoints/a.safetensors" in shown

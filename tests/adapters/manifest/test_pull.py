@@ -14,7 +14,7 @@ from filelock import FileLock
 from adapters.manifest.errors import FetchFailed
 from adapters.manifest.events import Advanced, Arrived, Failed, Outcome, Planned, Retrying, Started
 from adapters.manifest.places import ASIDE, Beside
-from tests.adapters.manifest.conftest import Puller, entry, weights
+from tests.adapters.manifest.conftest import SILENT, Puller, entry, weights
 from tests.adapters.manifest.depot import Depot, Trick, answer, chunked, drop, guarded, open_depot, stall, whole
 
 BODY = weights()
@@ -66,7 +66,6 @@ def test_no_more_files_than_jobs_are_on_their_way_at_once(puller: Puller) -> Non
     [
         ([drop(70_000)], [None, "bytes=70000-"]),
         ([drop(70_000), drop(50_000)], [None, "bytes=70000-", "bytes=120000-"]),
-        ([stall(60_000)], [None, "bytes=60000-"]),
         ([answer(503), answer(429, Retry_After="0")], [None, None, None]),
         ([drop(70_000), whole(BODY)], [None, "bytes=70000-"]),  # Range is not known there
         ([drop(70_000), answer(416)], [None, "bytes=70000-", None]),
@@ -74,7 +73,7 @@ def test_no_more_files_than_jobs_are_on_their_way_at_once(puller: Puller) -> Non
         ([chunked(BODY)], [None]),
         ([chunked(BODY[:90_000])], [None, "bytes=90000-"]),
     ],
-    ids=["drop", "drop-twice", "stall", "busy", "no-ranges", "416", "206-unnamed", "chunked", "ends-early"],
+    ids=["drop", "drop-twice", "busy", "no-ranges", "416", "206-unnamed", "chunked", "ends-early"],
 )
 def test_a_broken_transfer_goes_on_where_it_stopped(
     puller: Puller, tricks: list[Trick], ranges: list[str | None]
@@ -88,6 +87,26 @@ def test_a_broken_transfer_goes_on_where_it_stopped(
     assert sum(isinstance(e, Retrying) for e in puller.events) == len(ranges) - 1
     done = [e.done_bytes for e in puller.events if isinstance(e, Advanced)]
     assert done[-1] == len(BODY)
+
+
+def test_a_server_that_falls_silent_is_left_and_asked_again(puller: Puller) -> None:
+    offered = puller.offer(NAME, BODY)
+    puller.depot.tricks[f"/{NAME}"].append(stall(60_000))
+    (outcome,) = puller(offered, patience=SILENT)
+    assert isinstance(outcome, Arrived), outcome
+    assert_complete(puller)
+    assert puller.depot.ranges(f"/{NAME}") == [None, "bytes=60000-"]
+    assert [e.reason for e in puller.events if isinstance(e, Retrying)] == ["the server went silent"]
+
+
+def test_a_server_that_stays_silent_is_given_up(puller: Puller) -> None:
+    offered = puller.offer(NAME, BODY)
+    puller.depot.forever = True
+    puller.depot.tricks[f"/{NAME}"].append(stall(10))
+    (outcome,) = puller(offered, patience=SILENT)
+    assert failure(outcome).code == "unreachable"
+    assert "went silent" in failure(outcome).message
+    assert not puller.path(NAME).exists()
 
 
 def test_a_later_pull_goes_on_where_an_earlier_one_gave_up(puller: Puller) -> None:
@@ -137,7 +156,6 @@ def test_leftovers_of_another_file_are_noticed_by_the_hash(puller: Puller) -> No
         (whole(BODY[:-1]), "size_wrong"),
         (whole(BODY + b"more"), "size_wrong"),
         (chunked(BODY[:90_000]), "unreachable"),
-        (stall(10), "unreachable"),
         (answer(404), "missing"),
         (answer(410), "missing"),
         (answer(400), "refused"),
@@ -146,7 +164,7 @@ def test_leftovers_of_another_file_are_noticed_by_the_hash(puller: Puller) -> No
         (answer(500), "unreachable"),
         (whole(BODY, Content_Encoding="gzip"), "type_wrong"),
     ],
-    ids=["bytes", "long", "less", "more", "short", "stall", "404", "410", "400", "ftp", "loop", "500", "gzip"],
+    ids=["bytes", "long", "less", "more", "short", "404", "410", "400", "ftp", "loop", "500", "gzip"],
 )
 def test_a_server_that_lies_is_found_out_and_nothing_takes_the_name(puller: Puller, trick: Trick, code: str) -> None:
     good = puller.offer("good.safetensors", weights(1))
