@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.tiny.measures import edge_f1, hollow
@@ -26,6 +26,7 @@ def test_there_are_enough_colours_and_shapes() -> None:
     assert len(SHAPES) >= 5
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_training_never_sees_what_is_held_out(seed: int) -> None:
     scene = scene_of(seed)
@@ -45,6 +46,7 @@ def test_no_scored_prompt_was_trained_on() -> None:
             assert all(is_held_out(t.colour, t.shape, scene.background) for t in scene.things)
 
 
+@settings(deadline=None)
 @given(seeds, st.booleans())
 def test_captions_are_read_as_clip_reads_them(seed: int, held_out: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -57,6 +59,7 @@ def test_captions_are_read_as_clip_reads_them(seed: int, held_out: bool) -> None
     assert (ids[START], ids[END]) == (tokenizer.START, tokenizer.END)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_a_disturbed_caption_keeps_its_words(seed: int) -> None:
     text = caption(scene_of(seed))
@@ -66,6 +69,7 @@ def test_a_disturbed_caption_keeps_its_words(seed: int) -> None:
     assert [row for row in found if row not in {END, comma}] == words
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_a_mirror_twice_is_none(seed: int) -> None:
     scene = scene_of(seed)
