@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.manifest.sites import shown
 from adapters.manifest.space import existing
 from engine.folders import KINDS, Folders, model_folders
 
@@ -26,6 +27,10 @@ def storage(around: Surroundings) -> Iterator[Finding]:
         yield _models(folder)
     for use in ("output", "temp", "data"):
         yield _writable(use, getattr(settings, use))
+    if "://" in settings.blobs:
+        yield Finding(GROUP, "blobs", "ok", f"{shown(settings.blobs)} (not examined: the first job will tell)")
+    elif settings.blobs:
+        yield _writable("blobs", Path(settings.blobs))
 
 
 def database(around: Surroundings) -> Iterator[Finding]:

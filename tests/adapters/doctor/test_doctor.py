@@ -84,8 +84,10 @@ def test_precisions(doctor: Doctor) -> None:
 def test_folders_that_cannot_be_used(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DAGFUSION_OUTPUT", str(tmp_path / "file" / "output"))
+    monkeypatch.setenv("DAGFUSION_BLOBS", str(tmp_path / "file"))
     code, found = doctor("--models", "nowhere")
     assert code == 1
+    assert found["storage blobs"]["status"] == "fail"
     assert found["storage output"]["status"] == "fail"
     assert "DAGFUSION_OUTPUT" in found["storage output"]["remedy"]
     assert found["storage models"]["value"] == "nowhere is not there"
