@@ -18,6 +18,7 @@ from engine.types import Link
 from engine.workflow import NodeDocument, Workflow
 
 MAX_CYCLES = 20  # of which the members are told
+MAX_SUGGESTIONS = 100  # for unknown classes: comparing a name with all that are known takes milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,9 @@ class _Check:
             return
         known = (class_type, node.pack)
         if known not in self.suggestions:
-            self.suggestions[known] = _origin(class_type, node.pack) or _similar(class_type, self.registry)
+            few = len(self.suggestions) < MAX_SUGGESTIONS
+            similar = _similar(class_type, self.registry) if few else ""
+            self.suggestions[known] = _origin(class_type, node.pack) or similar
         message = f"there is no node class '{class_type}'"
         self.problems.append(Problem("missing_node_type", message, self.suggestions[known], node_id, class_type))
 

@@ -16,7 +16,26 @@ from engine.workflow import Workflow
 
 # Longer lists of choices are not sent back.
 _MAX_CHOICES = 20
+_MAX_LOOKS = 500_000
 _WITH_CONFIG = ("value_", "invalid_input_type", "return_type_mismatch", "bad_linked_input")
+
+
+class Configs:
+    """What ``/object_info`` says of single inputs; each class is looked up once."""
+
+    def __init__(self, registry: Registry, folders: Folders) -> None:
+        self._registry, self._folders = registry, folders
+        self._inputs: dict[str, dict[str, Any]] = {}
+
+    def of(self, class_type: str, name: str) -> list[Any] | None:
+        """``None`` for what is not known, and for long lists of choices."""
+        if class_type not in self._inputs:
+            spec = self._registry.get(class_type)
+            groups = {} if spec is None else object_info(spec, self._folders)["input"]
+            self._inputs[class_type] = {**groups.get("required", {}), **groups.get("optional", {})}
+        config: list[Any] | None = self._inputs[class_type].get(name)
+        long = config is not None and isinstance(config[0], list) and len(config[0]) > _MAX_CHOICES
+        return None if long else config
 
 
 def refusal(problems: Sequence[Problem], errors: dict[str, Any]) -> PromptRefused:
@@ -37,8 +56,12 @@ def refusal(problems: Sequence[Problem], errors: dict[str, Any]) -> PromptRefuse
 
 def node_errors(workflow: Workflow, checked: Checked, registry: Registry, folders: Folders) -> dict[str, Any]:
     """By node id, what is wrong with the node and which outputs need it."""
+    if not checked.problems:
+        return {}
     wanted = [i for i, node in workflow.nodes.items() if (s := registry.get(node.class_type)) and s.output_node]
-    needed_by = dependent_outputs(checked, wanted) if checked.problems else {}
+    # Looked at output by output: of a giant graph, only as many as this takes a moment for.
+    needed_by = dependent_outputs(checked, wanted[: _MAX_LOOKS // max(1, len(checked.reads))])
+    configs = Configs(registry, folders)
     found: dict[str, Any] = {}
     for problem in checked.problems:
         if problem.node_id is None:
@@ -51,7 +74,7 @@ def node_errors(workflow: Workflow, checked: Checked, registry: Registry, folder
                 "class_type": problem.class_type or "",
             },
         )
-        entry["errors"].append(_node_error(problem, workflow, registry, folders))
+        entry["errors"].append(_node_error(problem, workflow, configs))
     return found
 
 
@@ -72,14 +95,14 @@ def reply(error: DagfusionError) -> tuple[int, dict[str, Any]]:
     return 400 if status == 422 else status, body
 
 
-def _node_error(problem: Problem, workflow: Workflow, registry: Registry, folders: Folders) -> dict[str, Any]:
+def _node_error(problem: Problem, workflow: Workflow, configs: Configs) -> dict[str, Any]:
     told = _plain_error(problem)
     node = workflow.nodes.get(problem.node_id or "")
     if node is None or problem.input is None:
         return told
     info = told["extra_info"] = {"input_name": problem.input}
     if problem.code.startswith(_WITH_CONFIG):
-        info["input_config"] = _config(problem, registry, folders)
+        info["input_config"] = configs.of(problem.class_type or "", problem.input)
         info["received_value"] = node.inputs.get(problem.input)
         if isinstance(info["received_value"], list):
             info["linked_node"] = info["received_value"]
@@ -90,15 +113,3 @@ def _plain_error(problem: Problem) -> dict[str, Any]:
     place = problem.input or ""
     details = f"{place}: {problem.remedy}" if place and problem.remedy else place or problem.remedy
     return {"type": problem.code, "message": problem.message, "details": details, "extra_info": {}}
-
-
-def _config(problem: Problem, registry: Registry, folders: Folders) -> list[Any] | None:
-    spec = registry.get(problem.class_type or "")
-    if spec is None:
-        return None
-    for group in ("required", "optional"):
-        config: list[Any] | None = object_info(spec, folders)["input"].get(group, {}).get(problem.input)
-        if config is not None:
-            long = isinstance(config[0], list) and len(config[0]) > _MAX_CHOICES
-            return None if long else config
-    return None

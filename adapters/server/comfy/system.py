@@ -23,7 +23,7 @@ router = APIRouter()
 _Reader = Annotated[Caller, Depends(require("read"))]
 
 
-@router.get("/system_stats")
+@router.api_route("/system_stats", methods=["GET", "HEAD"])
 def get_system_stats(now: ServicesNow, _: _Reader) -> WireJSON:
     """Memory of this machine, and the device of each worker. ``comfyui_version`` is that of the protocol."""
     memory = psutil.virtual_memory()

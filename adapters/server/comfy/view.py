@@ -33,7 +33,7 @@ _ACTIVE = frozenset(
 )
 
 
-@router.get("/view")
+@router.api_route("/view", methods=["GET", "HEAD"])
 def view(
     request: Request,
     now: ServicesNow,

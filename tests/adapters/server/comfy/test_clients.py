@@ -10,9 +10,11 @@ import sys
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import websocket
 from comfy_api_simplified import ComfyApiWrapper, ComfyWorkflowWrapper
@@ -21,6 +23,7 @@ from PIL import Image
 
 from tests.adapters.services import Service, picture_prompt, until
 
+Comfy = Callable[..., "subprocess.CompletedProcess[str]"]
 GRAPHS = Path(__file__).parents[4] / "graphs"
 SCRIPT = """
 import os, sys
@@ -106,23 +109,32 @@ def test_comfy_script_loads_the_nodes_and_runs_a_script(service: Service, tmp_pa
 
 
 @pytest.fixture
-def comfy_cli(service: Service, tmp_path: Path) -> Any:
-    """Run ``comfy run`` for a workflow in a home of its own, without telemetry: the finished process."""
+def comfy(service: Service, tmp_path: Path) -> Comfy:
+    """Run ``comfy`` against the service, in a home of its own and without telemetry: the finished process."""
 
-    def run(prompt: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "workflow.json").write_text(json.dumps(prompt))
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = [str(Path(sys.executable).parent / "comfy"), "--skip-prompt", "--no-enable-telemetry"]
-        what = ["run", "--workflow", str(tmp_path / "workflow.json"), "--host", "127.0.0.1"]
-        where = ["--port", service.url.rpartition(":")[2], *options]
         home = {"HOME": str(tmp_path), "DO_NOT_TRACK": "1", "XDG_CONFIG_HOME": str(tmp_path / "config")}
         return subprocess.run(
-            [*program, *what, *where],
+            [*program, *arguments],
             cwd=tmp_path,
-            env=os.environ | home,
+            env=os.environ | home | {"COMFY_LOCAL_URL": service.url},
             capture_output=True,
             text=True,
             timeout=120,
         )
+
+    return run
+
+
+@pytest.fixture
+def comfy_cli(comfy: Comfy, service: Service, tmp_path: Path) -> Any:
+    """Run ``comfy run`` for a workflow."""
+
+    def run(prompt: dict[str, Any], *options: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "workflow.json").write_text(json.dumps(prompt))
+        where = ["--host", "127.0.0.1", "--port", service.url.rpartition(":")[2]]
+        return comfy("run", "--workflow", str(tmp_path / "workflow.json"), *where, *options)
 
     return run
 
@@ -151,6 +163,23 @@ def test_comfy_cli_hears_what_is_wrong(comfy_cli: Any) -> None:
     assert done.returncode == 1
     error = json.loads(done.stdout.splitlines()[-1])["error"]
     assert "width" in json.dumps(error)
+
+
+def test_comfy_cli_keeps_workflows_at_the_server(comfy: Comfy, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "saved.json").write_text(json.dumps({"nodes": [], "links": []}))
+    local = ("--json", "--where", "local", "workflow")
+    assert comfy(*local, "save", "saved.json", "--name", "mine/saved.json").returncode == 0
+    assert "mine/saved.json" in comfy(*local, "list").stdout
+    assert comfy(*local, "get", "mine/saved.json", "--out", "back.json").returncode == 0
+    assert json.loads((tmp_path / "back.json").read_text()) == {"nodes": [], "links": []}
+    assert comfy(*local, "delete", "mine/saved.json").returncode == 0
+    assert httpx.get(f"{service.url}/userdata/workflows%2Fmine%2Fsaved.json").status_code == 404
+
+
+def test_comfy_cli_looks_at_the_machine(comfy: Comfy) -> None:
+    done = comfy("--json", "--where", "local", "system-stats")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["ok"] is True
 
 
 def test_the_classical_example_flow(service: Service) -> None:
