@@ -18,18 +18,14 @@ class Stop(Enum):
     LOST = auto()  # the lease is another worker's now, or nobody's: nothing may be written any more
 
 
-class InHand:
-    """Shared by the thread that runs the job and those that watch it. Times are monotonic seconds."""
+class Stoppable:
+    """A run that can be told to stop, by the thread that runs it and by those that watch it. Times are monotonic."""
 
-    def __init__(self, job: Job, lease: Lease) -> None:
-        self.job = job
-        self.lease = lease
-        self.cancel = CancelToken()
+    def __init__(self, time_limit_s: float, cancel: CancelToken | None = None) -> None:
+        self.cancel = cancel or CancelToken()
         self.why: Stop | None = None
         self.stopped_at: float | None = None
-        self.deadline = time.monotonic() + job.time_limit_s
-        self.renewed_at = time.monotonic()
-        self.looked_at = False  # for a wish to cancel it
+        self.deadline = time.monotonic() + time_limit_s
         # From the first node until the last: only then a node can refuse to stop.
         self.running = False
         self._lock = threading.Lock()
@@ -42,6 +38,17 @@ class InHand:
             if self.why is None or why is Stop.LOST:
                 self.why = why
             self.cancel.cancel()
+
+
+class InHand(Stoppable):
+    """A job that this worker holds, shared by the thread that runs it and those that watch it."""
+
+    def __init__(self, job: Job, lease: Lease) -> None:
+        super().__init__(job.time_limit_s)
+        self.job = job
+        self.lease = lease
+        self.renewed_at = time.monotonic()
+        self.looked_at = False  # for a wish to cancel it
 
 
 class Hands:

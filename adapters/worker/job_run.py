@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.blobs.store import BlobStore
 from adapters.error_documents import error_document
-from adapters.intake.placing import place_files
-from adapters.sent_pictures import with_sent
 from adapters.store import Store
 from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Output
+from adapters.worker.device import Device, Work
 from adapters.worker.in_hand import InHand, Stop
-from adapters.worker.outputs import collect
-from adapters.worker.progress import ClassSeconds, Progress
+from adapters.worker.progress import Progress
 from adapters.worker.recorder import Recorder
+from adapters.worker.store_sink import StoreSink
 from adapters.worker.wishes import Wishes
-from engine.document import read_workflow
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
 from engine.result import RunResult
-from engine.workflow import Workflow
 
-_TURN_CHECK_S = 0.02
 _RETRY_S = 1.0
 _REFUSED = {"type": "ResultsRefused", "message": "the database refuses what the job made", "remedy": "see the logs"}
 _log = logging.getLogger(__name__)
@@ -38,41 +32,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobRunner:
-    """Runs jobs in the engine, in turns. ``seconds``: what nodes took, for estimates."""
+    """Runs jobs of the queue in the engine, in turns."""
 
     engine: Engine
     store: Store
     blobs: BlobStore
-    seconds: ClassSeconds = field(default_factory=ClassSeconds)
-    wishes: Wishes = field(init=False)
-    _device: Lock = field(default_factory=Lock)
+    _device: Device = field(init=False)
 
     def __post_init__(self) -> None:
-        self.wishes = Wishes(self.store, self.engine)
+        self._device = Device(self.engine, self.blobs, between=Wishes(self.store, self.engine).fulfil)
 
     def idle(self) -> None:
         """No job waits: free memory, if that was asked for and the device is not in use."""
-        if self._device.acquire(blocking=False):
-            try:
-                self.wishes.fulfil()
-            finally:
-                self._device.release()
+        self._device.idle()
 
     def run(self, hand: InHand, computed: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``computed`` is called when the device is free again."""
-        workflow = None
-        progress = Progress({i: str(node.get("class_type", "")) for i, node in hand.job.prompt.items()}, self.seconds)
-        publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
-        recorder = Recorder(self.store, hand, progress, publish)
+        recorder, progress = self._device.recorder(hand.job.prompt, StoreSink(self.store, hand))
         try:
             try:
-                place_files(self.store.jobs.inputs(hand.job.id), self.blobs, self.engine.folders.input)
-                workflow = self._workflow(hand)
-                with recorder:
-                    result = self._compute(hand, workflow, recorder)
+                result = self._device.compute(self._work(hand), recorder, hand)
             finally:
                 computed()
-            made = collect(result, self.engine.folders, self.blobs)
+            made = self._device.outputs(result)
         except Cancelled:
             self._stopped(hand, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
@@ -80,33 +62,15 @@ class JobRunner:
         else:
             self._completed(hand, recorder, progress, result, made)
 
-    def _workflow(self, hand: InHand) -> Workflow:
-        workflow = read_workflow(hand.job.prompt, self.engine.registry)
-        return workflow.model_copy(update={"extra_pnginfo": dict(hand.job.extra_pnginfo)})
-
-    def _compute(self, hand: InHand, workflow: Workflow, recorder: Recorder) -> RunResult:
-        with self._turn(hand):
-            return self.engine.run(
-                workflow,
-                hand.job.targets,
-                listeners=[recorder],
-                cancel=hand.cancel,
-                previews=bool(hand.job.options.get("previews", True)),
-            )
-
-    @contextmanager
-    def _turn(self, hand: InHand) -> Iterator[None]:
-        """The device for this job alone. A job that waits for it can be cancelled."""
-        while not self._device.acquire(timeout=_TURN_CHECK_S):
-            if hand.cancel.cancelled:
-                raise Cancelled
-        try:
-            self.wishes.fulfil()
-            hand.running = True
-            yield
-        finally:
-            hand.running = False
-            self._device.release()
+    def _work(self, hand: InHand) -> Work:
+        job = hand.job
+        return Work(
+            prompt=job.prompt,
+            files=self.store.jobs.inputs(job.id),
+            extra_pnginfo=job.extra_pnginfo,
+            targets=job.targets,
+            previews=bool(job.options.get("previews", True)),
+        )
 
     def _completed(
         self, hand: InHand, recorder: Recorder, progress: Progress, result: RunResult, made: list[Output]

@@ -1,4 +1,4 @@
-"""Writes a run's events to the store from a thread of its own, so that no sampler waits for the database."""
+"""Passes a run's events on from a thread of its own, so that no sampler waits for a database or a network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from adapters.store import Store
-from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Happening
 from adapters.worker.happenings import happening
-from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.progress import Progress
 from engine.events import Event, NodePreview
 
@@ -34,6 +29,18 @@ _log = logging.getLogger(__name__)
 Publish = Callable[[Happening], Happening]
 
 
+class Sink(Protocol):
+    """Where a run's events go. Called from the recorder's thread, one call at a time; may take its time."""
+
+    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+        """Take what happened, in order; false where it has to be offered again later."""
+        ...
+
+    def preview(self, node_id: str, media_type: str, picture: bytes) -> None:
+        """Take the newest unfinished picture."""
+        ...
+
+
 class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
@@ -41,9 +48,9 @@ class Recorder:
     10,000 of them are unwritten. ``publish`` is given each entry before it is written, and may add to it.
     """
 
-    def __init__(self, store: Store, hand: InHand, progress: Progress, publish: Publish = lambda entry: entry) -> None:
+    def __init__(self, sink: Sink, progress: Progress, publish: Publish = lambda entry: entry) -> None:
         self.unwritten: list[Happening] = []
-        self._store, self._hand, self._progress, self._publish = store, hand, progress, publish
+        self._sink, self._progress, self._publish = sink, progress, publish
         self._condition = threading.Condition()
         self._due: float | None = None
         self._preview: NodePreview | None = None
@@ -106,7 +113,7 @@ class Recorder:
             times.append(self._preview_due)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _take(self) -> tuple[list[Happening], dict[str, Any] | None, NodePreview | None]:
+    def _take(self) -> tuple[list[Happening], dict[str, Any], NodePreview | None]:
         now = time.monotonic()
         batch: list[Happening] = []
         preview = None
@@ -115,27 +122,21 @@ class Recorder:
             self._condition.notify_all()
         if self._preview is not None and self._preview_due <= now:
             preview, self._preview, self._preview_due = self._preview, None, now + _PREVIEW_EVERY_S
-        return batch, self._progress.snapshot() if batch else None, preview
+        return batch, self._progress.snapshot() if batch else {}, preview
 
-    def _write(self, batch: list[Happening], progress: dict[str, Any] | None) -> None:
-        try:
-            self._store.leases.record(self._hand.lease, batch, progress)
-        except LeaseLost:
-            self._hand.stop(Stop.LOST)
-        except AWAY as error:
-            _log.warning("events are not written yet: %s", error)
+    def _write(self, batch: list[Happening], progress: dict[str, Any]) -> None:
+        if not self._sink.record(batch, progress):
             with self._condition:
                 self.unwritten[:0] = batch
                 self._due = time.monotonic() + _RETRY_S
-        except SQLAlchemyError as error:
-            _log.error("the database refuses %d events, which are left out", len(batch), exc_info=error)
 
     def _put(self, preview: NodePreview) -> None:
         try:
             picture = jpeg(preview.picture)
-            self._store.previews.put(self._hand.lease, preview.node_id, "image/jpeg", picture)
-        except (SQLAlchemyError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             _log.warning("a preview was left out: %s", error)
+        else:
+            self._sink.preview(preview.node_id, "image/jpeg", picture)
 
 
 def jpeg(picture: torch.Tensor) -> bytes:

@@ -14,6 +14,7 @@ from adapters.store.records import Lease, NewJob
 from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.progress import ClassSeconds, Progress
 from adapters.worker.recorder import Recorder
+from adapters.worker.store_sink import StoreSink
 from engine.events import NodeFinished, NodePreview, NodeProgress, NodeStarted, RunStarted
 from tests.adapters.services import until
 
@@ -33,7 +34,7 @@ def held(store: Store) -> InHand:
 
 
 def recorder_of(store: Store, hand: InHand) -> Recorder:
-    return Recorder(store, hand, Progress({"1": "Sampler"}, ClassSeconds()))
+    return Recorder(StoreSink(store, hand), Progress({"1": "Sampler"}, ClassSeconds()))
 
 
 def written(store: Store, hand: InHand) -> list[tuple[str, object]]:

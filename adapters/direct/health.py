@@ -1,0 +1,22 @@
+"""Whether the device still works: after some CUDA errors nothing does, until a new process starts."""
+
+from __future__ import annotations
+
+import sys
+
+from engine.engine import Engine
+
+
+def broken(engine: Engine) -> str | None:
+    """Why the engine's device can compute no more; ``None`` where it can. Takes microseconds."""
+    device = engine.models.device
+    if device.type == "cpu":
+        return None
+    torch = sys.modules["torch"]
+    try:
+        total = torch.ones(8, device=device).sum().item()
+    except torch.OutOfMemoryError:
+        return None  # full, but not broken: what fills it can be freed
+    except RuntimeError as error:
+        return f"the device {device} fails: {str(error).splitlines()[0]}"
+    return None if total == 8 else f"the device {device} miscalculates"
