@@ -20,9 +20,11 @@ from adapters.server.comfy.frames import without_texts
 from adapters.server.comfy.messages import Message
 from adapters.server.comfy.new_files import publish
 from adapters.server.comfy.outbox import MAX_WAITING, Outbox, OutboxFull, PreviewPicture
+from adapters.server.comfy.prompt_errors import reply
 from adapters.server.comfy.ranges import blob_response
 from adapters.server.comfy.view import disposition
 from adapters.server.comfy.wire_files import is_plain
+from adapters.store.errors import QueueFull
 
 DATA = bytes(range(256)) * 10
 
@@ -69,6 +71,14 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
         outbox.put(Message("progress", {"value": number}))
     with pytest.raises(OutboxFull):
         heard(outbox, 1)
+
+
+def test_a_full_queue_is_told_in_comfyuis_words() -> None:
+    status, body = reply(QueueFull(5, retry_after_s=7))
+    assert status == 503
+    assert body["error"]["type"] == "queue_full"
+    assert set(body["error"]) == {"type", "message", "details", "extra_info"}
+    assert body["node_errors"] == {}
 
 
 @pytest.fixture
