@@ -12,7 +12,9 @@ from sqlalchemy.engine import URL
 
 from adapters.store.database import NOTIFY_CHANNEL, Database
 
-_POLL_S = 0.005
+_POLL_S = 0.001  # while things happen
+_IDLE_POLL_S = 0.005
+_BUSY_S = 0.5  # after a change
 _RECONNECT_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -68,11 +70,14 @@ class Changes:
     def _watch_sqlite(self) -> None:
         connection = sqlite3.connect(self._database.url.database or "", isolation_level=None)
         seen = None
-        while not self._closed.wait(_POLL_S):
+        changed_at = 0.0
+        while not self._closed.is_set():
             version = connection.execute("PRAGMA data_version").fetchone()[0]
             if version != seen:
-                seen = version
+                seen, changed_at = version, time.monotonic()
                 self._changed()
+            # Not waited for with the event: its waits take a lock and some hundred microseconds.
+            time.sleep(_POLL_S if time.monotonic() - changed_at < _BUSY_S else _IDLE_POLL_S)
         connection.close()
 
     def _watch_postgres(self) -> None:

@@ -41,6 +41,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._failed = ""
         self._heard_at: dict[str, float] = {}  # of workers whose heartbeats were there; monotonic seconds
+        self._worked = False  # a worker was ready once
         self._workers: list[Child] = []
         self._store: Store | None = None
 
@@ -49,10 +50,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         web = Child(self._web, self._environment, self._web_ended)
+        _log.info("listening on %s", url_of(self._listener, self._settings.host))
         try:
-            for _ in range(self._settings.workers):
-                self._workers.append(Child(self._worker, self._environment, self._worker_ended))
-            _log.info("listening on %s", url_of(self._listener, self._settings.host))
             self._supervise(web)
         finally:
             self._stop(web)
@@ -63,8 +62,11 @@ class Supervisor:
         from adapters.maintenance import Maintenance
         from adapters.store import Store
 
+        # The web process has the processor for itself meanwhile, so that it answers soon.
         self._store = store = Store(self._settings.database)
         maintenance = Maintenance(store, self._settings)
+        for _ in range(self._settings.workers):
+            self._workers.append(Child(self._worker, self._environment, self._worker_ended))
         for child in (web, *self._workers):
             child.keep()
         while not self._wake.wait(self._settings.lease_s / 3):
@@ -96,7 +98,7 @@ class Supervisor:
 
     def _notice(self, code: int, message: str) -> None:
         """A process that cannot work with these settings, before any did, ends the service."""
-        if code == WRONG_SETTING and not self._heard_at:
+        if code == WRONG_SETTING and not self._worked:
             self._failed = message
             self._wake.set()
 
@@ -122,12 +124,13 @@ class Supervisor:
 
         limit_s = _SILENT_LEASES * self._settings.lease_s
         try:
-            alive = [f"worker {one.id}" for one in store.workers.alive(limit_s)]
+            found = store.workers.alive(limit_s)
         except SQLAlchemyError as error:
             _log.warning("the database does not answer: %s", error)
             return
         now = time.monotonic()
-        self._heard_at.update(dict.fromkeys(alive, now))
+        self._heard_at.update({f"worker {one.id}": now for one in found})
+        self._worked = self._worked or any(one.state == "ready" for one in found)
         for child in self._workers:
             name = child.start.name
             if now > self._heard_at.get(name, now) + limit_s and child.process.poll() is None:
