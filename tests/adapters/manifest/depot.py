@@ -150,6 +150,18 @@ def whole(body: bytes, **headers: str) -> Trick:
     return trick
 
 
+def displaced(start: int) -> Trick:
+    """Send the file from ``start``, and say so, whatever was asked for."""
+
+    def trick(request: Request, body: bytes) -> None:
+        span = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        request.head(206, {"Content-Range": span, "Content-Length": str(len(body) - start)})
+        request.wfile.write(body[start:])
+        request.hang_up()
+
+    return trick
+
+
 def chunked(body: bytes) -> Trick:
     """Send ``body`` without saying how long it is."""
 

@@ -15,7 +15,18 @@ from adapters.manifest.errors import FetchFailed
 from adapters.manifest.events import Advanced, Arrived, Failed, Outcome, Planned, Retrying, Started
 from adapters.manifest.places import ASIDE, Beside
 from tests.adapters.manifest.conftest import SILENT, Puller, entry, weights
-from tests.adapters.manifest.depot import Depot, Trick, answer, chunked, drop, guarded, open_depot, stall, whole
+from tests.adapters.manifest.depot import (
+    Depot,
+    Trick,
+    answer,
+    chunked,
+    displaced,
+    drop,
+    guarded,
+    open_depot,
+    stall,
+    whole,
+)
 
 BODY = weights()
 NAME = "m.safetensors"
@@ -70,10 +81,11 @@ def test_no_more_files_than_jobs_are_on_their_way_at_once(puller: Puller) -> Non
         ([drop(70_000), whole(BODY)], [None, "bytes=70000-"]),  # Range is not known there
         ([drop(70_000), answer(416)], [None, "bytes=70000-", None]),
         ([drop(70_000), answer(206)], [None, "bytes=70000-", None]),  # a part of which nobody says which it is
+        ([drop(70_000), displaced(10)], [None, "bytes=70000-", None]),
         ([chunked(BODY)], [None]),
         ([chunked(BODY[:90_000])], [None, "bytes=90000-"]),
     ],
-    ids=["drop", "drop-twice", "busy", "no-ranges", "416", "206-unnamed", "chunked", "ends-early"],
+    ids=["drop", "drop-twice", "busy", "no-ranges", "416", "206-unnamed", "206-other", "chunked", "ends-early"],
 )
 def test_a_broken_transfer_goes_on_where_it_stopped(
     puller: Puller, tricks: list[Trick], ranges: list[str | None]
