@@ -17,6 +17,7 @@ from adapters.intake.encoded import decode_text
 from adapters.intake.errors import InputRefused, InputTooLarge, InputUnreachable
 from adapters.outbound.client import Limits, OutboundClient
 from adapters.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
+from adapters.settings import MIB, Settings
 from adapters.store.records import InputFile
 
 UPLOADS_FOLDER = "uploads"
@@ -45,6 +46,12 @@ class IntakeLimits:
     max_total_bytes: int = 1024 * 2**20
     max_pixels: int = 100_000_000
     fetch_s: float = 60.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> IntakeLimits:
+        """As the settings have them."""
+        pixels = int(settings.max_megapixels * 1_000_000)
+        return cls(max_file_bytes=settings.max_file_mib * MIB, max_pixels=pixels)
 
 
 class Intake:

@@ -17,7 +17,7 @@ from adapters.secret import load_secret
 from adapters.server.conversions import Conversions
 from adapters.server.rates import Rates
 from adapters.server.tail import Tail
-from adapters.settings import MIB, Settings
+from adapters.settings import Settings
 from adapters.store import Store
 from engine.folders import Folders
 from engine.registry import Registry
@@ -59,16 +59,11 @@ def open_services(settings: Settings) -> Services:
         tail=Tail(store),
         addresses=addresses,
         outbound=outbound,
-        intake=Intake(blobs, outbound, _intake_limits(settings)),
+        intake=Intake(blobs, outbound, IntakeLimits.of(settings)),
         rates=Rates(settings.rate_limit),
         conversions=Conversions(blobs),
         secret=load_secret(settings),
     )
-
-
-def _intake_limits(settings: Settings) -> IntakeLimits:
-    pixels = int(settings.max_megapixels * 1_000_000)
-    return IntakeLimits(max_file_bytes=settings.max_file_mib * MIB, max_pixels=pixels)
 
 
 def services(connection: HTTPConnection) -> Services:

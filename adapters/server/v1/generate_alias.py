@@ -19,9 +19,9 @@ from adapters.server.v1.access import Submitter
 from adapters.server.v1.generate import generate_job
 from adapters.server.v1.output_documents import is_picture
 from adapters.server.v1.submission import RunOptions
-from adapters.server.v1.submission_bodies import validated
 from adapters.server.v1.waiting import MAX_WAIT_S, until_ended
 from adapters.store.records import Job, JobState
+from adapters.validation import validated
 
 router = APIRouter(tags=["generate"], route_class=StrictRoute)
 

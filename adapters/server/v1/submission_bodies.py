@@ -8,18 +8,17 @@ from typing import Any, Generic, TypeVar
 
 from anyio.to_thread import run_sync
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from adapters.intake.take import Source
 from adapters.server.bodies import StrictRequest, read_json
 from adapters.server.errors import BodyTooLarge, MediaTypeRefused, RequestInvalid
 from adapters.server.v1.submission import WorkflowRequest
+from adapters.validation import validated
 from engine.strict_json import MAX_BYTES
 
 Form = TypeVar("Form", bound=WorkflowRequest)
 Form_co = TypeVar("Form_co", bound=WorkflowRequest, covariant=True)
-Model = TypeVar("Model", bound=BaseModel)
 _MAX_PARTS = 100
 _JSON_FIELDS = frozenset({"workflow", "files", "overrides", "targets", "webhook", "output"})
 _MULTIPART = "multipart/form-data"
@@ -60,16 +59,6 @@ async def read_body(request: Request, kind: type[Form]) -> Body[Form]:
         document = _bare(document, kind)
     found = validated(kind, document)
     return Body(found, found.files)
-
-
-def validated(kind: type[Model], document: Mapping[str, Any]) -> Model:
-    """The document in ``kind``'s form. Raises ``RequestInvalid`` naming everything that is wrong."""
-    try:
-        return kind.model_validate(document)
-    except ValidationError as error:
-        fields = tuple((".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False))
-        place, message = fields[0]
-        raise RequestInvalid(f"{place}: {message}" if place else message, fields=fields) from error
 
 
 def _bare(document: dict[str, Any], kind: type[WorkflowRequest]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from anyio.to_thread import run_sync
 
 from adapters.outbound.errors import FetchFailed
 from adapters.outbound.urls import parse_url
+from adapters.preparing import Prepared
 from adapters.server.auth import Caller
 from adapters.server.errors import RequestInvalid
 from adapters.server.services import Services
-from adapters.server.v1.preparing import Prepared
 from adapters.server.v1.submission import RunOptions, WebhookRequest
 from adapters.store.records import Job, NewJob, Webhook
 from adapters.webhooks.signing import check_secret, new_secret
