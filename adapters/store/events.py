@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -10,48 +11,40 @@ from adapters.store.database import Database
 from adapters.store.records import Happening, StoredEvent
 from adapters.store.tables import counters, events, jobs
 
+_COLUMNS = ("position", "job_id", "number", "time", "kind", "data")
+
 _JOBS_AT_ONCE = 500  # a statement takes only so many parameters
 
 
-def append(connection: Connection, job_id: str, happenings: Sequence[Happening], now: float) -> list[StoredEvent]:
-    """Store ``happenings`` inside the caller's transaction.
+def change(
+    connection: Connection, job_id: str, values: Mapping[str, Any], happenings: Sequence[Happening], now: float
+) -> tuple[Any, list[StoredEvent]]:
+    """Set columns of the job and store what happened to it, inside the caller's transaction: the row then, the events.
 
     The counter's row is locked until the transaction ends, so that positions become visible in their order.
     """
-    if not happenings:
-        return []
     count = len(happenings)
+    row = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values({**values, "last_event": jobs.c.last_event + count})
+        .returning(jobs)
+    ).one()
+    if not count:
+        return row, []
     position = connection.execute(
         update(counters)
         .where(counters.c.name == "position")
         .values(value=counters.c.value + count)
         .returning(counters.c.value)
     ).scalar_one()
-    number = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(last_event=jobs.c.last_event + count)
-        .returning(jobs.c.last_event)
-    ).scalar_one()
+    first_position, first_number = position - count + 1, row.last_event - count + 1
     stored = [
-        StoredEvent(position - count + i, job_id, number - count + i, now, happening.kind, dict(happening.data))
-        for i, happening in enumerate(happenings, start=1)
+        StoredEvent(first_position + i, job_id, first_number + i, now, happening.kind, dict(happening.data))
+        for i, happening in enumerate(happenings)
     ]
-    connection.execute(
-        insert(events),
-        [
-            {
-                "position": one.position,
-                "job_id": one.job_id,
-                "number": one.number,
-                "time": one.time,
-                "kind": one.kind,
-                "data": one.data,
-            }
-            for one in stored
-        ],
-    )
-    return stored
+    connection.execute(insert(events), [{name: getattr(one, name) for name in _COLUMNS} for one in stored])
+    return row, stored
 
 
 class Events:

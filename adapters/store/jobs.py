@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from adapters.store import outbox
 from adapters.store.database import Database, unique_violation
 from adapters.store.errors import IdempotencyConflict, JobIdTaken, QueueFull
-from adapters.store.events import append
+from adapters.store.events import change
 from adapters.store.records import ENDED, Happening, InputFile, Job, JobState, NewJob, Output
 from adapters.store.rows import input_from, job_from, output_from, summary, webhook_from
 from adapters.store.tables import counters, inputs, jobs, outputs
@@ -160,10 +160,9 @@ class Jobs:
                 happening = Happening("cancel_requested")
             else:
                 return job_from(row)
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-            stored = append(connection, job_id, [happening], now)
+            changed, stored = change(connection, job_id, values, [happening], now)
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
-            return job_from(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+            return job_from(changed)
 
     def outputs(self, job_id: str) -> list[Output]:
         """What the job made, in order."""
@@ -252,11 +251,11 @@ class Jobs:
         ).scalar_one()
         rank = float(sequence) if new.rank is None else new.rank
         rank = -abs(rank) if new.front else rank
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(rank=rank))
         if new.files:
             connection.execute(insert(inputs), [{"job_id": job_id, **asdict(file)} for file in new.files])
-        append(connection, job_id, [Happening("queued", {"priority": new.priority})], now)
-        return job_from(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+        queued = Happening("queued", {"priority": new.priority})
+        row, _ = change(connection, job_id, {"rank": rank}, [queued], now)
+        return job_from(row)
 
     def _fetch(self, query: Select[Any]) -> list[Job]:
         with self._database.read() as connection:

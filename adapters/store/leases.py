@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from adapters.store import outbox
 from adapters.store.database import Database
 from adapters.store.errors import LeaseLost
-from adapters.store.events import append
+from adapters.store.events import change
 from adapters.store.jobs import waiting_in_order
 from adapters.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
 from adapters.store.rows import job_from, summary, webhook_from
@@ -44,8 +44,8 @@ class Leases:
                 "started_at": now,
                 "progress": None,
             }
-            claimed = connection.execute(update(jobs).where(jobs.c.id == row.id).values(values).returning(jobs)).one()
-            append(connection, row.id, [Happening("started", {"attempt": claimed.attempts, "worker": owner})], now)
+            started = Happening("started", {"attempt": values["attempts"], "worker": owner})
+            claimed, _ = change(connection, row.id, values, [started], now)
             return job_from(claimed), Lease(row.id, owner, claimed.attempts)
 
     def renew(self, lease: Lease, lease_s: float) -> bool:
@@ -71,9 +71,8 @@ class Leases:
         """Add to the job's log; ``progress`` is how far it is now."""
         with self._database.write() as connection:
             row = self._held(connection, lease)
-            stored = append(connection, row.id, happenings, self._database.now(connection))
-            if progress is not None:
-                connection.execute(update(jobs).where(jobs.c.id == row.id).values(progress=dict(progress)))
+            values = {} if progress is None else {"progress": dict(progress)}
+            _, stored = change(connection, row.id, values, happenings, self._database.now(connection))
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
             return stored
 
@@ -92,9 +91,7 @@ class Leases:
             if made:
                 rows = [{"job_id": row.id, "place": place, **asdict(output)} for place, output in enumerate(made)]
                 connection.execute(insert(outputs), rows)
-            if progress is not None:
-                connection.execute(update(jobs).where(jobs.c.id == row.id).values(progress=dict(progress)))
-            self._end(connection, row, JobState.COMPLETED, data=data, first=first)
+            self._end(connection, row, JobState.COMPLETED, data=data, first=first, progress=progress)
 
     def fail(self, lease: Lease, error: Error, *, first: Sequence[Happening] = ()) -> None:
         """The job has failed for good; ``first`` happened before that."""
@@ -132,10 +129,9 @@ class Leases:
             self._end(connection, row, JobState.FAILED, reason)
         else:
             values = {"state": JobState.QUEUED, "lease_owner": None, "lease_expires_at": None, "progress": None}
-            connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
             connection.execute(delete(previews).where(previews.c.job_id == row.id))
             happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
-            append(connection, row.id, [happening], self._database.now(connection))
+            change(connection, row.id, values, [happening], self._database.now(connection))
 
     def _end(
         self,
@@ -146,6 +142,7 @@ class Leases:
         *,
         data: Mapping[str, Any] | None = None,
         first: Sequence[Happening] = (),
+        progress: Mapping[str, Any] | None = None,
     ) -> None:
         now = self._database.now(connection)
         values = {
@@ -155,10 +152,12 @@ class Leases:
             "lease_owner": None,
             "lease_expires_at": None,
         }
-        connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
+        if progress is not None:
+            values["progress"] = dict(progress)
         connection.execute(delete(previews).where(previews.c.job_id == row.id))
         told = {} if error is None else {"error": dict(error)}
-        stored = append(connection, row.id, [*first, Happening(str(state), {**(data or {}), **told})], now)
+        last = Happening(str(state), {**(data or {}), **told})
+        _, stored = change(connection, row.id, values, [*first, last], now)
         outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
 
     def _held(self, connection: Connection, lease: Lease) -> Any:
