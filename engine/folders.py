@@ -65,7 +65,7 @@ class Folders:
         """The file's path. Raises ``ModelMissing`` with the nearest names where there is none."""
         for folder in self.of_kind(kind):
             path = contained(folder, name)
-            if path is not None and path.is_file():
+            if path is not None and _is_file(path):
                 return path
         near = nearest(name, self.files(kind))
         where = ", ".join(str(folder) for folder in self.of_kind(kind))
@@ -80,7 +80,7 @@ class Folders:
             if name.endswith(f" [{kind}]"):
                 name, folder = name.removesuffix(f" [{kind}]"), getattr(self, kind)
         path = contained(folder, name)
-        if path is None or not path.is_file():
+        if path is None or not _is_file(path):
             near = nearest(name, _walk(folder, None))
             raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else "")
         return path
@@ -103,6 +103,14 @@ def contained(folder: Path, name: str) -> Path | None:
     if ".." in parts or ":" in parts[0]:
         return None
     return folder.joinpath(*parts)
+
+
+def _is_file(path: Path) -> bool:
+    """False also for names that no file can have, such as one of thousands of characters."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def model_folders(roots: Iterable[Path], extra_paths_files: Iterable[Path] = ()) -> dict[str, list[Path]]:

@@ -70,3 +70,12 @@ def test_annotated_input_names_pick_the_folder(tmp_path: Path) -> None:
     assert folders.find_input("p.png [output]") == tmp_path / "o" / "p.png"
     with pytest.raises(ModelMissing):
         folders.find_input("../o/p.png")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "/".join(["x" * 200] * 50), "\udcff.png"])
+def test_a_name_that_no_file_can_have_is_a_missing_file(root: Path, name: str) -> None:
+    folders = Folders(models=model_folders([root]), input=root)
+    with pytest.raises(ModelMissing):
+        folders.find("checkpoints", name)
+    with pytest.raises(ModelMissing):
+        folders.find_input(name)
