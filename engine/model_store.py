@@ -110,6 +110,7 @@ class ModelStore:
         self._loaded: dict[tuple[str, tuple[str, ...]], _Loaded] = {}
         self._shapes: dict[str, Mapping[str, tuple[int, ...]]] = {}
         self._clock = 0
+        self.loads = 0  # networks that were brought to the device, since this was made
 
     def dtype(self, weights: Weights) -> torch.dtype:
         """The number format that this network computes in here."""
@@ -191,6 +192,7 @@ class ModelStore:
             raise DeviceMemoryExhausted(message, remedy="use a smaller model or a lower precision") from error
 
     def _activate(self, weights: Weights) -> _Loaded:
+        self.loads += 1
         module = weights.build().requires_grad_(False).eval()
         dtype = self.dtype(weights)
         stored = dict(module.named_parameters())

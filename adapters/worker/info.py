@@ -31,6 +31,7 @@ def worker_info(engine: Engine | None, hands: Hands) -> dict[str, Any]:
             for held in engine.models.stats()
         ],
         "models_bytes": engine.models.held_bytes,
+        "model_loads": engine.models.loads,
         "models_budget_bytes": engine.models.budget_bytes,
         "cache": asdict(engine.cache.statistics()),
     }

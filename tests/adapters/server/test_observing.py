@@ -70,6 +70,7 @@ def test_figures_of_a_real_worker(http: httpx.Client, service: Service) -> None:
         text = http.get("/metrics").text
         assert _figure(text, 'jobs_total{outcome="completed"}') >= 1
         assert re.search(r"^dagfusion_worker_memory_process_bytes\{worker=", text, re.MULTILINE)
+        assert re.search(r"^dagfusion_worker_model_loads\{worker=", text, re.MULTILINE)
         assert re.search(r"^dagfusion_worker_cache_hits\{worker=", text, re.MULTILINE)
 
     eventually(check)

@@ -44,6 +44,15 @@ def test_a_rank_places_a_job_among_its_equals(store: Store) -> None:
     assert order(store) == [second, first]
 
 
+def test_a_waiting_job_has_a_place(store: Store) -> None:
+    ids = [submit(store, **more) for more in ({}, {"priority": 3}, {"front": True}, {}, {"rank": 0.5})]
+    running = store.leases.claim("worker", 60)
+    assert running is not None and running[0].id == ids[1]
+    waiting = order(store)
+    jobs = [store.jobs.get(job_id) for job_id in waiting]
+    assert [store.jobs.place(job) for job in jobs if job is not None] == [1, 2, 3, 4]
+
+
 def test_an_idempotency_key_gives_the_same_job_again(store: Store) -> None:
     new = NewJob(prompt=PROMPT, idempotency_key="k", owner="a")
     job, created = store.jobs.submit(new)
