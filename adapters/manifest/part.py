@@ -14,7 +14,10 @@ CHUNK_BYTES = 4 * 2**20
 
 
 class Part:
-    """The unfinished file beside ``target``. What an earlier process left of it is taken over."""
+    """The unfinished file beside ``target``. What an earlier process left of it is taken over.
+
+    ``pieced``: its bytes are of more than one transfer, which may have been of different files.
+    """
 
     def __init__(self, target: Path) -> None:
         self._beside = Beside(target)
@@ -25,6 +28,7 @@ class Part:
         while chunk := self._file.read(CHUNK_BYTES):
             self._hash.update(chunk)
         self.size_bytes = self._file.tell()
+        self.pieced = self.size_bytes > 0
         self.validators = _read_note(self._beside.note) if self.size_bytes else {}
 
     def restart(self) -> None:
@@ -32,6 +36,7 @@ class Part:
         self._file.truncate(0)
         self._hash = hashlib.sha256()
         self.size_bytes = 0
+        self.pieced = False
         self.note({})
 
     def note(self, validators: dict[str, str]) -> None:

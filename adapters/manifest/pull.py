@@ -123,11 +123,10 @@ class _Pull:
             lock.release()
 
     async def _complete(self, model: Model, part: Part, transfer: Transfer) -> Path:
-        resumed = part.size_bytes > 0
         self.hear(Started(model, part.size_bytes))
         await transfer.fetch(model, part)
-        if resumed and part.sha256 != model.sha256.lower():
-            # What an earlier pull left may be of another file, which no server noticed.
+        if part.pieced and part.sha256 != model.sha256.lower():
+            # The file may have been another one when it was begun, and the server did not notice.
             part.restart()
             await transfer.fetch(model, part)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,15 @@ from adapters.manifest.replies import Interrupted, start_byte, validators
 from adapters.manifest.sites import Sites, shown
 
 MAX_REDIRECTS = 10
+LEAST_BYTES = 32 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """``attempts`` in a row may fail without bringing a byte; between them, ``delay_s`` doubles up to ``longest_s``.
+    """``attempts`` in a row may fail without bringing 32 KiB; between them, ``delay_s`` doubles up to ``longest_s``.
 
-    ``stall_s``: a server that is silent for so long is taken for gone. ``most_attempts``: those that brought something
-    count as well here, so that a server which drops after every byte is given up on some day.
+    ``stall_s``: a server that is silent for so long, or brings less than 32 KiB in that time, is taken for gone.
+    ``most_attempts``: those that brought something count as well here.
     """
 
     attempts: int = 6
@@ -75,7 +77,7 @@ class Transfer:
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise FetchFailed("refused", f"{model.label}: {error}", remedy="check the source") from error
             except (Interrupted, httpx.TransportError) as error:
-                failures = 1 if part.size_bytes > most_bytes else failures + 1
+                failures = 1 if part.size_bytes >= most_bytes + LEAST_BYTES else failures + 1
                 most_bytes = max(most_bytes, part.size_bytes)
                 attempts += 1
                 reason = _reason(error)
@@ -100,13 +102,19 @@ class Transfer:
                 if response.status_code in (206, 416):
                     part.restart()
                 raise
+            found = validators(response)
             if start != part.size_bytes:
                 part.restart()
-            part.note(validators(response))
+            elif start and part.validators and found and part.validators != found:
+                part.restart()
+                raise Interrupted("the file at the server has changed")
+            part.pieced = part.size_bytes > 0
+            part.note(found)
             self.hear(Advanced(model, part.size_bytes))
             await self._pour(response, model, part)
 
     async def _pour(self, response: httpx.Response, model: Model, part: Part) -> None:
+        window_s, window_bytes = time.monotonic(), part.size_bytes
         try:
             async for chunk in response.aiter_raw():
                 if part.size_bytes + len(chunk) > model.size_bytes:
@@ -114,6 +122,10 @@ class Transfer:
                     raise _too_long(model, str(response.url))
                 part.append(chunk)
                 self.hear(Advanced(model, part.size_bytes))
+                if time.monotonic() - window_s > self.patience.stall_s:
+                    if part.size_bytes - window_bytes < LEAST_BYTES and part.size_bytes < model.size_bytes:
+                        raise Interrupted("the server trickles")
+                    window_s, window_bytes = time.monotonic(), part.size_bytes
         finally:
             part.flush()
         if part.size_bytes < model.size_bytes:

@@ -138,6 +138,21 @@ def stall(after: int) -> Trick:
     return trick
 
 
+def trickle(every_s: float) -> Trick:
+    """Send a few bytes now and then."""
+
+    def trick(request: Request, body: bytes) -> None:
+        request.head(200, {"ETag": etag(body), "Content-Length": str(len(body))})
+        for start in range(0, len(body), 10):
+            request.wfile.write(body[start : start + 10])
+            request.wfile.flush()
+            if request.server.closing.wait(every_s):
+                break
+        request.hang_up()
+
+    return trick
+
+
 def whole(body: bytes, **headers: str) -> Trick:
     """Send ``body`` whatever was asked for."""
 

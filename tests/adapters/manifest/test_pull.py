@@ -25,6 +25,7 @@ from tests.adapters.manifest.depot import (
     guarded,
     open_depot,
     stall,
+    trickle,
     whole,
 )
 
@@ -109,6 +110,29 @@ def test_a_server_that_falls_silent_is_left_and_asked_again(puller: Puller) -> N
     assert_complete(puller)
     assert puller.depot.ranges(f"/{NAME}") == [None, "bytes=60000-"]
     assert [e.reason for e in puller.events if isinstance(e, Retrying)] == ["the server went silent"]
+
+
+def test_a_server_that_trickles_is_left_and_asked_again(puller: Puller) -> None:
+    offered = puller.offer(NAME, BODY)
+    puller.depot.tricks[f"/{NAME}"].append(trickle(0.1))
+    (outcome,) = puller(offered, patience=SILENT)
+    assert isinstance(outcome, Arrived), outcome
+    assert_complete(puller)
+    assert [e.reason for e in puller.events if isinstance(e, Retrying)] == ["the server trickles"]
+    first, second = puller.depot.ranges(f"/{NAME}")
+    assert first is None
+    assert second is not None
+
+
+def test_a_part_of_another_version_is_not_joined_to_ours(puller: Puller) -> None:
+    offered = puller.offer(NAME, BODY)
+    older = weights(99)
+    tricks = [lambda request, _: drop(70_000)(request, older), drop(50_000)]  # neither cares for If-Range
+    puller.depot.tricks[f"/{NAME}"].extend(tricks)
+    (outcome,) = puller(offered)
+    assert isinstance(outcome, Arrived), outcome
+    assert_complete(puller)
+    assert puller.depot.ranges(f"/{NAME}") == [None, "bytes=70000-", None]
 
 
 def test_a_server_that_stays_silent_is_given_up(puller: Puller) -> None:
