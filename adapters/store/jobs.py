@@ -249,7 +249,7 @@ class Jobs:
             )
             .returning(jobs.c.sequence)
         ).scalar_one()
-        rank = float(sequence) if new.rank is None else new.rank
+        rank = float(sequence if new.rank is None else new.rank)
         rank = -abs(rank) if new.front else rank
         if new.files:
             connection.execute(insert(inputs), [{"job_id": job_id, **asdict(file)} for file in new.files])

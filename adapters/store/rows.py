@@ -20,7 +20,7 @@ def job_from(row: Any) -> Job:
         owner=row.owner,
         client_id=row.client_id,
         priority=row.priority,
-        rank=row.rank,
+        rank=float(row.rank),  # SQLite returns whole numbers of an UPDATE as integers
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
