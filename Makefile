@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST_WORKERS ?= 2
+# Every process that a test starts would compile the libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check format lock bench clean
 
@@ -34,7 +36,7 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "dagfusion needs Python >= 3.11; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
