@@ -23,7 +23,7 @@ def of_another(trick: Trick) -> Trick:
 
 passing = st.one_of(
     counts.map(drop),
-    counts.map(drop).map(of_another),  # the file changed for a while
+    st.integers(0, len(BODY) - 1).map(drop).map(of_another),  # the file changed for a while
     st.sampled_from([408, 416, 429, 500, 503, 206]).map(answer),
     counts.map(lambda count: chunked(BODY[:count])),
     st.just(whole(BODY)),
