@@ -13,7 +13,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -40,7 +40,7 @@ _ALL_DONE_S = 180.0
 class Report:
     """What was done, and what was found wrong: every list of job ids should be empty."""
 
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_VICTIMS, 0))
     jobs: int = 0
     seconds: float = 0.0
     restarts_of_jobs: int = 0

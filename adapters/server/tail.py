@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 
 from anyio.to_thread import run_sync
@@ -14,6 +14,8 @@ from adapters.store.records import ENDED, Preview, StoredEvent
 
 _KEPT = 2000
 _CHECK_S = 1.0
+_BATCH = 1000
+_NEVER = -1  # no count of changes
 _END_KINDS = frozenset(str(state) for state in ENDED)
 
 Number = Callable[[StoredEvent], int]
@@ -61,22 +63,32 @@ class Tail:
         self._store = store
         self._topics: dict[str | None, _Topic] = {}
         self._known_previews: dict[str, int] = {}
+        self._preview_watchers = 0
         self._position: int | None = None
 
     async def run(self) -> None:
         """Follow until cancelled. After an error it can be called again: it goes on where it stopped."""
         if self._position is None:
             self._position = await run_sync(self._store.events.last_position)
-        seen = await run_sync(lambda: self._store.changes.count)
+        seen = _NEVER
         while True:
-            while batch := await run_sync(self._store.events.of_all, self._position):
+            look = partial(self._look, seen, self._position, self._known_previews if self._preview_watchers else None)
+            seen, batch, previews = await run_sync(look, abandon_on_cancel=True)
+            if batch:
                 self._position = batch[-1].position
                 self._spread(batch)
-            if self._topics:
-                for preview in await run_sync(self._store.previews.newer, self._known_previews):
-                    self._show(preview)
-            wait = partial(self._store.changes.wait, seen, _CHECK_S)
-            seen = await run_sync(wait, abandon_on_cancel=True)
+            if len(batch) == _BATCH:
+                seen = _NEVER  # there may be more
+            for preview in previews:
+                self._show(preview)
+
+    def _look(
+        self, seen: int, position: int, known: Mapping[str, int] | None
+    ) -> tuple[int, list[StoredEvent], list[Preview]]:
+        """Wait for a change after ``seen``, then read what is new. In one thread: each way there and back costs."""
+        seen = self._store.changes.wait(seen, _CHECK_S)
+        batch = self._store.events.of_all(position, _BATCH)
+        return seen, batch, [] if known is None else self._store.previews.newer(known)
 
     async def follow(
         self, job_id: str | None = None, after: int = 0, *, previews: bool = False
@@ -86,6 +98,7 @@ class Tail:
         Ends with the job. With ``previews``, its unfinished pictures come in between, the newest one only.
         """
         topic = self._open(job_id)
+        self._preview_watchers += previews
         cursor: int | None = None
         shown: dict[str, int] = {}
         try:
@@ -105,6 +118,7 @@ class Tail:
                 if not topic.after(cursor):
                     await topic.wait()
         finally:
+            self._preview_watchers -= previews
             self._close(job_id, topic)
 
     def _read(self, job_id: str | None, cursor: int) -> list[StoredEvent]:
