@@ -102,5 +102,5 @@ def image_to_mask(
 
 @node("ImageColorToMask", category="mask")
 def color_to_mask(ctx: Context, *, image: Image, color: Color = 0) -> Mask:
-    """255 where the picture has exactly this colour (0xRRGGBB), else 0."""
+    """1 where the picture has exactly this colour (0xRRGGBB), else 0."""
     return Mask(pictures.masks.of_color(image.pixels, color))

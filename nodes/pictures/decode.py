@@ -69,12 +69,12 @@ def read(source: Path | bytes) -> tuple[Tensor, Tensor]:
 def read_channel(source: Path | bytes, channel: str) -> Tensor:
     """One channel of the first frame as a mask, float32[1, height, width]: red, green, blue, or alpha (as 1 - alpha).
 
-    64x64 zeros for the alpha of a picture that has none.
+    Zeros for the alpha of a picture that has none.
     """
     frame = next(_frames(source))
     if channel == "alpha":
         alpha = _alpha(frame)
-        return torch.zeros(1, 64, 64) if alpha is None else (1.0 - alpha)[None]
+        return torch.zeros(1, frame.height, frame.width) if alpha is None else (1.0 - alpha)[None]
     return _rgb(frame)[None, ..., ("red", "green", "blue").index(channel)]
 
 

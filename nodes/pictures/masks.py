@@ -66,7 +66,7 @@ def grow(values: Tensor, steps_px: int, *, tapered_corners: bool) -> Tensor:
 
 
 def of_color(pixels: Tensor, color: int) -> Tensor:
-    """255 where the picture rounds to the colour 0xRRGGBB, else 0 (ComfyUI's scale of this one mask)."""
+    """1 where the picture rounds to the colour 0xRRGGBB, else 0."""
     levels = (pixels[..., :3].clamp(0, 1) * 255.0).round().to(torch.int32)
     wanted = torch.tensor([color >> 16 & 0xFF, color >> 8 & 0xFF, color & 0xFF], dtype=torch.int32)
-    return (levels == wanted).all(-1).float() * 255.0
+    return (levels == wanted).all(-1).float()

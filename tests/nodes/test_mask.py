@@ -66,4 +66,4 @@ def test_alpha_that_is_not_there(ctx: Context) -> None:
 def test_colour_mask(ctx: Context) -> None:
     pixels = torch.zeros(1, 1, 2, 3)
     pixels[0, 0, 1] = torch.tensor([1.0, 0.0, 1.0])
-    assert nodes.color_to_mask(ctx, image=Image(pixels), color=0xFF00FF).values[0, 0].tolist() == [0.0, 255.0]
+    assert nodes.color_to_mask(ctx, image=Image(pixels), color=0xFF00FF).values[0, 0].tolist() == [0.0, 1.0]

@@ -81,4 +81,4 @@ def test_growing_by_far_more_than_the_mask_ends() -> None:
 
 def test_colour_mask_is_255_where_the_rounded_colour_fits() -> None:
     pixels = torch.tensor([[[[1.0, 0.5, 0.0], [1.0, 0.503, 0.0], [2.0, 0.5, -1.0], [0.0, 0.0, 0.0]]]])
-    assert masks.of_color(pixels, 0xFF8000)[0, 0].tolist() == [255.0, 255.0, 255.0, 0.0]
+    assert masks.of_color(pixels, 0xFF8000)[0, 0].tolist() == [1.0, 1.0, 1.0, 0.0]
