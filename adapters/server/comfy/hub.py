@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 
 from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
@@ -90,13 +91,14 @@ class Hub:
             await self._resume(job_id, position)
         self._unended = set(states)
         self._move_to(position)
-        async for news in self._services.tail.follow(None, position, previews=True):
-            if isinstance(news, Preview):
-                self._show(news)
-                continue
-            for event in news:
-                await self._take(event)
-                self._move_to(event.position)
+        async with aclosing(self._services.tail.follow(None, position, previews=True)) as all_news:
+            async for news in all_news:
+                if isinstance(news, Preview):
+                    self._show(news)
+                    continue
+                for event in news:
+                    await self._take(event)
+                    self._move_to(event.position)
 
     async def _resume(self, job_id: str, position: int) -> None:
         """Know a job that is running already as if its events up to ``position`` had been heard."""

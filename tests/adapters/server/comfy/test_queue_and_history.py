@@ -31,7 +31,9 @@ def http(slow: Service) -> Iterator[httpx.Client]:
 
 
 def submit(http: httpx.Client, prompt: dict[str, Any], **more: Any) -> str:
-    return str(http.post("/prompt", json={"prompt": prompt, **more}).json()["prompt_id"])
+    reply = http.post("/prompt", json={"prompt": prompt, **more})
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["prompt_id"])
 
 
 def started(slow: Service, job_id: str) -> str:
