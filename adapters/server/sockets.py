@@ -6,53 +6,56 @@ import asyncio
 import json
 import resource
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from adapters.server.errors import TooManySockets
-from adapters.server.problems import MEDIA_TYPE, problem
-from adapters.settings import Settings
+if TYPE_CHECKING:
+    from adapters.settings import Settings
 
 _MAX_HEAD_BYTES = 2**16
 _MAX_MESSAGE_BYTES = 2**20
 _SPARE_DESCRIPTORS = 128  # for the database, blobs, threads, what libraries open
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """What ``uvicorn.Config`` is to be told besides the application: the protocols below.
+class SocketLimits:
+    """What all connections of one server share. The settings can be told later: reading them takes its time."""
 
-    Its lines about requests would hold the keys that browsers put into queries; the application writes its own.
-    """
-    limits = _Limits(settings)
-    return {
-        "http": limits.bind(BoundedHttp),
-        "ws": limits.bind(BoundedWebSocket),
-        "ws_max_size": _MAX_MESSAGE_BYTES,
-        # Clients that read only while they wait for something answer no ping meanwhile. Pings go out all the same: TCP
-        # notices when nobody is there to acknowledge them.
-        "ws_ping_timeout": None,
-        "ws_per_message_deflate": False,  # pictures do not get smaller, and each socket would hold a compressor
-        "server_header": False,
-        "access_log": False,
-        "log_level": "warning",
-        "backlog": 2048,
-    }
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.max_sockets = 4096
+        self.read_timeout_s = self.send_timeout_s = 30.0
+        self._descriptors = _raise_descriptor_limit()
+        if settings is not None:
+            self.follow(settings)
 
-
-class _Limits:
-    """What all connections of one server share."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.max_sockets = min(settings.max_sockets, _raise_descriptor_limit() - _SPARE_DESCRIPTORS)
+    def follow(self, settings: Settings) -> None:
+        """Keep to the settings, from the next connection on."""
+        self.max_sockets = min(settings.max_sockets, self._descriptors - _SPARE_DESCRIPTORS)
         self.read_timeout_s = settings.read_timeout_s
         self.send_timeout_s = settings.send_timeout_s
 
     def bind(self, protocol: type) -> type:
         """The protocol with these limits; uvicorn makes one for each connection."""
         return type(protocol.__name__, (protocol,), {"limits": self})
+
+
+def uvicorn_options(limits: SocketLimits) -> dict[str, Any]:
+    """What ``uvicorn.Config`` is to be told besides the application: the protocols below.
+
+    Its lines about requests would hold the keys that browsers put into queries; the application writes its own.
+    """
+    return {
+        "http": limits.bind(BoundedHttp),
+        "ws": limits.bind(BoundedWebSocket),
+        "ws_max_size": _MAX_MESSAGE_BYTES,
+        "ws_per_message_deflate": False,  # pictures do not get smaller, and each socket would hold a compressor
+        "server_header": False,
+        "access_log": False,
+        "log_level": "warning",
+        "backlog": 2048,
+    }
 
 
 class _SlowReaderTimer:
@@ -74,7 +77,7 @@ class _SlowReaderTimer:
 class BoundedHttp(HttpToolsProtocol):
     """HTTP/1.1 with a bound on connections, on the size of headers and on the time they take."""
 
-    limits: _Limits
+    limits: SocketLimits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -131,7 +134,7 @@ class BoundedHttp(HttpToolsProtocol):
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket whose client must keep reading."""
 
-    limits: _Limits
+    limits: SocketLimits
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._slow_reader = _SlowReaderTimer(self.limits.send_timeout_s)
@@ -156,6 +159,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
 
 def _refusal() -> bytes:
+    from adapters.server.errors import TooManySockets
+    from adapters.server.problems import MEDIA_TYPE, problem
+
     details = problem(TooManySockets("too many connections are open", remedy="close some, or try again later"))
     body = json.dumps(details.model_dump(exclude_none=True)).encode()
     lines = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from adapters.lifeline import on_parents_end
+from adapters.server.sockets import SocketLimits, uvicorn_options
 from adapters.supervisor.early import Early
 
 if TYPE_CHECKING:
@@ -21,23 +22,24 @@ _GRACE_S = 5  # for answers that are under way when the process is told to stop
 def main(descriptor: int) -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
     on_parents_end(lambda: os._exit(1))
+    limits = SocketLimits()
     config = uvicorn.Config(
-        Early(_load),
+        Early(lambda: _load(limits)),
         log_config=None,
-        access_log=False,
-        server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=_GRACE_S,
+        **uvicorn_options(limits),
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
-def _load() -> FastAPI:
+def _load(limits: SocketLimits) -> FastAPI:
     from adapters.logs import set_up_logging
     from adapters.settings import read_settings
 
     settings = read_settings({})
     set_up_logging(settings.log_format, "web")
+    limits.follow(settings)
     from adapters.server.app import create_app
 
     return create_app(settings)

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from adapters.server.app import create_app
 from adapters.server.services import Services
-from adapters.server.sockets import uvicorn_options
+from adapters.server.sockets import SocketLimits, uvicorn_options
 from adapters.settings import Settings
 from adapters.store.records import Happening, Lease, Output
 from tests.adapters.services import until
@@ -97,7 +97,9 @@ def serving(folder: Path, **settings: Any) -> Iterator[Web]:
     chosen = Settings(**{**places, **settings})
     app = create_app(chosen)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1, **uvicorn_options(chosen))
+    config = uvicorn.Config(
+        app, log_config=None, lifespan="on", timeout_graceful_shutdown=1, **uvicorn_options(SocketLimits(chosen))
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

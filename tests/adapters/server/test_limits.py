@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.adapters.server.serving import PICTURE, Web, serving
+from tests.adapters.services import running, until
 
 MIB = 2**20
 
@@ -20,8 +22,8 @@ MIB = 2**20
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A service with small limits."""
     folder = tmp_path_factory.mktemp("limits")
-    with serving(folder, max_body_mib=2, read_timeout_s=0.5, send_timeout_s=0.5, max_sockets=60) as running:
-        yield running
+    with serving(folder, max_body_mib=2, read_timeout_s=0.5, send_timeout_s=0.5, max_sockets=60) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -199,3 +201,14 @@ def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
         assert again.json()["id"] == first.json()["id"]
         client.delete(f"/v1/jobs/{first.json()['id']}")
         assert client.post("/v1/jobs", json={"workflow": PICTURE}).status_code == 202
+
+
+def test_dagfusion_serve_keeps_to_the_limits(tmp_path: Path) -> None:
+    with running(tmp_path, ready=False, workers="0", max_sockets="10") as service:
+        until(lambda: httpx.get(f"{service.url}/ready", timeout=30).status_code == 503, 60)
+        kept = [socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), 10) for _ in range(30)]
+        try:
+            assert sum(b"503" in connection.recv(4096) for connection in kept[15:]) == 15
+        finally:
+            for connection in kept:
+                connection.close()
