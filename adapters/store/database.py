@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        # SQLite has one writer at a time, and who finds another one there sleeps for up to 100 ms: threads take turns.
+        self._turn = threading.Lock() if self.sqlite else nullcontext()
         try:
             self._engine = self._open()
             self._writer = self._engine.execution_options(dagfusion_writes=True)
@@ -45,7 +48,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is committed at its end, or rolled back where the block raises; readers hear of it."""
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             yield connection
             if not self.sqlite:
                 connection.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
