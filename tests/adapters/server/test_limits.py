@@ -22,7 +22,7 @@ MIB = 2**20
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A service with small limits."""
     folder = tmp_path_factory.mktemp("limits")
-    with serving(folder, max_body_mib=2, read_timeout_s=0.5, send_timeout_s=0.5, max_sockets=60) as made:
+    with serving(folder, max_body_mib=2, read_timeout_s=1.5, send_timeout_s=1.5, max_sockets=60) as made:
         yield made
 
 
@@ -79,7 +79,7 @@ def test_a_body_that_stops_half_way_is_refused_in_time(web: Web) -> None:
 
 
 def test_a_body_that_drips_is_refused_in_time(web: Web) -> None:
-    answer = _raw(web, _post(100_000), *[b" "] * 8, pause_s=0.1)
+    answer = _raw(web, _post(100_000), *[b" "] * 22, pause_s=0.1)
     assert answer.startswith(b"HTTP/1.1 408")
 
 
