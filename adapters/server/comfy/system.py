@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
 

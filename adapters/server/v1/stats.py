@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
