@@ -72,10 +72,14 @@ async def submit_job(
 async def reply(
     job: Job, new: bool, now: Services, response: Response, wait: float, delivery: Delivery | None
 ) -> JobDocument:
-    """The document of a job that was just submitted, after waiting for its end where that was asked for."""
+    """The document of a job that was just submitted, after waiting for its end where that was asked for.
+
+    Status 200 where that has ended, else 202.
+    """
     await until_ended(now, job, wait)
-    latest = await run_sync(now.store.jobs.get, job.id)
-    job = latest or job
+    if wait:
+        latest = await run_sync(now.store.jobs.get, job.id)
+        job = latest or job
     response.headers["Location"] = f"{now.settings.public_url.rstrip('/')}/v1/jobs/{job.id}"
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
