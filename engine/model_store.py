@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
+from engine.module_tensors import replace_tensors, set_parameter, tensors_of
 
 RELEASE_EVERY_BYTES = 128 * 2**20
 
@@ -144,6 +145,29 @@ class ModelStore:
         with self._lock:
             self._evict_until(lambda: False)
 
+    def move_to(self, device: str | torch.device | None, precision: str) -> None:
+        """Take what is held to another device, from memory: no file is read. Patched networks are dropped.
+
+        Nothing may be lent. Raises ``DagfusionError`` where there is no such device, or something is lent.
+        """
+        with self._lock:
+            if any(one.leased for one in self._loaded.values()):
+                raise DagfusionError("networks cannot move to another device while they are in use")
+            self.device, self.precision = pick_device(device), precision
+            self.budget_bytes = default_budget_bytes(self.device)
+            self._loaded = {key: one for key, one in self._loaded.items() if one.base is None}
+            for one in self._loaded.values():
+                self._bring(one.module, one.weights)
+                one.size_bytes = sum(tensor.nbytes for tensor in tensors_of(one.module))
+            self._make_room(0)
+
+    def detach_from_files(self) -> None:
+        """Copy what is held into memory of this process's own, so that no file is read when it is used or moved."""
+        with self._lock:
+            for one in self._loaded.values():
+                if one.base is None:
+                    replace_tensors(one.module, torch.Tensor.clone)
+
     def stats(self) -> list[Held]:
         """What is held, most recently used first."""
         with self._lock:
@@ -196,8 +220,14 @@ class ModelStore:
         module = weights.build().requires_grad_(False).eval()
         dtype = self.dtype(weights)
         stored = dict(module.named_parameters())
-        size_bytes = sum(_bytes_as(tensor, dtype) for tensor in _tensors(module))
+        size_bytes = sum(_bytes_as(tensor, dtype) for tensor in tensors_of(module))
         self._make_room(size_bytes)
+        self._bring(module, weights)
+        return _Loaded(weights, (), module, stored, size_bytes)
+
+    def _bring(self, module: nn.Module, weights: Weights) -> None:
+        """Put the network's tensors onto the device, in the format that it computes in there."""
+        dtype = self.dtype(weights)
         copied = 0
 
         def move(tensor: Tensor) -> Tensor:
@@ -209,13 +239,12 @@ class ModelStore:
                 copied = 0
             return moved
 
-        _replace_tensors(module, move)
+        replace_tensors(module, move)
         weights.release()
-        return _Loaded(weights, (), module, stored, size_bytes)
 
     def _patch(self, base: _Loaded, patches: tuple[WeightPatch, ...]) -> _Loaded:
         # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
-        module = copy.deepcopy(base.module, {id(tensor): tensor for tensor in _tensors(base.module)})
+        module = copy.deepcopy(base.module, {id(tensor): tensor for tensor in tensors_of(base.module)})
         active = dict(base.module.named_parameters())
         names = sorted(frozenset().union(*(patch.names() for patch in patches)))
         absent = [name for name in names if name not in active]
@@ -231,7 +260,7 @@ class ModelStore:
                         weight = patch.apply(name, weight)
                 if base.weights.patched_as_stored:
                     weight = weight.to(base.stored[name].dtype)
-                _set_parameter(module, name, weight.to(active[name]))
+                set_parameter(module, name, weight.to(active[name]))
         base.weights.release()
         return _Loaded(base.weights, tuple(p.key for p in patches), module, {}, size_bytes, base)
 
@@ -253,10 +282,6 @@ class ModelStore:
             torch.cuda.empty_cache()
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
-
-
 def _bytes_as(tensor: Tensor, dtype: torch.dtype) -> int:
     return tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.element_size())
 
@@ -265,25 +290,3 @@ def _exact(stored: Tensor, active: Tensor) -> Tensor:
     """The weight in float32 on the device, from the copy there unless casting has rounded that one."""
     rounded = active.dtype not in (stored.dtype, torch.float32)
     return (stored if rounded else active).detach().to(active.device, torch.float32)
-
-
-def _replace_tensors(module: nn.Module, move: Callable[[Tensor], Tensor]) -> None:
-    """Each parameter and buffer replaced by ``move`` of it; one that several modules share stays shared."""
-    originals = _tensors(module)  # kept alive, so that no new tensor takes over the id of an old one
-    done: dict[int, Tensor] = {}
-    for part in module.modules():
-        for name, parameter in part._parameters.items():
-            if parameter is not None:
-                moved = done.get(id(parameter))
-                if moved is None:
-                    moved = done[id(parameter)] = nn.Parameter(move(parameter.detach()), requires_grad=False)
-                part._parameters[name] = moved  # type: ignore[assignment]
-        for name, buffer in part._buffers.items():
-            if buffer is not None:
-                part._buffers[name] = done.setdefault(id(buffer), move(buffer))
-    del originals
-
-
-def _set_parameter(module: nn.Module, name: str, value: Tensor) -> None:
-    path, _, leaf = name.rpartition(".")
-    module.get_submodule(path)._parameters[leaf] = nn.Parameter(value, requires_grad=False)

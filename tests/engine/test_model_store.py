@@ -267,6 +267,33 @@ def test_shared_parameters_stay_shared() -> None:
         assert net.second.weight is net.first.weight
 
 
+def test_networks_move_to_another_device_without_their_files() -> None:
+    counted = Counted()
+    store, handle = ModelStore("cpu", "float16"), weights("a", seed=3, counted=counted, wide=True)
+    with store.lease(handle, [DOUBLE]), pytest.raises(DagfusionError, match="in use"):
+        store.move_to("cpu", "float32")
+    store.move_to("cpu", "bfloat16")
+    assert [(held.patches, held.bytes_held) for held in store.stats()] == [((), 2 * LAYER_BYTES // 2 + 3 * 8 + 2 * 2)]
+    with store.lease(handle) as net:
+        assert torch.equal(net.first.weight, Net(3, torch.float16).first.weight.to(torch.bfloat16))
+    store.move_to("meta", "float32")
+    with store.lease(handle) as net:
+        assert {tensor.device.type for tensor in (*net.parameters(), *net.buffers())} == {"meta"}
+    assert (counted.builds, store.stats()[0].device) == (1, "meta")
+
+
+def test_networks_can_be_made_independent_of_their_files() -> None:
+    net = Net(0, torch.float32)
+    expected, place = net.first.weight.clone(), net.first.weight.data_ptr()
+    store, handle = ModelStore("cpu"), Weights("a", lambda: net)
+    with store.lease(handle):
+        pass
+    store.detach_from_files()
+    with store.lease(handle) as lent:
+        assert lent.first.weight.data_ptr() != place
+        assert torch.equal(lent.first.weight, expected)
+
+
 def test_shapes_without_loading() -> None:
     store = ModelStore("cpu")
     counted = Counted()
