@@ -1,0 +1,128 @@
+"""Every workflow in graphs/ runs, on tiny random models that stand in for the files it names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import ControlNetUnionModel, UNet2DConditionModel
+from PIL import Image as Pillow
+from safetensors.torch import load_file, save_file
+
+from engine.engine import Engine
+from engine.folders import Folders, model_folders
+from engine.model_store import ModelStore
+from engine.workflow import NodeDocument, Workflow
+from nodes import builtin_registry
+from nodes.diffusion.ldm_names import ldm_names
+
+GRAPHS = Path(__file__).parents[2] / "graphs"
+LARGEST_PX = 128
+STEPS = 3
+STAND_INS = {
+    "checkpoints": {
+        "tiny.safetensors": "tiny_sd15.safetensors",
+        "second.safetensors": "tiny_sd15_inpaint.safetensors",
+        "sd_xl_base_1.0.safetensors": "tiny_sdxl.safetensors",
+    },
+    "controlnet": {"tiny_canny.safetensors": "tiny_controlnet.safetensors"},
+    "loras": {"tiny_style.safetensors": "tiny_lora.safetensors"},
+    "upscale_models": {"tiny_upscale_x2.safetensors": "tiny_esrgan_x2.safetensors"},
+}
+SDXL_LEVELS: dict[str, Any] = {
+    "block_out_channels": (32, 64, 128),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "transformer_layers_per_block": (1, 1, 2),
+    "attention_head_dim": (1, 1, 2),
+    "cross_attention_dim": 160,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 96 + 6 * 256,
+}
+REFINER: dict[str, Any] = {
+    "block_out_channels": (32, 64, 64, 64),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "attention_head_dim": (1, 1, 1, 1),
+    "cross_attention_dim": 96,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 96 + 5 * 256,
+}
+
+
+@pytest.fixture(scope="module")
+def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder = tmp_path_factory.mktemp("graphs")
+    for kind, names in STAND_INS.items():
+        (folder / "models" / kind).mkdir(parents=True)
+        for name, stand_in in names.items():
+            shutil.copy(models_dir / kind / stand_in, folder / "models" / kind / name)
+    torch.manual_seed(0)
+    write_refiner(folder / "models" / "checkpoints", models_dir / "checkpoints" / "tiny_sdxl.safetensors")
+    union = ControlNetUnionModel(**SDXL_LEVELS, num_control_type=6, num_trans_channel=32, num_proj_channel=32)
+    save_file(union.state_dict(), folder / "models" / "controlnet" / "controlnet-union-sdxl-1.0.safetensors")
+    (folder / "input").mkdir()
+    noise = torch.randint(0, 256, (96, 96, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    Pillow.fromarray(noise.numpy()).save(folder / "input" / "example.png")
+    mask = Pillow.new("L", (96, 96))
+    mask.paste(255, (24, 24, 72, 64))
+    mask.save(folder / "input" / "example_mask.png")
+    folders = Folders(
+        model_folders([folder / "models"]), folder / "input", output=folder / "output", temp=folder / "temp"
+    )
+    yield Engine(builtin_registry(), folders, ModelStore("cpu"))
+
+
+def write_refiner(folder: Path, sdxl: Path) -> None:
+    """A tiny refiner: a UNet of four levels, with the VAE and the bigG encoder of the tiny SDXL."""
+    network = UNet2DConditionModel(**REFINER)
+    tensors = network.state_dict()
+    modules = ldm_names({name.rpartition(".")[0] for name in tensors})
+    unet = {}
+    for name, tensor in tensors.items():
+        module, _, leaf = name.rpartition(".")
+        unet[f"model.diffusion_model.{modules[module]}.{leaf}"] = tensor
+    rest = {}
+    for name, tensor in load_file(sdxl).items():
+        if name.startswith("first_stage_model."):
+            rest[name] = tensor
+        elif name.startswith("conditioner.embedders.1."):
+            rest[name.replace("embedders.1.", "embedders.0.")] = tensor
+    save_file(unet | rest, folder / "sd_xl_refiner_1.0.safetensors")
+
+
+def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
+    """The graph with fewer steps and smaller pictures, otherwise as it stands."""
+    for entry in graph.values():
+        inputs = entry["inputs"]
+        if entry["class_type"] == "EmptyLatentImage":
+            inputs |= {side: min(inputs[side], LARGEST_PX) for side in ("width", "height")}
+        scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1
+        for name in ("steps", "start_at_step", "end_at_step"):
+            if isinstance(inputs.get(name), int) and inputs[name] < 10_000:
+                inputs[name] = round(inputs[name] * scale)
+    return {node_id: NodeDocument(**entry) for node_id, entry in graph.items()}
+
+
+@pytest.mark.parametrize("graph", sorted(path.name for path in GRAPHS.glob("*.json")))
+def test_graph_runs(graph: str, engine: Engine) -> None:
+    workflow = Workflow(nodes=shrunk(json.loads((GRAPHS / graph).read_text())))
+    result = engine.run(workflow)
+    files = [item for output in result.outputs.values() for item in output.shown]
+    assert files, "nothing was shown"
+    saved = [path for path in engine.folders.output.rglob("*") if path.is_file()]
+    assert saved
+    assert all(path.stat().st_size > 0 for path in saved)
+
+
+def test_every_graph_is_listed() -> None:
+    listed = (GRAPHS / "README.md").read_text()
+    assert all(f"`{path.name}`" in listed for path in GRAPHS.glob("*.json"))
