@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ REFINER: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("graphs")
     for kind, names in STAND_INS.items():
         (folder / "models" / kind).mkdir(parents=True)
@@ -78,7 +77,7 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folders = Folders(
         model_folders([folder / "models"]), folder / "input", output=folder / "output", temp=folder / "temp"
     )
-    yield Engine(builtin_registry(), folders, ModelStore("cpu"))
+    return Engine(builtin_registry(), folders, ModelStore("cpu"))
 
 
 def write_refiner(folder: Path, sdxl: Path) -> None:
