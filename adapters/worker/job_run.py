@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.blobs.store import BlobStore
 from adapters.error_documents import error_document
 from adapters.store import Store
-from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Output
 from adapters.worker.device import Device, Work
+from adapters.worker.end import write_end
 from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.progress import Progress
 from adapters.worker.recorder import Recorder
@@ -25,8 +21,6 @@ from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
 from engine.result import RunResult
 
-_RETRY_S = 1.0
-_REFUSED = {"type": "ResultsRefused", "message": "the database refuses what the job made", "remedy": "see the logs"}
 _log = logging.getLogger(__name__)
 
 
@@ -78,17 +72,17 @@ class JobRunner:
         data = {"seconds": round(result.seconds, 6)}
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
         complete = self.store.leases.complete
-        self._end(hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
+        write_end(self.store, hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
         _log.info("completed in %.2f s, %d outputs", result.seconds, len(made))
 
     def _stopped(self, hand: InHand, recorder: Recorder) -> None:
         leases, first = self.store.leases, recorder.unwritten
         if hand.why is Stop.TIME_LIMIT:
             error = time_limit_error(hand.job.time_limit_s)
-            self._end(hand, lambda: leases.fail(hand.lease, error, first=first))
+            write_end(self.store, hand, lambda: leases.fail(hand.lease, error, first=first))
             _log.info("stopped: %s", error["message"])
         else:
-            self._end(hand, lambda: leases.cancelled(hand.lease, first=first))
+            write_end(self.store, hand, lambda: leases.cancelled(hand.lease, first=first))
             if hand.why is not Stop.LOST:
                 _log.info("cancelled")
 
@@ -96,27 +90,8 @@ class JobRunner:
         if not isinstance(error, DagfusionError):
             _log.error("the job failed inside the worker", exc_info=error)
         document = error_document(error)
-        self._end(hand, lambda: self.store.leases.fail(hand.lease, document, first=recorder.unwritten))
+        write_end(self.store, hand, lambda: self.store.leases.fail(hand.lease, document, first=recorder.unwritten))
         _log.info("failed: %s", document["message"])
-
-    def _end(self, hand: InHand, write: Callable[[], None]) -> None:
-        """Write the last transaction, again and again while the database is away; nothing for a lost job."""
-        refused = partial(self.store.leases.fail, hand.lease, _REFUSED)
-        while hand.why is not Stop.LOST:
-            try:
-                return write()
-            except LeaseLost:
-                hand.stop(Stop.LOST)
-            except AWAY as error:
-                _log.warning("the end of the job is not written yet: %s", error)
-                time.sleep(_RETRY_S)
-            except SQLAlchemyError as error:
-                if write is refused:
-                    raise
-                _log.error("the database refuses the end of the job", exc_info=error)
-                write = refused
-        _log.info("the job was taken from this worker; what it did here has no effect")
-        return None
 
 
 def time_limit_error(limit_s: float) -> dict[str, str]:
