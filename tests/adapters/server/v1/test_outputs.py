@@ -177,7 +177,7 @@ def test_texts_are_values(web: Web, client: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["..", "../x", "..%2f..%2fqueue.sqlite", "%2e%2e/secret", "/etc/passwd", "x%00.png", "%ff", "a\\b", "x" * 400],
+    ["..%2f..%2fqueue.sqlite", "%2e%2e/secret", "/etc/passwd", "x%00.png", "%ff", "a\\b", "x" * 400],
 )
 def test_names_lead_nowhere_else(web: Web, client: httpx.Client, name: str) -> None:
     job_id = web.job_with(client, web.made("a.txt", b"a", "text/plain"))
