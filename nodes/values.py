@@ -54,6 +54,22 @@ class AttentionPatch(Protocol):
     def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any, /) -> Tensor: ...
 
 
+class DeepFeatures(Protocol):
+    """Lets a pass leave out the UNet's inner blocks, by what an earlier pass made of them.
+
+    ``depth``: how many input blocks after the first run all the same; as many output blocks do. ``recall`` tells what
+    the inner blocks are taken to make of a batch of this shape ([batch, channels, height, width], ``rows`` as in
+    :class:`Site`), or None where they have to run; then ``keep`` is told what they made.
+    """
+
+    @property
+    def depth(self) -> int: ...
+
+    def recall(self, shape: torch.Size, rows: tuple[int, ...], sigma: float) -> Tensor | None: ...
+
+    def keep(self, hidden: Tensor) -> None: ...
+
+
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -63,7 +79,7 @@ class UNetPatches:
     """Hooks that one UNet call consults. Each tuple is applied in order (attention patches: first is outermost).
 
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
-    kept. ``before_output``: on (hidden, skip) before an output block concatenates them.
+    kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
     """
 
     self_attention: tuple[AttentionPatch, ...] = ()
@@ -72,6 +88,7 @@ class UNetPatches:
     after_input_skip: tuple[BlockPatch, ...] = ()
     after_middle: tuple[BlockPatch, ...] = ()
     before_output: tuple[SkipPatch, ...] = ()
+    deep: tuple[DeepFeatures, ...] = ()
 
     def __add__(self, other: UNetPatches) -> UNetPatches:
         """Both sets of hooks, ``self``'s first."""
@@ -215,7 +232,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Vae:
-    """VAE: pixels to latents and back. ``family`` is the checkpoint's that it came from; a file of its own tells none."""
+    """VAE: pixels to latents and back. ``family``: of the checkpoint it came from; a file of its own tells none."""
 
     wire: ClassVar[str] = "VAE"
     weights: Weights

@@ -60,17 +60,29 @@ def predict(
     embedding = embed(unet, timestep.to(weight.device), y)
     walk = Walk(embedding, context, patches, (x.shape[-2], x.shape[-1]), rows, sigma)
     control = control or NO_CONTROL
+    deep = patches.deep[-1] if patches.deep else None
+    known = None if deep is None else deep.recall(x.shape, rows, sigma)
+    inputs, outputs = input_blocks(unet), output_blocks(unet)
+    # The output block that reads the skip of this input block is the first after the inner ones.
+    outermost = len(inputs) - 1 if deep is None else min(deep.depth, len(inputs) - 1)
     skips: list[Tensor] = []
     hidden: Tensor = x
-    for block, parts in enumerate(input_blocks(unet)):
+    for block, parts in enumerate(inputs if known is None else inputs[: outermost + 1]):
         hidden = _added(walk.run(parts, hidden, "input", block), _at(control.inputs, block))
         hidden = walk.hook(patches.after_input, hidden, "input", block)
         skips.append(hidden)
         hidden = walk.hook(patches.after_input_skip, hidden, "input", block)
-    hidden = _added(walk.run(middle_parts(unet), hidden, "middle", 0), control.middle)
-    hidden = walk.hook(patches.after_middle, hidden, "middle", 0)
-    for block, parts in enumerate(output_blocks(unet)):
+    if known is None:
+        hidden = _added(walk.run(middle_parts(unet), hidden, "middle", 0), control.middle)
+        hidden = walk.hook(patches.after_middle, hidden, "middle", 0)
+    else:
+        hidden = known
+    for block, parts in enumerate(outputs):
+        if len(skips) < len(outputs) - block:
+            continue  # an inner block, left out
         skip = skips.pop()
+        if deep is not None and known is None and len(skips) == outermost:
+            deep.keep(hidden)
         skip = _added(skip, _at(control.skips, len(skips)))
         for change in patches.before_output:
             hidden, skip = change(hidden, skip, walk.site("output", block))

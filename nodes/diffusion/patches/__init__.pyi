@@ -1,5 +1,6 @@
 from . import attention_guidance as attention_guidance
 from . import cfg as cfg
+from . import deepcache as deepcache
 from . import downscale as downscale
 from . import freeu as freeu
 from . import hypertile as hypertile
