@@ -50,6 +50,11 @@ def compose(parameters: PictureParameters, folders: Folders, preferred: Sequence
     add = parts.prompt.add
     checkpoint = add("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name=name)
     model, clip = _with_loras(parts.prompt, output(checkpoint, 0), output(checkpoint, 1), parameters.loras)
+    if (cache := parameters.deepcache) is not None:
+        steps = {"start_step": cache.start_step, "end_step": cache.end_step}
+        model = output(
+            add("DeepCache", "DeepCache", model=model, cache_interval=cache.interval, cache_depth=cache.depth, **steps)
+        )
     vae = output(checkpoint, 2)
     if parameters.vae is not None:
         vae = output(add("VAELoader", "Load VAE", vae_name=parameters.vae))

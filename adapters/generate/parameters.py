@@ -51,6 +51,15 @@ class UpscaleParameters(_Strict):
     model: str | None = Field(default=None, description="A file of `upscale_models`; the first one if left out.")
 
 
+class DeepCacheParameters(_Strict):
+    """DeepCache: the UNet's inner blocks run at some noise levels only. Faster, a little less exact."""
+
+    interval: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="They run at every so many levels.")
+    depth: Annotated[int, Field(ge=0, le=12)] = Field(default=3, description="Outer blocks that run always.")
+    start_step: Annotated[int, Field(ge=0, le=1000)] = Field(default=0, description="Before it, all blocks run.")
+    end_step: Annotated[int, Field(ge=0, le=1000)] = Field(default=1000, description="After it, all blocks run.")
+
+
 class PictureParameters(_Strict):
     """Text to image; image to image with `image`; inpainting with `image` and `mask`."""
 
@@ -78,6 +87,7 @@ class PictureParameters(_Strict):
     )
     controls: list[ControlParameters] = Field(default=[], max_length=8)
     loras: list[LoraParameters] = Field(default=[], max_length=16)
+    deepcache: DeepCacheParameters | None = Field(default=None, description="All blocks run if left out.")
     upscale: UpscaleParameters | None = None
 
     @model_validator(mode="after")

@@ -63,6 +63,39 @@ class ControlParameters(BaseModel):
     ] = 1.0
 
 
+class DeepCacheParameters(BaseModel):
+    """
+    DeepCache: the UNet's inner blocks run at some noise levels only. Faster, a little less exact.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    interval: Annotated[
+        int | None,
+        Field(
+            description='They run at every so many levels.',
+            ge=1,
+            le=1000,
+            title='Interval',
+        ),
+    ] = 3
+    depth: Annotated[
+        int | None,
+        Field(description='Outer blocks that run always.', ge=0, le=12, title='Depth'),
+    ] = 3
+    start_step: Annotated[
+        int | None,
+        Field(
+            description='Before it, all blocks run.', ge=0, le=1000, title='Start Step'
+        ),
+    ] = 0
+    end_step: Annotated[
+        int | None,
+        Field(description='After it, all blocks run.', ge=0, le=1000, title='End Step'),
+    ] = 1000
+
+
 class DeliveryDocument(BaseModel):
     """
     A webhook message. `dead` messages were given up; they can be sent again.
@@ -920,6 +953,9 @@ class GenerateRequest(BaseModel):
         list[LoraParameters] | None,
         Field(max_length=16, title='Loras', validate_default=True),
     ] = []
+    deepcache: Annotated[
+        DeepCacheParameters | None, Field(description='All blocks run if left out.')
+    ] = None
     upscale: UpscaleParameters | None = None
 
 

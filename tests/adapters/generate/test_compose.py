@@ -245,3 +245,11 @@ def test_every_translated_scheduler_exists() -> None:
 
     for sampler, scheduler in _SCHEDULERS.values():
         assert sampler in SAMPLER_NAMES and scheduler in SCHEDULER_NAMES
+
+
+def test_deepcache_is_set_by_the_request(folders: Folders) -> None:
+    nodes = _nodes({"prompt": "a", "deepcache": {"interval": 5, "end_step": 12}}, folders)
+    (cache,) = (node["inputs"] for node in nodes.values() if node["class_type"] == "DeepCache")
+    assert (cache["cache_interval"], cache["cache_depth"], cache["start_step"], cache["end_step"]) == (5, 3, 0, 12)
+    (sampler,) = (node["inputs"] for node in nodes.values() if node["class_type"] == "KSampler")
+    assert nodes[sampler["model"][0]]["class_type"] == "DeepCache"
