@@ -35,11 +35,11 @@ class OutFile:
         self.digest = output.digest or ""
         self._where = ""
         self._blobs, self._conversions = blobs, conversions
-        is_picture = self.media_type.startswith("image/")
+        self.is_picture = self.media_type.startswith("image/")
         # WebP keeps what moves and what is transparent; whoever wants JPEG has said so.
         smaller: PictureFormat = "jpeg" if wish.format == "jpeg" else "webp"
-        self._smaller = iter([(smaller, quality) for quality in _QUALITIES if is_picture])
-        if wish.format is not None and is_picture and self.media_type != media_type_of(wish.format):
+        self._smaller = iter([(smaller, quality) for quality in _QUALITIES if self.is_picture])
+        if wish.format is not None and self.is_picture and self.media_type != media_type_of(wish.format):
             self._convert(wish.format, wish.quality)
 
     @property
@@ -78,30 +78,60 @@ class OutFile:
         return True
 
 
-def fit(files: Iterable[OutFile], room_chars: int, upload: Upload, keep: Callable[[Output], str]) -> list[str]:
-    """Change files, the largest first, until all of them fit; what has to be said about it.
+class Fit:
+    """Changes files, the largest first, until all of them have room. ``notes``: what has to be said about it.
 
     ``upload`` is tried first: it gives ``None`` where there is no bucket. ``keep``: where a file is on this worker.
     """
-    notes: list[str] = []
-    inline = [file for file in files if file.way == "base64"]
-    settled: list[OutFile] = []
-    while inline and sum(file.data_chars for file in [*inline, *settled]) > room_chars:
-        file = max(inline, key=lambda one: one.data_chars)
-        url = upload(file.output, file.filename)
+
+    def __init__(
+        self, files: Iterable[OutFile], room_chars: int, upload: Upload, keep: Callable[[Output], str]
+    ) -> None:
+        self._files = list(files)
+        self._room_chars, self._upload, self._keep = room_chars, upload, keep
+        self._notes: dict[str, str] = {}  # by file
+        for file in self._files:
+            if not file.is_picture and file.data_chars > room_chars:
+                self._send_away(file)
+        while self._is_too_much and (inline := [one for one in self._files if one.way == "base64"]):
+            if not self._reduce(inline):
+                self._send_away(max(inline, key=lambda one: one.data_chars))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences."""
+        return list(self._notes.values())
+
+    @property
+    def _is_too_much(self) -> bool:
+        return sum(file.data_chars for file in self._files) > self._room_chars
+
+    def _reduce(self, inline: list[OutFile]) -> bool:
+        """Make the largest file smaller that can be; false where none can."""
+        for file in sorted(inline, key=lambda one: -one.data_chars):
+            if self._link(file):
+                return True
+            if file.shrink():
+                self._notes[_name(file)] = f"{_name(file)} comes as {file.media_type}: {_TOO_LARGE}"
+                return True
+        return False
+
+    def _link(self, file: OutFile) -> bool:
+        url = self._upload(file.output, _name(file))
         if url is not None:
             file.lead_to("s3_url", url)
-        elif file.shrink():
-            notes.append(f"{file.output.filename or file.output.name} comes as {file.media_type}: {_TOO_LARGE}")
-            continue
-        else:
-            settled.append(file)
-        inline.remove(file)
-    for file in sorted(settled, key=lambda one: -one.data_chars):
-        if sum(one.data_chars for one in [*inline, *settled]) > room_chars:
-            file.lead_to("path", keep(file.output))
-            notes.append(f"{file.filename} stays on the worker, at {keep(file.output)}: {_TOO_LARGE}; {_REMEDY}")
-    return list(dict.fromkeys(notes))
+            self._notes.pop(_name(file), None)
+        return url is not None
+
+    def _send_away(self, file: OutFile) -> None:
+        if not self._link(file):
+            where = self._keep(file.output)
+            file.lead_to("path", where)
+            self._notes[_name(file)] = f"{_name(file)} stays on the worker, at {where}: {_TOO_LARGE}; {_REMEDY}"
+
+
+def _name(file: OutFile) -> str:
+    return file.output.filename or file.output.name
 
 
 _TOO_LARGE = "the reply would have been larger than RunPod takes"

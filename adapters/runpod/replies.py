@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.blobs.store import BlobStore
 from adapters.error_table import runpod_reply
-from adapters.runpod.files import LINK_S, OutFile, fit
+from adapters.runpod.files import LINK_S, Fit, OutFile
 from adapters.runpod.requests import OutputWish
 from adapters.server.conversions import Conversions
 from adapters.server.errors import BodyTooLarge
@@ -66,7 +66,7 @@ class Reply:
                 remedy="save long texts as files, or want fewer outputs",
             )
         room = self.limit_bytes - around
-        notes += fit(files.values(), room, lambda one, name: _link(one, name, blobs), _place(blobs))
+        notes += Fit(files.values(), room, lambda one, name: _link(one, name, blobs), _place(blobs)).notes
         return self._document(outputs, files, notes, OutFile.data)
 
     def _put(self, file: OutFile, blobs: BlobStore, notes: list[str]) -> None:
@@ -89,8 +89,9 @@ class Reply:
         images: list[Any] = [{"filename": one.filename, "type": one.way, "data": data(one)} for one in shown]
         reply: dict[str, Any] = {"images": images}
         if self.seed is not None:
-            urls = [_url(one, data(one)) for one in shown if one.way != "path"]
-            reply = {"images": urls, "image_url": next(iter(urls), None), "seed": self.seed}
+            urls = [None if one.way == "path" else _url(one, data(one)) for one in shown]
+            first = next(iter(urls), None)
+            reply = {"images": [url for url in urls if url], "image_url": first, "seed": self.seed}
         reply["outputs"] = [_described(one, files.get(one.name), data) for one in outputs]
         if not images:
             reply["status"] = "success_no_images"
