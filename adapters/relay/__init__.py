@@ -1,0 +1,1 @@
+"""Has jobs of the queue run far away: claims them here, sends them as documents, records what comes back."""

@@ -1,0 +1,33 @@
+"""The ordinary service's application, whose jobs run far away: its relay lives as long as it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import run_sync
+from fastapi import FastAPI
+
+from adapters.relay.relay import Relay
+from adapters.server.app import create_app
+from adapters.server.services import Services
+from adapters.settings import Settings
+
+
+def create_relayed_app(settings: Settings, open_relay: Callable[[Services], Relay], drain_s: float = 0.0) -> FastAPI:
+    """The API, and a relay that starts when the application has started and is closed before it stops."""
+    app = create_app(settings)
+    usual = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with usual(app):
+            relay = open_relay(app.state.services)
+            await run_sync(relay.start)
+            try:
+                yield
+            finally:
+                await run_sync(relay.close, drain_s)
+
+    app.router.lifespan_context = lifespan
+    return app
