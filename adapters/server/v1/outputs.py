@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -113,7 +114,8 @@ def _find(now: Services, job_id: str, name: str) -> Output:
 
 def _disposition(name: str, media_type: str, download: bool) -> str:
     kind = "inline" if media_type.startswith(_SHOWN) and not download else "attachment"
-    return f"{kind}; filename*=utf-8''{quote(name, safe='')}"
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)  # for clients that know no other form, such as curl
+    return f"{kind}; filename=\"{plain}\"; filename*=utf-8''{quote(name, safe='')}"
 
 
 def _matches(header: str | None, digest: str) -> bool:
