@@ -1,4 +1,4 @@
-"""Answers /health from the first moment on, while the application, which takes a second to import, is being loaded."""
+"""Answers /health and /ping from the first moment on, while the application, slow to import, is being loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _FIRST_S = 0.05  # for the server to open its socket, while nothing else wants the processor
-_BODY = b'{"status":"ok"}'
+_ANSWERS = {"/health": (200, b'{"status":"ok"}'), "/ping": (204, b"")}  # as adapters.server.health has them
 _log = logging.getLogger(__name__)
 
 
@@ -38,11 +38,11 @@ class Early:
         """One connection, or the process's life."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._app is None and scope["type"] == "http" and scope["path"] == "/health":
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
-            )
-            await send({"type": "http.response.body", "body": _BODY})
+        elif self._app is None and scope["type"] == "http" and scope["path"] in _ANSWERS:
+            status, body = _ANSWERS[scope["path"]]
+            headers = [(b"content-type", b"application/json")] if body else []
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         else:
             await self._loaded.wait()
             assert self._app is not None

@@ -37,6 +37,9 @@ class Supervisor:
         self._settings = settings
         self._environment = dict(environment)
         self._listener = listen(settings.host, settings.port)
+        self._listeners = [self._listener]
+        if settings.port_health not in (None, settings.port):
+            self._listeners.append(listen(settings.host, settings.port_health or 0))
         self._environment["DAGFUSION_PORT"] = str(self._listener.getsockname()[1])
         self._wake = threading.Event()
         self._failed = ""
@@ -50,7 +53,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         web = Child(self._web, self._environment, self._web_ended)
-        _log.info("listening on %s", url_of(self._listener, self._settings.host))
+        for listener in self._listeners:
+            _log.info("listening on %s", url_of(listener, self._settings.host))
         try:
             self._supervise(web)
         finally:
@@ -74,8 +78,8 @@ class Supervisor:
             self._kill_silent(store)
 
     def _web(self) -> Start:
-        module = ("adapters.supervisor.web", str(self._listener.fileno()))
-        return Start("the web process", _python(*module), (self._listener.fileno(),))
+        descriptors = tuple(listener.fileno() for listener in self._listeners)
+        return Start("the web process", _python("adapters.supervisor.web", *map(str, descriptors)), descriptors)
 
     def _worker(self) -> Start:
         worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
@@ -146,7 +150,8 @@ class Supervisor:
     def _stop(self, web: Child) -> None:
         """The web process first, so that nothing new comes in; then the workers, which may finish what they have."""
         _log.info("stopping")
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         web.stop()
         web.wait(_WEB_STOPS_WITHIN_S)
         for worker in self._workers:

@@ -1,10 +1,11 @@
-"""Runs the web process (``python -m adapters.supervisor.web FD``): uvicorn on the supervisor's listening socket."""
+"""Runs the web process (``python -m adapters.supervisor.web FD ...``): uvicorn on the supervisor's sockets."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _GRACE_S = 5  # for answers that are under way when the process is told to stop
 
 
-def main(descriptor: int) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone."""
+def main(descriptors: Sequence[int]) -> None:
+    """Serve on these sockets until SIGTERM, or until the supervisor is gone."""
     on_parents_end(lambda: os._exit(1))
     limits = SocketLimits()
     config = uvicorn.Config(
@@ -30,7 +31,7 @@ def main(descriptor: int) -> None:
         timeout_graceful_shutdown=_GRACE_S,
         **uvicorn_options(limits),
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor) for descriptor in descriptors])
 
 
 def _load(limits: SocketLimits) -> FastAPI:
@@ -46,4 +47,4 @@ def _load(limits: SocketLimits) -> FastAPI:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main([int(argument) for argument in sys.argv[1:]])
