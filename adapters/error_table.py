@@ -10,6 +10,7 @@ from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable, LinkExpired
 from adapters.error_documents import error_document
 from adapters.intake import errors as intake
 from adapters.manifest import errors as manifest
+from adapters.modal import errors as modal
 from adapters.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.server import errors as server
 from adapters.store import errors as store
@@ -71,6 +72,10 @@ _ROWS: Mapping[type[BaseException], Row] = {
     SignatureInvalid: Row(401, "signature-invalid", "The webhook message is not signed as it should", "unauthorized"),
     manifest.ManifestInvalid: Row(422, "manifest-invalid", "The list of models is wrong", "invalid_request"),
     manifest.FetchFailed: Row(502, "model-fetch-failed", "A model could not be fetched", "server_error", retry=True),
+    # The cloud
+    modal.GpuMissing: Row(503, "gpu-missing", "There is no GPU where one was asked for", "server_error", retry=True),
+    modal.VolumeUnavailable: Row(503, "volume-unavailable", "A volume does not work", "server_error", retry=True),
+    modal.ManifestUnmet: Row(503, "manifest-unmet", "Models of the manifest are missing", "server_error"),
     # The request
     server.RequestRefused: Row(400, "request-refused", "The request is not taken", "invalid_request"),
     server.RequestInvalid: Row(422, "request-invalid", "The request's form is wrong", "invalid_request"),

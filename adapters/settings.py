@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,14 +122,83 @@ class Settings(BaseSettings):
         return [Path(part) for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
 
+class ModalSettings(BaseSettings):
+    """What is read (``DAGFUSION_MODAL_*``) when the app is deployed to Modal; its containers are made by it.
+
+    ``gpu``: Modal's name, or several by preference, separated by commas. ``concurrency``: jobs that a container has in
+    hand. ``timeout_s``: of one job, its waiting for the device included. ``scaledown_s``: how long a container without
+    jobs is kept. ``snapshot``: start containers from a snapshot of their memory; ``gpu_snapshot``: of the GPU's too,
+    which is Modal's experiment. ``secrets``: of Modal's, by name. ``extras``: of this package, installed in the image.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DAGFUSION_MODAL_", extra="ignore")
+
+    app: str = "dagfusion"
+    models_volume: str = "dagfusion-models"
+    jobs_volume: str = "dagfusion-jobs"
+    gpu: Annotated[list[str], NoDecode] = Field(default=["L40S"], min_length=1)
+    cpu: float = Field(default=4.0, gt=0)
+    memory_mib: int = Field(default=32768, ge=1024)
+    concurrency: int = Field(default=5, ge=1)
+    min_containers: int = Field(default=0, ge=0)
+    max_containers: int = Field(default=4, ge=1)
+    timeout_s: int = Field(default=3900, ge=1, le=86400)
+    startup_timeout_s: int = Field(default=900, ge=1, le=86400)
+    scaledown_s: int = Field(default=300, ge=2, le=3600)
+    snapshot: bool = True
+    gpu_snapshot: bool = False
+    api_min_containers: int = Field(default=1, ge=0)
+    api_max_containers: int = Field(default=4, ge=1)
+    cleanup_cron: str = "0 4 * * *"
+    secrets: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    extras: Annotated[list[str], NoDecode] = Field(default=["modal", "postgres", "s3"])
+    cuda_image: str = "nvidia/cuda:13.0.1-devel-ubuntu24.04"
+    sageattention: str = "v2.2.0"
+
+    @field_validator("gpu", "secrets", "extras", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# What a container's own places are called; all other settings go to containers as they are where they deploy from.
+_PLACES = {
+    f"DAGFUSION_{name}"
+    for name in ("MODELS", "NODES", "EXTRA_MODEL_PATHS", "INPUT", "OUTPUT", "TEMP", "FINGERPRINTS", "DATA", "MANIFEST")
+}
+_PASSED_ON = {
+    *("HF_TOKEN", "HF_ENDPOINT", "CIVITAI_TOKEN", "CIVITAI_ENDPOINT"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    "AWS_ENDPOINT_URL",
+}
+
+
+def environment_passed_on() -> dict[str, str]:
+    """What of this environment containers elsewhere are to have too: settings, tokens, access to S3."""
+    ours = {name for name in os.environ if name.startswith("DAGFUSION_")} - _PLACES
+    return {name: os.environ[name] for name in sorted(ours | (_PASSED_ON & os.environ.keys()))}
+
+
 def _said(name: str, otherwise: Any) -> Any:
     return os.environ.get(name) or otherwise
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:
     """The environment's settings, over which those in ``given`` (by name) win. Raises ``DagfusionError``."""
-    try:
+    with _explained():
         return Settings(**given)
+
+
+def read_modal_settings() -> ModalSettings:
+    """How to deploy to Modal. Raises ``DagfusionError``."""
+    with _explained():
+        return ModalSettings()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise DagfusionError(f"a setting is wrong: {wrong}") from error

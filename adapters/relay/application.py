@@ -14,8 +14,17 @@ from adapters.server.services import Services
 from adapters.settings import Settings
 
 
-def create_relayed_app(settings: Settings, open_relay: Callable[[Services], Relay], drain_s: float = 0.0) -> FastAPI:
-    """The API, and a relay that starts when the application has started and is closed before it stops."""
+def create_relayed_app(
+    settings: Settings,
+    open_relay: Callable[[Services], Relay],
+    *,
+    drain_s: float = 0.0,
+    relay_closed: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """The API, and a relay that starts when the application has started and is closed before it stops.
+
+    ``relay_closed`` is called then, while the database is still open.
+    """
     app = create_app(settings)
     usual = app.router.lifespan_context
 
@@ -28,6 +37,7 @@ def create_relayed_app(settings: Settings, open_relay: Callable[[Services], Rela
                 yield
             finally:
                 await run_sync(relay.close, drain_s)
+                await run_sync(relay_closed)
 
     app.router.lifespan_context = lifespan
     return app

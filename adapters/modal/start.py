@@ -1,0 +1,151 @@
+"""A GPU container's start in two phases: all that a CPU can do goes into the snapshot of its memory, the rest follows.
+
+Each phase is tried three times. What still fails is kept, and told to every job that comes, rather than raised: Modal
+would start the container over and over, and nobody would hear why.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from adapters.blobs.store import BlobStore
+from adapters.error_table import public_document
+from adapters.loading import load_engine, load_folders, load_registry, warm_names
+from adapters.modal.errors import GpuMissing, ManifestUnmet
+from adapters.settings import EMBEDDED_MODELS, Settings
+
+if TYPE_CHECKING:
+    from adapters.direct.runner import JobRunner
+    from engine.engine import Engine
+
+TRIES = 3
+_IMPORTED = ("torch", "diffusers", "transformers", "adapters.direct.runner")
+_EMBEDDED = "tiny.safetensors"
+_log = logging.getLogger(__name__)
+
+
+class Start:
+    """``runner`` is there once both phases are done; else ``failure`` is an error document that says what went wrong.
+
+    ``again``: called before a phase is tried again (see what others committed, say). ``pause_s``: before that.
+    """
+
+    def __init__(self, settings: Settings, again: Callable[[], None] = lambda: None, pause_s: float = 2.0) -> None:
+        self.settings = settings
+        self.runner: JobRunner | None = None
+        self.failure: Mapping[str, Any] | None = None
+        self.seconds: dict[str, float] = {}
+        self._engine: Engine | None = None
+        self._again, self._pause_s = again, pause_s
+
+    def load(self) -> None:
+        """On a CPU, before the snapshot: libraries imported, the manifest's warm checkpoints in memory. No CUDA yet."""
+        self._attempt("load", self._load)
+
+    def move(self) -> None:
+        """After the snapshot: onto the GPU, and one small step with each model. What ``load`` left undone is done."""
+        if self._engine is None:
+            self.load()
+        if self._engine is not None:
+            self._attempt("move", self._move)
+
+    def _attempt(self, phase: Literal["load", "move"], act: Callable[[], None]) -> None:
+        started_at = time.monotonic()
+        for tries in range(1, TRIES + 1):
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who wait for this container
+                _log.warning("phase '%s' failed (%d of %d): %s", phase, tries, TRIES, error, exc_info=error)
+                self.failure = {**public_document(error), "phase": phase, "tries": tries}
+                if tries < TRIES:
+                    time.sleep(self._pause_s)
+                    self._again()
+            else:
+                self.failure = None
+                self.seconds[phase] = round(time.monotonic() - started_at, 3)
+                _log.info("phase '%s' done in %.1f s", phase, self.seconds[phase])
+                return
+
+    def _load(self) -> None:
+        check_manifest(self.settings)
+        for name in _IMPORTED:
+            importlib.import_module(name)
+        on_cpu = self.settings.model_copy(update={"device": "cpu", "precision": _precision_in_ram(self.settings)})
+        engine = load_engine(on_cpu, load_registry(on_cpu), load_folders(on_cpu))
+        _import_by_running(engine)
+        for name in warm_names(self.settings):
+            if not name.lower().endswith(".json"):  # workflows run in the second phase
+                _hold(engine, name)
+        engine.models.detach_from_files()
+        self._engine = engine
+
+    def _move(self) -> None:
+        from adapters.direct.runner import JobRunner
+        from adapters.worker.warm import warm
+
+        engine = self._engine
+        assert engine is not None
+        _check_gpu(self.settings)
+        engine.models.move_to(self.settings.device, self.settings.precision)
+        warm(engine, warm_names(self.settings))
+        blobs = BlobStore(self.settings.blob_url)
+        self.runner = JobRunner(engine, blobs, stop_grace_s=self.settings.stop_grace_s)
+
+
+def check_manifest(settings: Settings) -> None:
+    """Raises ``ManifestUnmet`` where files of the manifest are missing or have another size."""
+    if settings.manifest is None:
+        return
+    from adapters.manifest.places import Places
+    from adapters.manifest.reading import read_manifest
+    from adapters.manifest.verify import survey
+
+    verdicts = survey(read_manifest(settings.manifest).models, Places.from_settings(settings))
+    wrong = [f"{verdict.model.label} ({verdict.state})" for verdict in verdicts if verdict.state != "ok"]
+    if wrong:
+        raise ManifestUnmet(
+            f"the volume lacks models of the manifest: {', '.join(wrong)}",
+            remedy="modal run -m adapters.modal_app::pull_models",
+        )
+
+
+def _check_gpu(settings: Settings) -> None:
+    import torch
+
+    if settings.device.startswith("cuda") and not torch.cuda.is_available():
+        raise GpuMissing(
+            f"this container was to have a GPU, and torch {torch.__version__} finds none",
+            remedy="check DAGFUSION_MODAL_GPU, and that the image has the CUDA build of torch that the lock names",
+        )
+
+
+def _precision_in_ram(settings: Settings) -> str:
+    """As on the GPU, so that the snapshot is no larger than it has to be; VAEs are exact here and rounded there."""
+    if settings.precision != "auto":
+        return settings.precision
+    return "float32" if settings.device == "cpu" else "float16"
+
+
+def _import_by_running(engine: Engine) -> None:
+    """One step of the embedded model: it imports what sampling imports."""
+    from adapters.worker.warm import warm
+
+    if EMBEDDED_MODELS.is_dir():
+        warm(engine, [_EMBEDDED])
+        engine.models.free()
+        engine.cache.clear()
+
+
+def _hold(engine: Engine, name: str) -> None:
+    """Load a checkpoint's networks; what it lacks, another file has."""
+    from nodes.diffusion.checkpoints import load_checkpoint
+
+    checkpoint = load_checkpoint(engine.folders.find("checkpoints", name))
+    weights = [checkpoint.model.weights, *(checkpoint.clip.weights if checkpoint.clip else ())]
+    for one in [*weights, *([checkpoint.vae.weights] if checkpoint.vae else [])]:
+        with engine.models.lease(one):
+            _log.info("%s is in memory", one.label)
