@@ -101,9 +101,9 @@ WORKDIR /data
 EXPOSE 8188
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python3", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8188/health', timeout=4)"]
+    CMD ["python3", "-c", "import os, urllib.request as web; port = os.getenv('DAGFUSION_PORT') or os.getenv('PORT') or 8188; web.urlopen(f'http://127.0.0.1:{port}/health', timeout=4)"]
 ENTRYPOINT ["dagfusion"]
-CMD ["serve", "--host", "0.0.0.0", "--port", "8188"]
+CMD ["serve", "--host", "0.0.0.0"]
 
 FROM service AS cpu
 COPY --from=models --chown=dagfusion:dagfusion /models /models

@@ -1,4 +1,4 @@
-"""RunPod's queue worker: ``python -m adapters.runpod_handler``, with the SDK's own options.
+"""RunPod's queue worker: ``python -m adapters.runpod_handler`` or ``dagfusion runpod``, with the SDK's own options.
 
 On RunPod it takes jobs from the endpoint's queue; ``--rp_serve_api`` serves a local API instead, and without either it
 runs ``--test_input`` or the file ``test_input.json`` once.
@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from adapters.logs import set_up_logging
@@ -25,6 +26,8 @@ def main() -> None:
     try:
         settings = read_settings({})
         set_up_logging(settings.log_format, "runpod")
+        if find_spec("runpod") is None:
+            raise DagfusionError("RunPod's SDK is not installed", remedy="install dagfusion[runpod]")
         from adapters.direct.runner import open_runner
 
         runner = open_runner(settings)

@@ -67,7 +67,7 @@ def test_the_service_is_started_watched_and_labelled() -> None:
     assert json.loads(service["ENTRYPOINT"]) == ["dagfusion"]
     assert parse(json.loads(service["CMD"])) == "serve"
     assert "/health" in service["HEALTHCHECK"]
-    assert f":{service['EXPOSE']}/" in service["HEALTHCHECK"]
+    assert f"os.getenv('PORT') or {service['EXPOSE']}" in service["HEALTHCHECK"]  # also where a platform says the port
     assert service["EXPOSE"] in json.loads(service["CMD"])
     for label in ("title", "description", "licenses", "version", "revision"):
         assert f"org.opencontainers.image.{label}=" in service["LABEL"]

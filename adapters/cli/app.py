@@ -22,6 +22,7 @@ from adapters.cli.options import (
     OutputOption,
     PrecisionOption,
 )
+from adapters.cli.runpod import runpod
 from adapters.cli.serve import serve
 from adapters.cli.worker import worker
 
@@ -38,6 +39,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.command()(serve)
 app.command()(worker)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runpod)
 
 Workflow = Annotated[
     Path,

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from benchmarks.service import DAGFUSION
 from tests.adapters.runpod.conftest import COMMAND, ROOT, Handler, environment
 from tests.adapters.runpod.platform import Platform
 from tests.adapters.services import START_S, picture_prompt, until
@@ -75,7 +76,8 @@ def test_the_test_input_of_this_repository_is_one_that_is_understood() -> None:
 
 def test_a_handler_that_cannot_start_says_why_and_ends(tmp_path: Path) -> None:
     env = environment(tmp_path, DAGFUSION_WARM="nothing.safetensors")
-    done = subprocess.run(COMMAND, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    command = [DAGFUSION, "runpod", "--rp_log_level", "ERROR"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 78
     assert "nothing.safetensors" in done.stderr and "Traceback" not in done.stderr
 
