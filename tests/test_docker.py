@@ -14,7 +14,7 @@ import yaml
 from typer.main import get_command
 
 from adapters.cli.app import app
-from adapters.settings import Settings
+from adapters.settings import Settings, read_settings
 from tests.dockerfile import ROOT, instructions
 
 BIN = Path(sys.executable).parent
@@ -62,13 +62,15 @@ def test_the_targets() -> None:
         assert all(rest.startswith("--from=") for word, rest in inside if word == "COPY")
 
 
-def test_the_service_is_started_watched_and_labelled() -> None:
+def test_the_service_is_started_watched_and_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
     service = dict(instructions("service"))
     assert json.loads(service["ENTRYPOINT"]) == ["dagfusion"]
     assert parse(json.loads(service["CMD"])) == "serve"
     assert "/health" in service["HEALTHCHECK"]
     assert f"os.getenv('PORT') or {service['EXPOSE']}" in service["HEALTHCHECK"]  # also where a platform says the port
-    assert service["EXPOSE"] in json.loads(service["CMD"])
+    for name in ("DAGFUSION_PORT", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    assert int(service["EXPOSE"]) == read_settings({}).port
     for label in ("title", "description", "licenses", "version", "revision"):
         assert f"org.opencontainers.image.{label}=" in service["LABEL"]
 
