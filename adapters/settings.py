@@ -206,7 +206,12 @@ def _explained() -> Iterator[None]:
 
 def environment_with(given: Mapping[str, object]) -> dict[str, str]:
     """The environment of a child process in which the settings in ``given`` (by name) have these values."""
-    return dict(os.environ) | {f"DAGFUSION_{name.upper()}": _as_text(value) for name, value in given.items()}
+    return environment_and({f"DAGFUSION_{name.upper()}": _as_text(value) for name, value in given.items()})
+
+
+def environment_and(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process, and ``more`` variables."""
+    return dict(os.environ) | dict(more)
 
 
 def _as_text(value: object) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 from adapters.direct.messages import Completed, Failed
 from adapters.error_documents import error_document
 from adapters.modal.commits import Commits
-from adapters.modal.shared_blobs import SharedBlobs
+from adapters.modal.places import Places, check_writable
+from adapters.modal.shared_blobs import MountedVolume, SharedBlobs
 from adapters.modal.start import Start
 from adapters.relay.far import FarMessage
 from adapters.relay.pulse import EVERY_S, with_pulse
+from adapters.settings import Settings
 from engine.context import CancelToken
 from engine.errors import DagfusionError
 
@@ -33,26 +35,44 @@ class GpuContainer:
 
     def __init__(
         self,
-        start: Start,
-        blobs: SharedBlobs,
-        commits: Commits,
+        places: Places,
+        settings: Settings,
+        volume: MountedVolume,
         retire: Callable[[], None] = lambda: None,
         pulse_s: float = EVERY_S,
     ) -> None:
-        self.start = start
-        self._blobs, self._commits, self._retire, self._pulse_s = blobs, commits, retire, pulse_s
+        self.start = Start(settings)
+        self._places, self._retire, self._pulse_s = places, retire, pulse_s
+        self._volume = None if "://" in settings.blob_url else volume  # there are no blobs in it
+        self._blobs: SharedBlobs | None = None
+        self._commits = Commits(volume.commit)
+
+    def load(self) -> None:
+        """Phase one: see :class:`Start`. Nothing is opened that would not survive a snapshot."""
+        self.start.load()
+
+    def move(self) -> None:
+        """Phase two, as far as a snapshot may hold it too."""
+        self.start.move()
+
+    def resume(self) -> None:
+        """After a start, from a snapshot or not: complete what is not done, and be ready for jobs."""
+        self._commits.start()
+        self.start.move(check=lambda: check_writable(self._places.jobs))
+        if self.start.runner is not None:
+            self._blobs = SharedBlobs(self.start.runner.blobs, self._volume)
 
     async def run(self, document: Mapping[str, Any], call_id: str = "") -> AsyncIterator[FarMessage | Taken]:
         """Run the job. Raises nothing but ``CancelledError``, which stops it: failures are messages."""
         yield Taken(call_id)
-        runner = self.start.runner
-        if runner is None:
+        runner, blobs = self.start.runner, self._blobs
+        if runner is None or blobs is None:
             self._retire()
             yield Failed(self.start.failure or {"type": "WorkerLost", "message": "the container has not started"})
             return
         with self._commits.work():
             try:
-                await asyncio.to_thread(self._blobs.see, [file["digest"] for file in document.get("files", ())])
+                await asyncio.to_thread(blobs.see, [file["digest"] for file in document.get("files", ())])
             except DagfusionError as error:
                 yield Failed(error_document(error))
                 return

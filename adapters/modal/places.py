@@ -11,6 +11,7 @@ from adapters.modal.errors import VolumeUnavailable
 from adapters.settings import Settings, read_settings
 
 MANIFEST = Path("/etc/dagfusion/models.yaml")
+NODES = Path("/etc/dagfusion/nodes")  # a folder in it for each of the deployer's node folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Places:
             "fingerprints": self.jobs / "fingerprints.json",
             "host": "0.0.0.0",  # noqa: S104 - Modal's proxy is in front
             "manifest": MANIFEST if MANIFEST.is_file() else None,
+            "nodes": sorted(NODES.glob("*")),
         }
+        for name in ("data", "input", "output", "temp"):
+            given[name].mkdir(parents=True, exist_ok=True)
         settings = read_settings(given | more)
         return settings if settings.blobs else settings.model_copy(update={"blobs": str(self.blobs)})
 

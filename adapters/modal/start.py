@@ -17,6 +17,7 @@ from adapters.error_table import public_document
 from adapters.loading import load_engine, load_folders, load_registry, warm_names
 from adapters.modal.errors import GpuMissing, ManifestUnmet
 from adapters.settings import EMBEDDED_MODELS, Settings
+from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
     from adapters.direct.runner import JobRunner
@@ -31,27 +32,30 @@ _log = logging.getLogger(__name__)
 class Start:
     """``runner`` is there once both phases are done; else ``failure`` is an error document that says what went wrong.
 
-    ``again``: called before a phase is tried again (see what others committed, say). ``pause_s``: before that.
+    ``pause_s``: before a phase is tried again. ``seconds``: how long each phase took.
     """
 
-    def __init__(self, settings: Settings, again: Callable[[], None] = lambda: None, pause_s: float = 2.0) -> None:
+    def __init__(self, settings: Settings, pause_s: float = 2.0) -> None:
         self.settings = settings
         self.runner: JobRunner | None = None
         self.failure: Mapping[str, Any] | None = None
         self.seconds: dict[str, float] = {}
         self._engine: Engine | None = None
-        self._again, self._pause_s = again, pause_s
+        self._pause_s = pause_s
 
     def load(self) -> None:
         """On a CPU, before the snapshot: libraries imported, the manifest's warm checkpoints in memory. No CUDA yet."""
-        self._attempt("load", self._load)
-
-    def move(self) -> None:
-        """After the snapshot: onto the GPU, and one small step with each model. What ``load`` left undone is done."""
         if self._engine is None:
-            self.load()
+            self._attempt("load", self._load)
+
+    def move(self, check: Callable[[], None] = lambda: None) -> None:
+        """After the snapshot: onto the GPU, and one small step with each model. What is done already is not done again.
+
+        ``check`` belongs to it, and raises where the container cannot work.
+        """
+        self.load()
         if self._engine is not None:
-            self._attempt("move", self._move)
+            self._attempt("move", lambda: self._move(check))
 
     def _attempt(self, phase: Literal["load", "move"], act: Callable[[], None]) -> None:
         started_at = time.monotonic()
@@ -63,7 +67,6 @@ class Start:
                 self.failure = {**public_document(error), "phase": phase, "tries": tries}
                 if tries < TRIES:
                     time.sleep(self._pause_s)
-                    self._again()
             else:
                 self.failure = None
                 self.seconds[phase] = round(time.monotonic() - started_at, 3)
@@ -83,13 +86,20 @@ class Start:
         engine.models.detach_from_files()
         self._engine = engine
 
-    def _move(self) -> None:
+    def _move(self, check: Callable[[], None]) -> None:
         from adapters.direct.runner import JobRunner
         from adapters.worker.warm import warm
 
         engine = self._engine
         assert engine is not None
-        _check_gpu(self.settings)
+        try:
+            check()
+        except DagfusionError:
+            self.runner = None
+            raise
+        if self.runner is not None:
+            return
+        check_gpu(self.settings)
         engine.models.move_to(self.settings.device, self.settings.precision)
         warm(engine, warm_names(self.settings))
         blobs = BlobStore(self.settings.blob_url)
@@ -113,7 +123,8 @@ def check_manifest(settings: Settings) -> None:
         )
 
 
-def _check_gpu(settings: Settings) -> None:
+def check_gpu(settings: Settings) -> None:
+    """Raises ``GpuMissing`` where the settings name a GPU that is not there."""
     import torch
 
     if settings.device.startswith("cuda") and not torch.cuda.is_available():

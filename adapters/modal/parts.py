@@ -1,0 +1,109 @@
+"""What the app's functions and classes do, given the places, the settings and the volume; run in its containers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from adapters.logs import set_up_logging
+from adapters.modal.commits import Commits
+from adapters.modal.container import GpuContainer
+from adapters.modal.errors import VolumeUnavailable
+from adapters.modal.places import Places, check_writable
+from adapters.modal.shared_blobs import MountedVolume
+from adapters.settings import ModalSettings
+from engine.errors import DagfusionError
+
+_log = logging.getLogger(__name__)
+
+
+def gpu_container(
+    places: Places, chosen: ModalSettings, volume: MountedVolume, retire: Callable[[], None], **more: Any
+) -> GpuContainer:
+    """The GPU container, not started yet. ``more``: settings that win over the environment's."""
+    from adapters.modal import sage
+
+    settings = places.settings(**({"device": "cuda"} | more))
+    set_up_logging(settings.log_format, "gpu")
+    sage.install(sage.wheel_folder(places.wheels, chosen.gpu[0]))
+    return GpuContainer(places, settings, volume, retire)
+
+
+def api(
+    places: Places,
+    chosen: ModalSettings,
+    volume: MountedVolume,
+    send: Callable[[Mapping[str, Any]], Iterator[Any]],
+    cancel_call: Callable[[str], None],
+) -> ASGIApp:
+    """The API container's application."""
+    from adapters.modal.api import open_api
+
+    return open_api(places, chosen, volume, send, cancel_call)
+
+
+def api_max_containers(chosen: ModalSettings, database_url: str) -> int:
+    """One, unless PostgreSQL lets several share the queue."""
+    return chosen.api_max_containers if database_url else 1
+
+
+def clean_up(places: Places, volume: MountedVolume) -> tuple[int, int]:
+    """Jobs that were forgotten, and files that were removed. Raises ``DagfusionError``."""
+    from adapters.modal.cleanup import clean_volume
+
+    settings = places.settings()
+    set_up_logging(settings.log_format, "cleanup")
+    check_writable(places.jobs)
+    counts = clean_volume(settings, places.jobs / "queue")
+    volume.commit()
+    return counts
+
+
+def pull_models(places: Places, volume: MountedVolume) -> list[dict[str, Any]]:
+    """A line for each model. Raises ``DagfusionError`` where one is not there in the end."""
+    from adapters.modal.pulling import pull_into_volume
+
+    settings = places.settings(fingerprints=places.local / "fingerprints.json")
+    set_up_logging(settings.log_format, "pull")
+    check_writable(places.models)
+    commits = Commits(volume.commit)
+    commits.start()
+    try:
+        lines = pull_into_volume(settings, commits, _log.info)
+    finally:
+        commits.close()
+    for line in lines:
+        _log.info("%s: %s", line.model, line.what)
+    if failed := [line for line in lines if not line.ok]:
+        raise DagfusionError(f"{len(failed)} of {len(lines)} models are not there: {failed[0].what}")
+    return [asdict(line) for line in lines]
+
+
+def examine(places: Places, device: str = "cuda") -> list[dict[str, str]]:
+    """The rows of the table that ``verify_setup`` prints."""
+    from adapters.modal.setup_check import examine_container
+
+    return examine_container(places, places.settings(device=device))
+
+
+def build_sageattention(places: Places, chosen: ModalSettings, volume: MountedVolume) -> str:
+    """The wheel's name. Raises ``DagfusionError``."""
+    import torch
+
+    from adapters.modal import sage
+    from adapters.modal.start import check_gpu
+
+    check_gpu(places.settings(device="cuda", fingerprints=places.local / "fingerprints.json"))
+    check_writable(places.models)
+    folder = sage.wheel_folder(places.wheels, chosen.gpu[0])
+    capability = torch.cuda.get_device_capability()
+    wheel = sage.build(folder, chosen.sageattention, capability, sage.call_loudly)
+    try:
+        volume.commit()
+    except Exception as error:
+        raise VolumeUnavailable(f"the wheel could not be committed: {error}") from error
+    return wheel.name

@@ -1,0 +1,51 @@
+"""Brings the manifest's models into the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.manifest.errors import ManifestInvalid
+from adapters.manifest.events import Arrived, Event, Retrying, Started
+from adapters.manifest.places import Places
+from adapters.manifest.pull import pull
+from adapters.manifest.reading import read_manifest
+from adapters.manifest.sites import Sites
+from adapters.modal.commits import Commits
+from adapters.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one model. ``ok``: it is there, with the right contents."""
+
+    model: str
+    ok: bool
+    what: str
+
+
+def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[Line]:
+    """Pull, committing what has arrived now and then, so that a pull that is cut off goes on where it stopped.
+
+    Raises ``ManifestInvalid`` where there is none, ``VolumeUnavailable``, and ``FetchFailed`` where there is no room.
+    """
+    if settings.manifest is None:
+        remedy = "deploy from a folder with a models.yaml, or name one with DAGFUSION_MANIFEST; see docs/models.md"
+        raise ManifestInvalid("Modal", ["no manifest came with the app"], remedy=remedy)
+    models = read_manifest(settings.manifest).models
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Started):
+            say(f"{event.model.label}: {event.model.size_bytes / 1e9:.2f} GB, {event.done_bytes / 1e9:.2f} GB are here")
+        elif isinstance(event, Retrying):
+            say(f"{event.model.label}: {event.reason}; again in {event.delay_s:.0f} s")
+
+    with commits.work():
+        outcomes = pull(models, Places.from_settings(settings), Sites.from_settings(settings), hear=hear)
+    commits.now()
+    return [
+        Line(outcome.model.label, True, "fetched" if outcome.fetched else "was here")
+        if isinstance(outcome, Arrived)
+        else Line(outcome.model.label, False, str(outcome.error))
+        for outcome in outcomes
+    ]
