@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.errors import ModelUnreadable
 from nodes.diffusion.assembly import assemble
+from nodes.diffusion.vae_attention import PixelAttention
 from nodes.diffusion.vae_names import diffusers_names
 from nodes.diffusion.weights import WeightView
 
@@ -39,7 +40,9 @@ def build_vae(view: WeightView) -> AutoencoderKL:
     except KeyError as error:
         message = f"'{view.file.path.name}' is not a complete VAE of the Stable Diffusion families: no tensor {error}"
         raise ModelUnreadable(message) from error
-    return assemble(lambda: AutoencoderKL(**config), renamed)
+    vae = assemble(lambda: AutoencoderKL(**config), renamed)
+    vae.set_attn_processor(PixelAttention())
+    return vae
 
 
 def _read(view: WeightView) -> dict[str, Any]:
