@@ -63,7 +63,8 @@ class Start:
             try:
                 act()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who wait for this container
-                _log.warning("phase '%s' failed (%d of %d): %s", phase, tries, TRIES, error, exc_info=error)
+                unexpected = None if isinstance(error, DagfusionError) else error
+                _log.warning("phase '%s' failed (%d of %d): %s", phase, tries, TRIES, error, exc_info=unexpected)
                 self.failure = {**public_document(error), "phase": phase, "tries": tries}
                 if tries < TRIES:
                     time.sleep(self._pause_s)
