@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -41,6 +40,7 @@ def main() -> None:
 
     from adapters.runpod.bucket import put_into_bucket
     from adapters.runpod.door import Door, Steps
+    from adapters.runpod.progress import report
 
     set_up_logging(settings.log_format, "runpod")  # the SDK has its own idea of it
     if RunPodLogger().level == "DEBUG":
@@ -51,16 +51,11 @@ def main() -> None:
         "concurrency_modifier": lambda _current: settings.concurrency,
     }
 
-    def report(job: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
-        if settings.runpod_queue:
-            runpod.serverless.progress_update(dict(job), dict(progress))
-
     def refresh() -> None:
         config["refresh_worker"] = True  # the SDK looks at it after each job
 
-    door = Door(
-        settings, runner, Steps(report, refresh), bucket=put_into_bucket if settings.bucket_endpoint_url else None
-    )
+    steps = Steps(report, refresh) if settings.runpod_queue else Steps(refresh=refresh)
+    door = Door(settings, runner, steps, bucket=put_into_bucket if settings.bucket_endpoint_url else None)
     config["handler"] = door.stream if _is_streaming(settings) else door.answer
     runpod.serverless.start(config)
     if runner.sick is not None:  # A node that does not end would keep the process.

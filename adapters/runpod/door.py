@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from adapters.error_documents import error_document
 from adapters.error_table import public_document
 from adapters.generate.compose import compose
 from adapters.intake.take import Intake, IntakeLimits
-from adapters.logs import about_job
 from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy, AllowList
 from adapters.preparing import Preparation
@@ -36,16 +36,20 @@ _PREVIEW_CHARS = 1_000_000
 _log = logging.getLogger(__name__)
 
 
+async def _nobody(_job: Mapping[str, Any], _progress: Mapping[str, Any]) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Steps:
-    """What the door tells of a job that goes on, from whatever thread. By default nobody hears it."""
+    """What the door tells besides replies: of a job how far it is, and that this worker should be replaced."""
 
-    report: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda _job, _progress: None
+    report: Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[None]] = _nobody
     refresh: Callable[[], None] = lambda: None
 
 
 class Door:
-    """``steps``: whom to tell of progress, and that this worker is to be replaced. ``bucket``: where files go."""
+    """``steps``: whom to tell of what happens before replies. ``bucket``: where files go, if there is one."""
 
     def __init__(self, settings: Settings, runner: JobRunner, steps: Steps, bucket: Bucket | None = None) -> None:
         self._settings, self._runner, self._steps, self._bucket = settings, runner, steps, bucket
@@ -60,30 +64,30 @@ class Door:
         reply: dict[str, Any] = {}
         async for part in self.stream(job, previews=False):
             if "preview" in part:
-                self._steps.report(job, part)
+                await self._steps.report(job, part)
             reply = part
         return reply
 
-    async def stream(self, job: Mapping[str, Any], *, previews: bool = True) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, job: Mapping[str, Any], *, previews: bool = True) -> AsyncGenerator[dict[str, Any], None]:
         """Previews, if they are wanted, then the reply. Raises nothing but ``CancelledError``."""
         job_id = str(job.get("id", ""))
-        with about_job(job_id):
-            try:
-                wish = await run_sync(read_input, job.get("input"))
-                document, reply = await self._prepared(job_id, wish, previews)
-                cancel = CancelToken()
-                end: Message = Stopped()
-                async for part in self._follow(job, self._runner.run(document, cancel), cancel):
+        try:
+            wish = await run_sync(read_input, job.get("input"))
+            document, reply = await self._prepared(job_id, wish, previews)
+            cancel = CancelToken()
+            end: Message = Stopped()
+            async with aclosing(self._follow(job, self._runner.run(document, cancel), cancel)) as parts:
+                async for part in parts:
                     if isinstance(part, End):
                         end = part
                     else:
                         yield part
-                yield await self._ended(end, reply)
-            except DagfusionError as error:
-                yield failed(error_document(error))
-            except Exception as error:  # noqa: BLE001 - RunPod would show the traceback to the client
-                _log.exception("unexpected error")
-                yield failed(public_document(error))
+            yield await self._ended(end, reply)
+        except DagfusionError as error:
+            yield failed(error_document(error))
+        except Exception as error:  # noqa: BLE001 - RunPod would show the traceback to the client
+            _log.exception("unexpected error", extra={"job_id": job_id})
+            yield failed(public_document(error))
 
     async def _prepared(
         self, job_id: str, wish: WorkflowInput | PictureInput, previews: bool
@@ -119,7 +123,7 @@ class Door:
 
     async def _follow(
         self, job: Mapping[str, Any], messages: Iterator[Message], cancel: CancelToken
-    ) -> AsyncIterator[dict[str, Any] | End]:
+    ) -> AsyncGenerator[dict[str, Any] | End, None]:
         """Previews as parts of the stream, and the end. A task that is cancelled stops the run."""
         reported_at = previewed_at = 0.0
         left = _PREVIEW_CHARS
@@ -131,7 +135,7 @@ class Door:
                 elif not isinstance(message, Previewed):
                     if now >= reported_at + _REPORT_EVERY_S:
                         reported_at = now
-                        self._steps.report(job, message.progress)
+                        await self._steps.report(job, message.progress)
                 elif now >= previewed_at + _PREVIEW_EVERY_S and left > 0:
                     previewed_at = now
                     data = base64.b64encode(message.picture).decode()
@@ -147,6 +151,7 @@ class Door:
         else:
             answer = failed(end.error if isinstance(end, Failed) else error_document(Cancelled()))
         if self._runner.sick is not None or "refresh_worker" in answer:
-            _log.warning("this worker is to be replaced: %s", self._runner.sick or "it ran out of memory")
+            reason = self._runner.sick or "it ran out of memory"
+            _log.warning("this worker is to be replaced: %s", reason, extra={"job_id": reply.job_id})
             self._steps.refresh()
         return answer

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.adapters.direct.conftest import runner, settings  # noqa: F401 - fixtures
 from tests.adapters.runpod.platform import Platform, serving_platform
 from tests.adapters.services import START_S, stop, until
 
@@ -47,10 +48,10 @@ class Handler:
 
 
 @contextmanager
-def handler(folder: Path, *arguments: str, settings: Mapping[str, str]) -> Iterator[Handler]:
+def handler(folder: Path, *arguments: str, variables: Mapping[str, str]) -> Iterator[Handler]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, *arguments], cwd=folder, env=environment(folder, **settings), stdout=log, stderr=log
+            [*COMMAND, *arguments], cwd=folder, env=environment(folder, **variables), stdout=log, stderr=log
         )
     try:
         yield Handler(process, folder / "log")
@@ -65,9 +66,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     arguments = ("--rp_serve_api", "--rp_api_port", str(port), "--rp_api_host", "127.0.0.1")
-    settings = {"DAGFUSION_RUNPOD_STREAM": "true"}
+    variables = {"DAGFUSION_RUNPOD_STREAM": "true"}
     with (
-        handler(tmp_path_factory.mktemp("api"), *arguments, settings=settings) as running,
+        handler(tmp_path_factory.mktemp("api"), *arguments, variables=variables) as running,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client,
     ):
         until(lambda: _answers(client, running), START_S)
@@ -91,6 +92,6 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture(scope="session")
 def on_platform(tmp_path_factory: pytest.TempPathFactory, platform: Platform) -> Iterator[Handler]:
     """A handler that has the platform's jobs, two at a time, and answers with one object each."""
-    settings = platform.environment() | {"DAGFUSION_CONCURRENCY": "2"}
-    with handler(tmp_path_factory.mktemp("platform"), settings=settings) as running:
+    variables = platform.environment() | {"DAGFUSION_CONCURRENCY": "2"}
+    with handler(tmp_path_factory.mktemp("platform"), variables=variables) as running:
         yield running

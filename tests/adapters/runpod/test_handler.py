@@ -173,4 +173,7 @@ class TestPlatform:
         error = json.loads(result["error"])
         assert (error["type"], error["node_id"], error["code"]) == ("OutOfMemory", "1", "out-of-memory")
         assert result["stopPod"] is True
+        # Nobody is told that a job is in progress once its end was told.
+        for posts in platform.posts.values():
+            assert all(post.get("status") == "IN_PROGRESS" for post in posts[:-1]), posts
         assert on_platform.process.wait(60) == 0

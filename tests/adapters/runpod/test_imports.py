@@ -7,7 +7,7 @@ import sys
 
 from tests.test_layers import ROOT, files, imports, module_name
 
-DOOR = {"adapters.runpod_handler", "adapters.runpod.bucket"}
+DOOR = {"adapters.runpod_handler", "adapters.runpod.bucket", "adapters.runpod.progress"}
 
 
 def test_only_the_door_imports_the_sdk() -> None:
