@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -65,7 +64,7 @@ def _open(
     archive = archive_of(places, settings)
     if archive is not None:
         archive.restore()
-    commits = Commits(partial(_save, archive, volume))
+    commits = Commits(volume.commit if archive is None else _Saving(archive, volume), always=archive is not None)
     blobs = SharedBlobs(BlobStore(settings.blob_url), None if "://" in settings.blob_url else volume)
     far = FarGpu(send, cancel_call, blobs, commits)
 
@@ -80,6 +79,7 @@ def _open(
             patience=_patience(settings, modal),
             about={"device": "modal", "device_name": ", ".join(modal.gpu)},
             tick=Maintenance(services.store, settings).tick,
+            after_job=commits.soon,
         )
 
     return create_relayed_app(settings, open_relay, relay_closed=commits.close)
@@ -90,10 +90,19 @@ def _patience(settings: Settings, modal: ModalSettings) -> Patience:
     return Patience(start_s=3.0 * modal.startup_timeout_s, stop_s=settings.stop_grace_s + 30.0)
 
 
-def _save(archive: Archive | None, volume: MountedVolume) -> None:
-    if archive is not None:
-        archive.save()
-    volume.commit()
+class _Saving:
+    """Commits a new copy of the queue, and with it all files of the jobs in it; nothing where there is nothing new."""
+
+    def __init__(self, archive: Archive, volume: MountedVolume) -> None:
+        self._archive, self._volume = archive, volume
+        self._uncommitted = False
+
+    def __call__(self) -> None:
+        if self._archive.save():
+            self._uncommitted = True
+        if self._uncommitted:
+            self._volume.commit()
+            self._uncommitted = False
 
 
 def _refusing(error: DagfusionError) -> ASGIApp:

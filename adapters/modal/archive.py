@@ -14,6 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
+# What changes with everything that is worth a copy. Workers' heartbeats, leases and previews are not.
+_STATE = """
+SELECT (SELECT value FROM counters WHERE name = 'position'),
+       (SELECT count(*) FROM jobs), (SELECT count(*) FROM jobs WHERE hidden),
+       (SELECT count(*) FROM api_keys), (SELECT count(revoked_at) FROM api_keys),
+       (SELECT total(attempts) FROM deliveries), (SELECT count(*) FROM deliveries WHERE state = 'delivered')
+"""
 _NAME = re.compile(r"queue-(\d{6})\.sqlite")
 
 
@@ -26,7 +33,7 @@ class Archive:
     def __init__(self, data: Path, folder: Path) -> None:
         self._data, self._folder = data, folder
         self._number = 1
-        self._seen: int | None = None
+        self._seen: tuple[object, ...] | None = None
         self._connection: sqlite3.Connection | None = None
 
     @property
@@ -55,8 +62,8 @@ class Archive:
         """Write a copy, whole, if anything has changed since the last one. Raises ``OSError``, ``sqlite3.Error``."""
         if self._connection is None:
             self._connection = sqlite3.connect(self.database, check_same_thread=False)
-        version = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-        if version == self._seen:
+        state = tuple(self._connection.execute(_STATE).fetchone())
+        if state == self._seen:
             return False
         local = self._data / "copy.sqlite"
         local.unlink(missing_ok=True)
@@ -69,7 +76,7 @@ class Archive:
         for number, old in numbered(self._folder):
             if number < self._number - 1:
                 old.unlink(missing_ok=True)
-        self._seen = version
+        self._seen = state
         return True
 
 

@@ -17,13 +17,14 @@ _log = logging.getLogger(__name__)
 class Commits:
     """One thread commits; those who ask for it at the same time share a commit.
 
-    ``commit`` makes what was written until now visible to other containers; it may raise anything.
+    ``commit`` makes what was written until now visible to other containers; it may raise anything. ``always``: it is
+    called regularly without work too.
     """
 
-    def __init__(self, commit: Callable[[], None], every_s: float = EVERY_S) -> None:
+    def __init__(self, commit: Callable[[], None], every_s: float = EVERY_S, *, always: bool = False) -> None:
         self._commit, self._every_s = commit, every_s
         self._condition = threading.Condition()
-        self._working = 0
+        self._working = int(always)
         self._asked = self._done = 0
         self._failure: Exception | None = None
         self._committed_at = time.monotonic()

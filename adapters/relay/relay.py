@@ -33,7 +33,8 @@ class Relay:
     """``run`` is called in a thread for each job, at most ``slots`` at a time.
 
     ``name`` is the worker's id, which no other process may have. ``about``: what its row says of it. ``tick`` is called
-    several times a second from one thread, for what else has to be done from time to time.
+    several times a second from one thread, for what else has to be done from time to time. ``after_job``: called when
+    a job's end is recorded.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Relay:
         patience: Patience | None = None,
         about: Mapping[str, Any] | None = None,
         tick: Callable[[], None] = lambda: None,
+        after_job: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._run, self._name, self._lease_s = store, run, name, lease_s
         self._patience = patience or Patience()
-        self._tick = tick
+        self._tick, self._after_job = tick, after_job
         self._hands = Hands()
         self._slots = threading.Semaphore(slots)
         self._closing = threading.Event()
@@ -124,6 +126,7 @@ class Relay:
             finally:
                 self._hands.drop(hand)
                 self._slots.release()
+                self._after_job()
 
     def _wait_for_hands(self, limit_s: float) -> None:
         until = time.monotonic() + limit_s

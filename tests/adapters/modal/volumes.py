@@ -41,8 +41,9 @@ class FolderVolume:
 def _copy(source: Path, target: Path) -> None:
     for path in source.rglob("*"):
         to = target / path.relative_to(source)
-        if path.is_file() and not path.name.endswith(".part") and not to.exists():
+        # Blobs never change; the copies of the queue are written anew.
+        if path.is_file() and not path.name.endswith(".part") and (not to.exists() or path.suffix == ".sqlite"):
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, to)
-        elif path.is_file() and path.suffix == ".sqlite":  # the only files that are written anew
-            shutil.copyfile(path, to)
+            part = to.with_name(f".{to.name}.part")
+            shutil.copyfile(path, part)
+            part.replace(to)

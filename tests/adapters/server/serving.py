@@ -95,7 +95,13 @@ def serving(folder: Path, **settings: Any) -> Iterator[Web]:
     for place in places.values():
         place.mkdir(parents=True, exist_ok=True)
     chosen = Settings(**{**places, **settings})
-    app = create_app(chosen)
+    with serving_app(create_app(chosen), folder, chosen) as web:
+        yield web
+
+
+@contextmanager
+def serving_app(app: Any, folder: Path, chosen: Settings) -> Iterator[Web]:
+    """An application, on a free port of the loopback interface. Stops it at the end."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     config = uvicorn.Config(
         app, log_config=None, lifespan="on", timeout_graceful_shutdown=1, **uvicorn_options(SocketLimits(chosen))
