@@ -27,7 +27,6 @@ _PREDICTIONS: dict[str, Prediction] = {
     "img_to_img": "img_to_img",
 }
 # Playground 2.5 was trained on latents of half the usual spread.
-_EDM_SIGMA_DATA = {"edm_playground_v2.5": 0.5}
 
 
 @node("ModelSamplingDiscrete", category=CATEGORY)
@@ -56,7 +55,9 @@ def sample_continuous_edm(
     if sampling == "cosmos_rflow":
         return replace(model, parameterization=made.cosmos_rflow(sigma_min, sigma_max))
     prediction: Prediction = "edm" if sampling.startswith("edm") else _PREDICTIONS[sampling]
-    sigma_data = _EDM_SIGMA_DATA.get(sampling, 1.0)
+    sigma_data = 0.5 if prediction == "edm" else 1.0
+    if sampling == "edm_playground_v2.5":
+        model = replace(model, family=replace(model.family, latent=diffusion.latent_formats.PLAYGROUND_25))
     return replace(model, parameterization=made.continuous_edm(prediction, sigma_min, sigma_max, sigma_data))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,7 +14,8 @@ Rgb = tuple[float, float, float]
 class LatentFormat:
     """The latent space of a family.
 
-    The denoiser works on ``latent * scale``; a LATENT that travels along an edge is always without that scale.
+    The denoiser works on ``latent * scale``, or ``(latent - means) / deviations * scale`` where the channels have
+    statistics of their own; a LATENT that travels along an edge is always without that scale.
     ``rgb_factors``: a least-squares linear map from one latent pixel to red, green and blue in -1..1, for previews.
     ``approx_decoder``: the file stem of the tiny decoder that people keep in ``vae_approx``.
     """
@@ -24,14 +25,22 @@ class LatentFormat:
     rgb_factors: tuple[Rgb, ...]
     rgb_bias: Rgb = (0.0, 0.0, 0.0)
     approx_decoder: str = ""
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
 
     def to_model(self, latent: Tensor) -> Tensor:
         """A VAE's latent, float[batch, channels, height, width], in the denoiser's scale."""
-        return latent * self.scale
+        if not self.means:
+            return latent * self.scale
+        means, deviations = (latent.new_tensor(each).view(-1, 1, 1) for each in (self.means, self.deviations))
+        return (latent - means) * self.scale / deviations
 
     def from_model(self, latent: Tensor) -> Tensor:
         """The inverse of :meth:`to_model`."""
-        return latent / self.scale
+        if not self.means:
+            return latent / self.scale
+        means, deviations = (latent.new_tensor(each).view(-1, 1, 1) for each in (self.means, self.deviations))
+        return latent * deviations / self.scale + means
 
     def preview(self, latent: Tensor) -> Tensor:
         """A rough picture of one latent in the denoiser's scale: float[channels, h, w] -> uint8[h, w, 3]."""
@@ -64,4 +73,11 @@ SDXL = LatentFormat(
     ),
     rgb_bias=(0.1084, -0.0175, -0.0011),
     approx_decoder="taesdxl_decoder",
+)
+
+PLAYGROUND_25 = replace(
+    SDXL,
+    scale=0.5,
+    means=(-1.6574, 1.886, -1.383, 2.5155),
+    deviations=(8.4927, 5.9022, 6.5498, 5.2299),
 )

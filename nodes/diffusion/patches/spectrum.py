@@ -13,7 +13,8 @@ def scale_frequencies(x: Tensor, band: int, *, low: float, high: float) -> Tenso
     """
     spectrum = torch.fft.fftshift(torch.fft.fft2(x.float()), dim=(-2, -1))
     scale = torch.full(x.shape[-2:], high, device=x.device)
-    rows, columns = (slice(max(0, size // 2 - band), size // 2 + band) for size in x.shape[-2:])
+    centres = [size // 2 for size in x.shape[-2:]]
+    rows, columns = (slice(centre - min(band, centre), centre + min(band, centre)) for centre in centres)
     scale[rows, columns] = low
     filtered: Tensor = torch.fft.ifft2(torch.fft.ifftshift(spectrum * scale, dim=(-2, -1))).real
     return filtered.to(x.dtype)
