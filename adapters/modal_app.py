@@ -103,9 +103,9 @@ def clean_up() -> None:
 
 
 @app.function(image=image, volumes={str(PLACES.models): models}, secrets=secrets, timeout=24 * 3600)
-def pull_models() -> None:
-    """Bring the manifest's models into their volume: ``modal run -m adapters.modal_app::pull_models``."""
-    parts.pull_models(PLACES, models)
+def fetch_models() -> list[dict[str, str]]:
+    """Bring the manifest's models into their volume."""
+    return parts.pull_models(PLACES, models)
 
 
 @app.function(image=image, gpu=chosen.gpu, volumes=volumes, secrets=secrets, timeout=1800)
@@ -121,9 +121,18 @@ def build_sageattention() -> str:
 
 
 @app.local_entrypoint()
+def pull_models() -> None:
+    """``modal run -m adapters.modal_app::pull_models``. Exit code 1 where a model is not there in the end."""
+    _print_and_exit(fetch_models.remote())
+
+
+@app.local_entrypoint()
 def verify_setup() -> None:
-    """Print a table: ``modal run -m adapters.modal_app::verify_setup``. Exit code 1 where something fails."""
+    """``modal run -m adapters.modal_app::verify_setup``. Exit code 1 where something fails."""
+    _print_and_exit(examine.remote())
+
+
+def _print_and_exit(rows: list[dict[str, str]]) -> None:
     from adapters.modal.setup_check import print_rows
 
-    if not print_rows(examine.remote()):
-        raise SystemExit(1)
+    raise SystemExit(0 if print_rows(rows) else 1)

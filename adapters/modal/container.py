@@ -10,11 +10,12 @@ from typing import Any
 
 from adapters.direct.messages import Completed, Failed
 from adapters.error_documents import error_document
+from adapters.error_table import row_named
 from adapters.modal.commits import Commits
 from adapters.modal.places import Places, check_writable
 from adapters.modal.shared_blobs import MountedVolume, SharedBlobs
 from adapters.modal.start import Start
-from adapters.relay.far import FarMessage
+from adapters.relay.far import FarMessage, Unable
 from adapters.relay.pulse import EVERY_S, with_pulse
 from adapters.settings import Settings
 from engine.context import CancelToken
@@ -67,8 +68,8 @@ class GpuContainer:
         yield Taken(call_id)
         runner, blobs = self.start.runner, self._blobs
         if runner is None or blobs is None:
-            self._retire()
-            yield Failed(self.start.failure or {"type": "WorkerLost", "message": "the container has not started"})
+            await asyncio.to_thread(self._retire)
+            yield self._refusal()
             return
         with self._commits.work():
             try:
@@ -81,11 +82,16 @@ class GpuContainer:
                 yield await self._committed(message) if isinstance(message, Completed) else message
         if runner.sick is not None:
             _log.error("this container is to be replaced: %s", runner.sick)
-            self._retire()
+            await asyncio.to_thread(self._retire)
 
     def close(self) -> None:
         """The container ends: what was written is committed."""
         self._commits.close()
+
+    def _refusal(self) -> Failed | Unable:
+        """Why the container has not started. Another one is tried where that may help."""
+        error = self.start.failure or {"type": "WorkerLost", "message": "the container has not started", "remedy": ""}
+        return Unable(error) if row_named(str(error["type"])).retry else Failed(error)
 
     async def _committed(self, end: Completed) -> Completed | Failed:
         """The end, once the API can see its files."""

@@ -36,6 +36,8 @@ class FarGpu:
         with self._commits.work():
             if document["files"]:
                 self._commits.now()
+            else:
+                self._commits.soon()  # so that the queue's copy has the job
             with self._cancelling(cancel) as calls:
                 for message in self._send(document):
                     if isinstance(message, Taken):

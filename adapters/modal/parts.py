@@ -63,24 +63,23 @@ def clean_up(places: Places, volume: MountedVolume) -> tuple[int, int]:
     return counts
 
 
-def pull_models(places: Places, volume: MountedVolume) -> list[dict[str, Any]]:
-    """A line for each model. Raises ``DagfusionError`` where one is not there in the end."""
+def pull_models(places: Places, volume: MountedVolume) -> list[dict[str, str]]:
+    """A row of a table for each model, or one that says why nothing could be pulled."""
     from adapters.modal.pulling import pull_into_volume
+    from adapters.modal.setup_check import Row
 
     settings = places.settings(fingerprints=places.local / "fingerprints.json")
     set_up_logging(settings.log_format, "pull")
-    check_writable(places.models)
     commits = Commits(volume.commit)
     commits.start()
     try:
-        lines = pull_into_volume(settings, commits, _log.info)
+        check_writable(places.models)
+        rows = pull_into_volume(settings, commits, _log.info)
+    except DagfusionError as error:
+        rows = [Row("fail", "models", error.message, error.remedy)]
     finally:
         commits.close()
-    for line in lines:
-        _log.info("%s: %s", line.model, line.what)
-    if failed := [line for line in lines if not line.ok]:
-        raise DagfusionError(f"{len(failed)} of {len(lines)} models are not there: {failed[0].what}")
-    return [asdict(line) for line in lines]
+    return [asdict(row) for row in rows]
 
 
 def examine(places: Places, device: str = "cuda") -> list[dict[str, str]]:

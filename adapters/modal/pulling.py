@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from adapters.manifest.errors import ManifestInvalid
-from adapters.manifest.events import Arrived, Event, Retrying, Started
+from adapters.manifest.events import Arrived, Event, Outcome, Retrying, Started
 from adapters.manifest.places import Places
 from adapters.manifest.pull import pull
 from adapters.manifest.reading import read_manifest
 from adapters.manifest.sites import Sites
 from adapters.modal.commits import Commits
+from adapters.modal.setup_check import Row
 from adapters.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What became of one model. ``ok``: it is there, with the right contents."""
-
-    model: str
-    ok: bool
-    what: str
-
-
-def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[Line]:
+def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[Row]:
     """Pull, committing what has arrived now and then, so that a pull that is cut off goes on where it stopped.
 
     Raises ``ManifestInvalid`` where there is none, ``VolumeUnavailable``, and ``FetchFailed`` where there is no room.
@@ -43,9 +34,10 @@ def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], 
     with commits.work():
         outcomes = pull(models, Places.from_settings(settings), Sites.from_settings(settings), hear=hear)
     commits.now()
-    return [
-        Line(outcome.model.label, True, "fetched" if outcome.fetched else "was here")
-        if isinstance(outcome, Arrived)
-        else Line(outcome.model.label, False, str(outcome.error))
-        for outcome in outcomes
-    ]
+    return [_row(outcome) for outcome in outcomes]
+
+
+def _row(outcome: Outcome) -> Row:
+    if isinstance(outcome, Arrived):
+        return Row("ok", outcome.model.label, "fetched" if outcome.fetched else "was here")
+    return Row("fail", outcome.model.label, outcome.error.message, outcome.error.remedy)

@@ -15,7 +15,14 @@ class Alive:
     """The far side has the job and is still there. Comes first, and whenever there is nothing else to tell."""
 
 
-FarMessage = Message | Alive
+@dataclass(frozen=True, slots=True)
+class Unable:
+    """The far side can run no jobs; another machine may be able to. The last message. ``error``: an error document."""
+
+    error: Mapping[str, Any]
+
+
+FarMessage = Message | Alive | Unable
 
 
 class Run(Protocol):

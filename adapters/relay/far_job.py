@@ -12,7 +12,7 @@ from typing import Any
 
 from adapters.direct.document import job_document
 from adapters.direct.messages import Completed, End, Failed, Happened, Previewed, Stopped
-from adapters.relay.far import FarMessage, Patience, Run
+from adapters.relay.far import FarMessage, Patience, Run, Unable
 from adapters.relay.reading import Over, Reading
 from adapters.store import Store
 from adapters.worker.end import write_end
@@ -82,6 +82,8 @@ class FarJob:
             case Stopped():
                 # Not asked to stop from here, the machine has to go: its job may run on another one.
                 return message if self._hand.why is not None else self._lost("the machine that ran it gave it up")
+            case Unable(error=error):
+                return Lost(error)
             case Failed(error=error) if error.get("type") == _LOST:
                 return Lost(error)
             case Completed() | Failed():

@@ -67,10 +67,10 @@ def test_the_api_has_no_gpu_and_one_container(deployed: ControlPlane) -> None:
 
 def test_the_other_functions(deployed: ControlPlane) -> None:
     functions = deployed.functions()
-    assert set(functions) == {"Gpu.*", "api", "clean_up", "pull_models", "examine", "build_sageattention"}
+    assert set(functions) == {"Gpu.*", "api", "clean_up", "fetch_models", "examine", "build_sageattention"}
     assert functions["clean_up"].schedule.cron.cron_string == "0 4 * * *"
     assert not functions["clean_up"].resources.gpu_config.gpu_type
-    assert mounts(functions["pull_models"]) == {"/models": False}
+    assert mounts(functions["fetch_models"]) == {"/models": False}
     assert mounts(functions["build_sageattention"]) == {"/models": False}
     for name in ("examine", "build_sageattention"):
         assert functions[name].resources.gpu_config.gpu_type == "L40S"

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from adapters.direct.messages import Completed, Happened
-from adapters.manifest.errors import ManifestInvalid
 from adapters.modal import parts, sage
 from adapters.modal.container import Taken
 from adapters.modal.places import Places
@@ -55,8 +54,15 @@ def test_the_class_runs_a_job_and_commits(app: Any, places: Places, monkeypatch:
         return [message async for message in gpu.run({"id": "a", "prompt": picture_prompt(1)})]
 
     first, *others, last = asyncio.run(messages())
-    assert first == Taken("") and any(isinstance(message, Happened) for message in others)
-    assert isinstance(last, Completed) and last.outputs[0].digest is not None
+    assert first == Taken("") and isinstance(last, Completed)
+    told = [
+        entry.kind
+        for message in (*others, last)
+        if isinstance(message, Happened | Completed)
+        for entry in message.entries
+    ]
+    assert (told[0], told[-1]) == ("run_started", "node_finished")
+    assert last.outputs[0].digest is not None
     digest = last.outputs[0].digest
     assert (app.jobs.cloud / "blobs" / digest[:2] / digest).is_file()  # committed before the end was told
     gpu.leave()
@@ -86,10 +92,11 @@ def manifest(places: Places, tmp_path: Path, contents: bytes, sha256: str | None
 def test_models_are_pulled_into_their_volume(
     app: Any, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ManifestInvalid, match="no manifest"):
-        locally(app.pull_models)
+    (row,) = locally(app.fetch_models)
+    assert row["status"] == "fail" and "no manifest" in row["found"] and "DAGFUSION_MANIFEST" in row["remedy"]
     monkeypatch.setattr("adapters.modal.places.MANIFEST", manifest(places, tmp_path, b"model: {}\n"))
-    locally(app.pull_models)
+    (row,) = locally(app.fetch_models)
+    assert (row["status"], row["what"], row["found"]) == ("ok", "configs/v1.yaml", "fetched")
     assert (app.models.cloud / "configs" / "v1.yaml").read_bytes() == b"model: {}\n"
 
 
@@ -97,8 +104,8 @@ def test_a_model_that_cannot_be_pulled_is_one_error(
     app: Any, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.modal.places.MANIFEST", manifest(places, tmp_path, b"model: {}\n", "ab" * 32))
-    with pytest.raises(DagfusionError, match="1 of 1 models are not there"):
-        locally(app.pull_models)
+    (row,) = locally(app.fetch_models)
+    assert row["status"] == "fail" and "configs/v1.yaml" in row["found"]
 
 
 def test_the_setup_is_examined_and_printed(

@@ -17,6 +17,7 @@ from adapters.modal import start as start_module
 from adapters.modal.container import GpuContainer, Taken
 from adapters.modal.places import Places
 from adapters.modal.start import TRIES, Start
+from adapters.relay.far import Unable
 from adapters.settings import EMBEDDED_MODELS, Settings
 from tests.adapters.modal.volumes import FolderVolume
 
@@ -63,7 +64,7 @@ def test_warm_checkpoints_are_in_memory_after_phase_one_and_move_without_their_f
     assert start.runner is runner
 
 
-def refused(places: Places, settings: Settings, tmp_path: Path) -> tuple[dict[str, Any], GpuContainer, int]:
+def refused(places: Places, settings: Settings, tmp_path: Path, kind: type) -> tuple[dict[str, Any], int]:
     """The error document that a job gets from a container that could not start, and how often it asked to go."""
     retired: list[None] = []
     container = GpuContainer(
@@ -78,19 +79,19 @@ def refused(places: Places, settings: Settings, tmp_path: Path) -> tuple[dict[st
 
     taken, end = asyncio.run(answers())
     container.close()
-    assert taken == Taken("fc-1") and isinstance(end, Failed)
-    return dict(end.error), container, len(retired)
+    assert taken == Taken("fc-1") and type(end) is kind
+    return dict(end.error), len(retired)
 
 
 def test_a_missing_model_of_the_manifest_is_one_error(places: Places, tmp_path: Path) -> None:
-    error, _, retired = refused(places, with_manifest(places, tmp_path, there=False), tmp_path)
+    error, retired = refused(places, with_manifest(places, tmp_path, there=False), tmp_path, Failed)
     assert (error["type"], error["phase"], error["tries"], retired) == ("ManifestUnmet", "load", TRIES, 1)
     assert "checkpoints/own.safetensors (missing)" in error["message"] and "pull_models" in error["remedy"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_missing_gpu_is_one_error(places: Places, tmp_path: Path) -> None:
-    error, _, retired = refused(places, places.settings(device="cuda"), tmp_path)
+    error, retired = refused(places, places.settings(device="cuda"), tmp_path, Unable)
     assert (error["type"], error["phase"], error["tries"], retired) == ("GpuMissing", "move", TRIES, 1)
     assert "DAGFUSION_MODAL_GPU" in error["remedy"]
 
@@ -98,7 +99,7 @@ def test_a_missing_gpu_is_one_error(places: Places, tmp_path: Path) -> None:
 def test_a_volume_that_cannot_be_written_to_is_one_error(places: Places, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     blocked = Places(models=places.models, jobs=tmp_path / "file", local=places.local)
-    error, _, retired = refused(blocked, blocked.settings(device="cpu"), tmp_path)
+    error, retired = refused(blocked, blocked.settings(device="cpu"), tmp_path, Unable)
     assert (error["type"], error["phase"], error["tries"], retired) == ("VolumeUnavailable", "move", TRIES, 1)
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from adapters.direct.messages import Failed, Stopped
-from adapters.relay.far import Alive, FarMessage
+from adapters.relay.far import Alive, FarMessage, Unable
 from adapters.store import Store
 from adapters.store.records import InputFile, Job, JobState, Lease, NewJob
 from adapters.store.tables import jobs
@@ -114,9 +114,12 @@ def test_a_far_side_that_has_to_go_or_is_sick_gives_the_job_back(store: Store, r
     def sick(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
         yield Failed({"type": "WorkerLost", "message": "the device fails", "remedy": ""})
 
-    job_id = submit(store)
-    relay(Attempts(goes, sick, streams))
-    assert (ended(store, job_id).state, kinds(store, job_id).count("requeued")) == (JobState.COMPLETED, 2)
+    def unable(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
+        yield Unable({"type": "GpuMissing", "message": "torch finds none", "remedy": ""})
+
+    job_id = submit(store, max_attempts=4)
+    relay(Attempts(goes, sick, unable, streams))
+    assert (ended(store, job_id).state, kinds(store, job_id).count("requeued")) == (JobState.COMPLETED, 3)
 
 
 def test_a_failure_of_the_job_is_final(store: Store, relay: OpenRelay) -> None:
