@@ -57,8 +57,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--cooldown", type=int, default=500)
-    parser.add_argument("--scenes", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--scenes", type=int, default=2500)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
@@ -84,7 +84,16 @@ def main() -> None:
     train(
         control,
         loss,
-        Plan(args.out, args.steps, args.rate, warmup=50, cooldown=args.cooldown, ema=0.995, minutes=args.minutes),
+        Plan(
+            args.out,
+            args.steps,
+            args.rate,
+            warmup=20,
+            cooldown=args.cooldown,
+            ema=0.99,
+            minutes=args.minutes,
+            muon=True,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,10 +57,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--cooldown", type=int, default=500)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--start", type=Path, help="an exported upscaler to start from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="ends this run too, cooled down")
     args = parser.parse_args()
     torch.manual_seed(0)
     model = Compact()
+    if args.start is not None:
+        model.load_state_dict({k: v.float() for k, v in load_file(args.start).items()})
 
     def loss(_step: int, rng: np.random.Generator) -> Tensor:
         pairs = [draw_pair(rng) for _ in range(args.batch)]
@@ -69,7 +74,18 @@ def main() -> None:
         return F.l1_loss(found, high) + edge
 
     train(
-        model, loss, Plan(args.out, args.steps, 2e-3, warmup=50, cooldown=args.cooldown, ema=0.99, minutes=args.minutes)
+        model,
+        loss,
+        Plan(
+            args.out,
+            args.steps,
+            args.rate,
+            warmup=50,
+            cooldown=args.cooldown,
+            ema=0.99,
+            minutes=args.minutes,
+            muon=True,
+        ),
     )
 
 
