@@ -32,7 +32,10 @@ class Taken:
 
 
 class GpuContainer:
-    """``retire``: have no more jobs sent here, so that a new container takes its place."""
+    """``retire``: have no more jobs sent here, so that a new container takes its place.
+
+    ``install``: puts what was built for the GPU into this Python, where it is not there yet.
+    """
 
     def __init__(
         self,
@@ -40,16 +43,19 @@ class GpuContainer:
         settings: Settings,
         volume: MountedVolume,
         retire: Callable[[], None] = lambda: None,
+        *,
+        install: Callable[[], object] = lambda: None,
         pulse_s: float = EVERY_S,
     ) -> None:
         self.start = Start(settings)
-        self._places, self._retire, self._pulse_s = places, retire, pulse_s
+        self._places, self._retire, self._install, self._pulse_s = places, retire, install, pulse_s
         self._volume = None if "://" in settings.blob_url else volume  # there are no blobs in it
         self._blobs: SharedBlobs | None = None
         self._commits = Commits(volume.commit)
 
     def load(self) -> None:
         """Phase one: see :class:`Start`. Nothing is opened that would not survive a snapshot."""
+        self._install()
         self.start.load()
 
     def move(self) -> None:
@@ -58,6 +64,8 @@ class GpuContainer:
 
     def resume(self) -> None:
         """After a start, from a snapshot or not: complete what is not done, and be ready for jobs."""
+        self._places.make_local()
+        self._install()
         self._commits.start()
         self.start.move(check=lambda: check_writable(self._places.jobs))
         if self.start.runner is not None:

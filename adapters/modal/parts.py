@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -29,8 +30,8 @@ def gpu_container(
 
     settings = places.settings(**({"device": "cuda"} | more))
     set_up_logging(settings.log_format, "gpu")
-    sage.install(sage.wheel_folder(places.wheels, chosen.gpu[0]))
-    return GpuContainer(places, settings, volume, retire)
+    install = partial(sage.install, sage.wheel_folder(places.wheels, chosen.gpu[0]))
+    return GpuContainer(places, settings, volume, retire, install=install)
 
 
 def api(

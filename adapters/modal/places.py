@@ -12,6 +12,7 @@ from adapters.settings import Settings, read_settings
 
 MANIFEST = Path("/etc/dagfusion/models.yaml")
 NODES = Path("/etc/dagfusion/nodes")  # a folder in it for each of the deployer's node folders
+_LOCAL = ("data", "input", "output", "temp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,11 @@ class Places:
         """Wheels that were built for a GPU."""
         return self.models / ".wheels"
 
+    def make_local(self) -> None:
+        """Make the folders on the container's own disk; after a snapshot they may be gone."""
+        for name in _LOCAL:
+            (self.local / name).mkdir(parents=True, exist_ok=True)
+
     def settings(self, **more: Any) -> Settings:
         """The settings of a container: the environment that was passed on to it, and these places.
 
@@ -39,17 +45,13 @@ class Places:
         """
         given: dict[str, Any] = {
             "models": [self.models],
-            "data": self.local / "data",
-            "input": self.local / "input",
-            "output": self.local / "output",
-            "temp": self.local / "temp",
+            **{name: self.local / name for name in _LOCAL},
             "fingerprints": self.jobs / "fingerprints.json",
             "host": "0.0.0.0",  # noqa: S104 - Modal's proxy is in front
             "manifest": MANIFEST if MANIFEST.is_file() else None,
             "nodes": sorted(NODES.glob("*")),
         }
-        for name in ("data", "input", "output", "temp"):
-            given[name].mkdir(parents=True, exist_ok=True)
+        self.make_local()
         settings = read_settings(given | more)
         return settings if settings.blobs else settings.model_copy(update={"blobs": str(self.blobs)})
 

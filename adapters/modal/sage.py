@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import subprocess
 import sys
@@ -72,6 +73,8 @@ def install(folder: Path, into: Path | None = None) -> bool:
     wheel = find(folder) if folder.is_dir() else None
     if wheel is None:
         return False
+    if into is None and importlib.util.find_spec("sageattention") is not None:
+        return True
     target = into or Path(sysconfig.get_path("platlib"))
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "-q", "--target", str(target)]
     try:
@@ -79,6 +82,7 @@ def install(folder: Path, into: Path | None = None) -> bool:
     except (OSError, subprocess.CalledProcessError) as error:
         _log.warning("%s is not installed: %s", wheel.name, getattr(error, "stderr", "") or error)
         return False
+    importlib.invalidate_caches()
     _log.info("installed %s", wheel.name)
     return True
 

@@ -87,19 +87,26 @@ class Relay:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            self._tick()
-            if not self._slots.acquire(timeout=_TICK_S):
-                continue
-            seen = self._store.changes.count
-            claimed = self._claim()
-            if claimed is None:
-                self._slots.release()
-                self._wait(seen)
-                continue
-            hand = InHand(*claimed)
-            job = FarJob(self._store, hand, self._patience)
-            self._hands.take(hand)
-            threading.Thread(target=self._follow, args=(job, hand), name=f"job {hand.job.id}", daemon=True).start()
+            try:
+                self._tick()
+                if self._slots.acquire(timeout=_TICK_S):
+                    self._take_one()
+            except Exception:  # noqa: BLE001 - without this thread no job would ever be sent again
+                _log.exception("the relay stumbled and goes on")
+                time.sleep(_RETRY_S)
+
+    def _take_one(self) -> None:
+        """Send the job that is next, or wait until there may be one. A slot is taken already."""
+        seen = self._store.changes.count
+        claimed = self._claim()
+        if claimed is None:
+            self._slots.release()
+            self._wait(seen)
+            return
+        hand = InHand(*claimed)
+        job = FarJob(self._store, hand, self._patience)
+        self._hands.take(hand)
+        threading.Thread(target=self._follow, args=(job, hand), name=f"job {hand.job.id}", daemon=True).start()
 
     def _claim(self) -> tuple[Job, Lease] | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ import pytest
 from adapters.direct.messages import Completed, Happened
 from adapters.modal import parts, sage
 from adapters.modal.container import Taken
+from adapters.modal.image import PROJECT
 from adapters.modal.places import Places
 from adapters.modal.setup_check import print_rows
 from adapters.settings import ModalSettings
@@ -47,6 +49,7 @@ def test_the_class_runs_a_job_and_commits(app: Any, places: Places, monkeypatch:
     monkeypatch.setattr(parts, "gpu_container", lambda *given: cpu(*given, device="cpu"))
     gpu = app.Gpu._get_user_cls()()
     gpu.load()
+    shutil.rmtree(places.local)  # a snapshot is of the memory
     gpu.move()
     assert gpu.container.start.failure is None
 
@@ -67,6 +70,12 @@ def test_the_class_runs_a_job_and_commits(app: Any, places: Places, monkeypatch:
     assert (app.jobs.cloud / "blobs" / digest[:2] / digest).is_file()  # committed before the end was told
     gpu.leave()
     assert app.jobs.commits >= 1
+
+
+def test_the_api_container_loads_what_it_needs_and_no_more() -> None:
+    code = "import adapters.modal.api, sys; print(*{'torch', 'diffusers', 'transformers', 'modal'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
 def test_the_daily_cleanup_commits(app: Any) -> None:

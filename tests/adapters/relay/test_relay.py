@@ -217,6 +217,19 @@ def test_a_relay_that_closes_gives_its_jobs_back(store: Store, relay: OpenRelay)
     assert store.workers.alive(60) == []
 
 
+def test_a_relay_goes_on_whatever_its_upkeep_raises(store: Store, relay: OpenRelay) -> None:
+    raised: list[int] = []
+
+    def tick() -> None:
+        if not raised:
+            raised.append(1)
+            raise ValueError("something nobody thought of")
+
+    job_id = submit(store)
+    relay(streams, tick=tick)
+    assert (ended(store, job_id).state, raised) == (JobState.COMPLETED, [1])
+
+
 def test_a_relay_that_closes_may_wait_for_its_jobs(store: Store, relay: OpenRelay) -> None:
     job_id, far = submit(store), Ignores()
     opened = relay(far)
