@@ -207,7 +207,7 @@ def test_a_relay_that_closes_gives_its_jobs_back(store: Store, relay: OpenRelay)
         tokens.append(cancel)
         return heeds(document, cancel)
 
-    opened = relay(run, about={"device": "far"})
+    opened = relay(run, about={"device": "far"}, lease_s=3.0)
     until(lambda: "node_started" in kinds(store, job_id))
     worker = until(lambda: next((one for one in store.workers.alive(60) if job_id in one.info["jobs"]), None))
     assert (worker.id, worker.state, worker.info["device"]) == ("relay", "ready", "far")  # type: ignore[union-attr]
