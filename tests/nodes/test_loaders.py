@@ -17,7 +17,6 @@ from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from engine.types import Blocked, Image, Latent
 from nodes import loaders, vae
-from nodes.diffusion import unet
 from nodes.values import Clip, Vae
 
 UNET = "model.diffusion_model."
@@ -89,37 +88,6 @@ def test_equal_parts_of_two_checkpoints_are_held_once(ctx: Context, folder: Path
     for first, second in ((one.VAE.weights, two.VAE.weights), (one.CLIP.weights[0], two.CLIP.weights[0])):
         with ctx.models.lease(first) as module, ctx.models.lease(second) as other:
             assert module is other
-
-
-def test_four_checkpoints_under_a_budget_for_two(folder: Path) -> None:
-    """Swapping between models keeps what they share, evicts what was not used, and changes no output."""
-    tensors = tensors_of(folder)
-    names = []
-    for index in range(4):
-        changed = {name: t + index if name == f"{UNET}out.2.bias" else t for name, t in tensors.items()}
-        names.append(f"model{index}.safetensors")
-        write(folder / "checkpoints" / names[-1], changed)
-    probe = Context(Folders(model_folders([folder])), ModelStore("cpu"))
-    sample = loaders.load_checkpoint(probe, ckpt_name=names[0])
-    assert isinstance(sample.VAE, Vae)
-    with probe.models.lease(sample.MODEL.weights):
-        unet_bytes = probe.models.held_bytes
-    with probe.models.lease(sample.VAE.weights):
-        vae_bytes = probe.models.held_bytes - unet_bytes
-    ctx = Context(probe.folders, ModelStore("cpu", ram_budget_bytes=2 * unet_bytes + vae_bytes + unet_bytes // 2))
-    x, context = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 64)
-    outputs: dict[str, Tensor] = {}
-    for name in [*names, *names]:
-        loaded = loaders.load_checkpoint(ctx, ckpt_name=name)
-        assert isinstance(loaded.VAE, Vae)
-        with torch.no_grad(), ctx.models.lease(loaded.VAE.weights), ctx.models.lease(loaded.MODEL.weights) as network:
-            output = unet.predict(network, x, torch.tensor([500.0]), context)
-            assert torch.equal(outputs.setdefault(name, output), output)
-        assert ctx.models.held_bytes <= ctx.models.budget_bytes
-        held = ctx.models.stats()
-        assert sum(one.key == loaded.VAE.weights.key for one in held) == 1
-        assert sum(one.key.startswith("unet") for one in held) <= 2
-    assert len({tuple(output.flatten().tolist()) for output in outputs.values()}) == 4
 
 
 def test_a_bare_denoiser(ctx: Context, folder: Path) -> None:
