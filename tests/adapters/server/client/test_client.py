@@ -16,7 +16,7 @@ from dagfusion_client import AsyncClient, Client, JobCancelled, JobFailed, Refus
 from tests.adapters.services import Service, picture_prompt
 
 SLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 2048, "height": 2048, "batch_size": 8, "color": 1}},
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 8, "color": 1}},
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 31, "sigma": 10.0}},
     "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "slow"}},
 }

@@ -14,7 +14,7 @@ from tests.adapters.services import Service, picture_prompt
 
 # Each step of it takes a while, on whatever machine.
 SLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 2048, "height": 2048, "batch_size": 8, "color": 1}},
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 8, "color": 1}},
     "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 31, "sigma": 10.0}},
     "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "slow"}},
 }
@@ -40,7 +40,7 @@ def test_a_workflow_is_edited_run_and_shown(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_role("img", name="Keep it, node 2")).to_be_visible()
     page.get_by_text("All other inputs").click()
     page.get_by_label("EmptyImage: color").fill(str(0x0000FF))
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     picture = page.get_by_role("img", name="2_images_0.png")
     picture.wait_for()
     expect(page.get_by_role("status")).to_have_text("completed")
@@ -72,7 +72,7 @@ def test_what_is_wrong_is_shown_at_the_input_and_in_the_graph(page: Page, tmp_pa
     page.get_by_text("All other inputs").click()
     expect(page.locator(".field.bad .problem")).to_contain_text("0")
     expect(page.get_by_role("img", name="EmptyImage, node 1, has a problem")).to_be_visible()
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("node 1 (EmptyImage)")
 
 
@@ -102,7 +102,7 @@ def test_a_chosen_picture_is_sent_along(page: Page, tmp_path: Path) -> None:
     }
     open_workflow(page, tmp_path, workflow)
     page.get_by_label("LoadImage: image").set_input_files(tmp_path / "mine.png")
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     picture = page.get_by_role("img", name="2_images_0.png")
     picture.wait_for()
     assert picture.evaluate(
@@ -115,7 +115,7 @@ def test_a_chosen_picture_is_sent_along(page: Page, tmp_path: Path) -> None:
 
 def test_a_running_job_is_cancelled(page: Page, tmp_path: Path) -> None:
     open_workflow(page, tmp_path, SLOW)
-    page.get_by_role("button", name="Run").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("region", name="run", exact=True).get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("status")).to_have_text("cancelled")
 
@@ -127,7 +127,7 @@ def test_every_control_has_a_name_and_works_by_keyboard(page: Page, tmp_path: Pa
         "controls => controls.filter(c => !(c.labels?.length || c.ariaLabel || c.textContent.trim())).length"
     )
     assert nameless == 0
-    page.get_by_role("button", name="Run").focus()
+    page.get_by_role("button", name="Run", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("img", name="2_images_0.png").wait_for()
 
