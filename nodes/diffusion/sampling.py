@@ -22,7 +22,7 @@ from nodes.diffusion.passes import ControlFunction, Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
 from nodes.diffusion.side_inputs import Scene, with_side_inputs
-from nodes.values import Conditioning, Guider, Model, Noise, Sampler
+from nodes.values import Conditioning, Control, Guider, Model, Noise, Sampler
 
 # Samplers whose noise outside an inpainting mask is not the noise that they start from, but the next seed's.
 FRESH_NOISE_AROUND_MASK = frozenset({"ddim"})
@@ -68,7 +68,11 @@ def _with_hooks_of_its_own(model: Model) -> Model:
 
 def _lease_controls(ctx: Context, guider: Guider, leases: ExitStack) -> ControlFunction | None:
     """Load the ControlNets of all prompts for as long as ``leases`` is open."""
-    chains = [e.control for c in guider.conditionings.values() for e in c.entries if e.control is not None]
+    chains: list[Control] = []
+    for role, conditioning in guider.conditionings.items():
+        for chain in (entry.control for entry in conditioning.entries if entry.control is not None):
+            control.check_fit(ctx.models, chain, guider.model, role)
+            chains.append(chain)
     if not chains:
         return None
     return control.lease(ctx, chains, guider.model.parameterization, leases)
@@ -165,7 +169,11 @@ def fit_channels(latent: Latent, model: Model) -> Latent:
     """``latent`` with as many channels as the model has; only an empty one (all zeros) can be changed."""
     channels, samples = model.family.latent.channels, latent.samples
     if samples.shape[0] == 0 or samples.numel() == 0:
-        raise InputInvalid("the latent is empty (no pictures in the batch)", input="latent_image")
+        raise InputInvalid(
+            "the latent is empty (no pictures in the batch)",
+            input="latent_image",
+            remedy="give a batch of at least one",
+        )
     if samples.shape[1] == channels:
         return latent
     if bool(samples.any()):

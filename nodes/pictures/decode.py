@@ -23,6 +23,9 @@ MAX_PIXELS = 178_956_970
 _SAFE = "AVIF BMP DDS DIB GIF ICO JPEG JPEG2000 PCX PNG PPM PSD QOI SGI TGA TIFF WEBP"
 Pillow.init()
 FORMATS = tuple(name for name in _SAFE.split() if name in Pillow.OPEN)
+ENCODED = "give the bytes of a picture file as base64 text"
+KNOWN = "convert it to PNG, JPEG or WebP"
+WHOLE = "upload the whole file again, or save it anew in a picture editor"
 # Pillow's own check is a process-wide warning, for one frame at a time; the check below takes its place.
 Pillow.MAX_IMAGE_PIXELS = None
 
@@ -36,13 +39,13 @@ def from_base64(text: str, *, input: str) -> bytes:
     """The bytes of a data URL or of bare base64 text. Raises ``InputInvalid`` for anything else."""
     head, comma, body = text.partition(",")
     if head.startswith("data:") and not (comma and head.endswith(";base64")):
-        raise InputInvalid("a data URL must be 'data:image/...;base64,...'", input=input)
+        raise InputInvalid("a data URL must be 'data:image/...;base64,...'", input=input, remedy=ENCODED)
     try:
         data = base64.b64decode("".join((body if comma else head).split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InputInvalid(f"the text is not base64: {error}", input=input) from error
+        raise InputInvalid(f"the text is not base64: {error}", input=input, remedy=ENCODED) from error
     if not data:
-        raise InputInvalid("the base64 text holds nothing", input=input)
+        raise InputInvalid("the base64 text holds nothing", input=input, remedy=ENCODED)
     return data
 
 
@@ -95,9 +98,9 @@ def _frames(source: Path | bytes) -> Iterator[Pillow.Image]:
                 if picture.format == "MPO":
                     return  # The further pictures of a camera's file are previews or depth maps.
     except UnidentifiedImageError as error:
-        raise InputInvalid(f"{name} is not a picture of a known format", input="image") from error
+        raise InputInvalid(f"{name} is not a picture of a known format", input="image", remedy=KNOWN) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputInvalid(f"{name} is damaged or truncated: {error}", input="image") from error
+        raise InputInvalid(f"{name} is damaged or truncated: {error}", input="image", remedy=WHOLE) from error
 
 
 def _rgb(frame: Pillow.Image) -> Tensor:

@@ -20,6 +20,7 @@ from nodes.pictures import encode, sound
 
 # All frames together: 26 GB as float32.
 MAX_PIXELS = 2**31
+REMEDY = "give a complete film file with pictures in it"
 WEBM_CODECS = {"vp9": ("libvpx-vp9", "yuv420p", {}), "av1": ("libsvtav1", "yuv420p10le", {"preset": "6"})}
 
 
@@ -59,7 +60,11 @@ def read(path: Path) -> Film:
         try:
             for frame in container.decode(stream):
                 if (len(frames) + 1) * frame.width * frame.height > MAX_PIXELS:
-                    raise InputInvalid(f"'{path.name}' has more than {MAX_PIXELS:,} pixels", input="file")
+                    raise InputInvalid(
+                        f"'{path.name}' has more than {MAX_PIXELS:,} pixels",
+                        input="video",
+                        remedy="shorten it or make it smaller",
+                    )
                 frames.append(frame.to_ndarray(format="rgb24"))
             rate = Fraction(stream.average_rate) if stream.average_rate else Fraction(1)
             audio = None
@@ -67,9 +72,11 @@ def read(path: Path) -> Film:
                 container.seek(0)
                 audio = sound.decode(container)
         except av.FFmpegError as error:
-            raise InputInvalid(f"'{path.name}' is damaged or truncated: {error}", input="file") from error
+            raise InputInvalid(
+                f"'{path.name}' is damaged or truncated: {error}", input="video", remedy=REMEDY
+            ) from error
     if not frames:
-        raise InputInvalid(f"'{path.name}' holds no frames", input="file")
+        raise InputInvalid(f"'{path.name}' holds no frames", input="video", remedy=REMEDY)
     pixels = torch.empty(len(frames), *frames[0].shape)
     for target, levels in zip(pixels, frames, strict=True):
         torch.div(torch.from_numpy(levels), 255.0, out=target)
@@ -84,7 +91,7 @@ def save(path: Path, video: Video, container: str, codec: str, texts: Mapping[st
 
 def write_mp4(path: Path, film: Film, texts: Mapping[str, str]) -> None:
     """H.264 (4:2:0) and AAC in MP4; sound is cut at the last frame. Raises ``InputInvalid`` for odd sides."""
-    _check_frames(film.frames, even=True)
+    _check_frames(film.frames, "video", even=True)
     rate = Fraction(round(film.frame_rate * 1000), 1000)
     with av.open(str(path), mode="w", format="mp4", options={"movflags": "use_metadata_tags"}) as container:
         container.metadata.update(texts)
@@ -101,7 +108,7 @@ def write_mp4(path: Path, film: Film, texts: Mapping[str, str]) -> None:
 
 def write_webm(path: Path, frames: Tensor, fps: float, codec: str, crf: float, texts: Mapping[str, str]) -> None:
     """VP9 or AV1 in WEBM at constant quality ``crf`` (0 best .. 63)."""
-    _check_frames(frames, even=False)
+    _check_frames(frames, "images", even=False)
     name, pixel_format, options = WEBM_CODECS[codec]
     with av.open(str(path), mode="w", format="webm") as container:
         container.metadata.update(texts)
@@ -125,14 +132,14 @@ def _picture_output(container: Any, codec: str, rate: Fraction, frames: Tensor, 
     return stream
 
 
-def _check_frames(frames: Tensor, *, even: bool) -> None:
+def _check_frames(frames: Tensor, input: str, *, even: bool) -> None:
     count, height, width = frames.shape[:3]
     if count == 0:
-        raise InputInvalid("there are no frames to write", input="video")
+        raise InputInvalid("there are no frames to write", input=input, remedy="give at least one picture")
     if even and (height % 2 or width % 2):
         raise InputInvalid(
             f"H.264 needs even sides, not {width}x{height}",
-            input="video",
+            input=input,
             remedy="crop or scale the frames to an even number of pixels",
         )
 
@@ -167,10 +174,10 @@ def _opened(path: Path) -> Any:
     try:
         return av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise InputInvalid(f"'{path.name}' is no readable film: {error}", input="file") from error
+        raise InputInvalid(f"'{path.name}' is no readable film: {error}", input="video", remedy=REMEDY) from error
 
 
 def _picture_stream(container: Any, path: Path) -> Any:
     if not container.streams.video:
-        raise InputInvalid(f"'{path.name}' holds no pictures", input="file")
+        raise InputInvalid(f"'{path.name}' holds no pictures", input="video", remedy=REMEDY)
     return container.streams.video[0]

@@ -29,7 +29,7 @@ def lease(
     Control networks with the same weights are lent once, whatever prompts and pictures they serve.
     """
     modules: dict[str, Any] = {}
-    for control in {id(link): link for chain in chains for link in _links(chain)}.values():
+    for control in {id(link): link for chain in chains for link in links(chain)}.values():
         weights = control.net.weights
         if weights.key not in modules:
             modules[weights.key] = leases.enter_context(ctx.models.lease(weights))
@@ -47,7 +47,7 @@ class ControlRunner:
     def __call__(self, control: Control, call: ControlCall) -> ControlResiduals | None:
         """The sum of what the chain's networks add, each at its strength and within its range; ``None`` for nothing."""
         total: ControlResiduals | None = None
-        for link in _links(control):
+        for link in links(control):
             if self._active(link, call.sigma):
                 given = control_residuals(
                     link.net,
@@ -76,7 +76,8 @@ class ControlRunner:
         return _fit_batch(self._hints[key], call.x.shape[0] // call.groups, call.groups)
 
 
-def _links(control: Control | None) -> Iterator[Control]:
+def links(control: Control | None) -> Iterator[Control]:
+    """A control and those before it in its chain."""
     while control is not None:
         yield control
         control = control.previous

@@ -1,0 +1,46 @@
+"""Whether a ControlNet or adapter was made for a denoiser's family, told by the shapes of their weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from engine.errors import InputInvalid
+from engine.model_store import ModelStore
+from nodes.diffusion.control.running import links
+from nodes.values import Control, Model
+
+_ENCODER = ("down_blocks.", "mid_block.")
+_FEATURE = re.compile(r"adapter\.body\.(\d+)\.resnets\.0\.block1\.weight")
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def check_fit(models: ModelStore, control: Control, model: Model, role: str) -> None:
+    """Raise InputInvalid, naming the conditioning ``role``, where a network of the chain does not fit ``model``."""
+    unet = models.shapes(model.weights)
+    for link in links(control):
+        shapes = models.shapes(link.net.weights)
+        fits = _adapter_fits(shapes, unet) if link.net.kind == "t2i_adapter" else _encoder_fits(shapes, unet)
+        if not fits:
+            raise InputInvalid(
+                f"a ControlNet of this prompt does not fit the model, which is of the family {model.family.name}",
+                input=role,
+                remedy="load a ControlNet made for this model's family in ControlNetLoader",
+            )
+
+
+def _encoder_fits(shapes: Shapes, unet: Shapes) -> bool:
+    """A ControlNet is a copy of the denoiser's encoder; small ones leave out some of it."""
+    return all(unet.get(name) == shape for name, shape in shapes.items() if name.startswith(_ENCODER))
+
+
+def _adapter_fits(shapes: Shapes, unet: Shapes) -> bool:
+    """Each of an adapter's features is added to that level of the denoiser's encoder, the last to its middle."""
+    middle = unet["mid_block.resnets.0.conv1.weight"][0]
+    for name, shape in shapes.items():
+        if match := _FEATURE.fullmatch(name):
+            level = unet.get(f"down_blocks.{match[1]}.resnets.0.conv1.weight", (middle,))
+            if shape[0] != level[0]:
+                return False
+    return True
