@@ -5,6 +5,8 @@ READY := .venv/.ready
 PYTEST_WORKERS ?= 2
 # Every process that a test starts would compile the libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Two test processes share the cores: threads that wait should sleep.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: run test check format lock bench clean
 

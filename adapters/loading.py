@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapters.settings import EMBEDDED_MODELS, MIB, Settings
+from adapters.settings import EMBEDDED_MODELS, MIB, Settings, let_waiting_threads_sleep
 from engine.folders import Folders, model_folders
 from engine.registry import Registry
 from nodes import builtin_registry
@@ -49,6 +49,7 @@ def warm_names(settings: Settings) -> list[str]:
 
 def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Engine:
     """An engine on the settings' device."""
+    let_waiting_threads_sleep()
     from engine.engine import Engine
     from engine.fingerprint import keep_fingerprints_in
     from engine.model_store import ModelStore
