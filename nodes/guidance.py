@@ -48,7 +48,7 @@ def self_attention(
 ) -> Model:
     """Guidance away from a prediction blurred where the network looks most; one more pass a step."""
     make = diffusion.patches.attention_guidance.SelfAttentionGuidance
-    return model.with_hooks_per_sampling(lambda: make(scale, blur_sigma).hooks())
+    return model.with_hooks_per_sampling(lambda _: make(scale, blur_sigma).hooks())
 
 
 @node("PerpNeg", category="_for_testing", display_name="Perp-Neg (DEPRECATED by PerpNegGuider)",
@@ -69,7 +69,7 @@ def adaptive_projected(
 ) -> Model:
     """Guidance split along and across the positive prediction, with a bounded length."""
     make = diffusion.patches.cfg.AdaptiveProjection
-    return model.with_hooks_per_sampling(lambda: make(eta, norm_threshold, momentum).hooks())
+    return model.with_hooks_per_sampling(lambda _: make(eta, norm_threshold, momentum).hooks())
 
 
 @node("TCFG", category="advanced/guidance", display_name="Tangential Damping CFG")

@@ -54,7 +54,7 @@ def hyper_tile(
     width = _base_width(ctx, model)
     hypertile = diffusion.patches.hypertile.hypertile
     return model.with_hooks_per_sampling(
-        partial(hypertile, width, tile_size, swap_size, max_depth, scale_depth=scale_depth)
+        lambda _: hypertile(width, tile_size, swap_size, max_depth, scale_depth=scale_depth)
     )
 
 
@@ -81,7 +81,7 @@ def deep_cache(
     ``cache_depth``: how many outer blocks run always; less is faster. Outside ``start_step`` to ``end_step`` all run.
     """
     deepcache = diffusion.patches.deepcache.deepcache
-    return model.with_hooks_per_sampling(partial(deepcache, cache_interval, cache_depth, start_step, end_step))
+    return model.with_hooks_per_sampling(lambda _: deepcache(cache_interval, cache_depth, start_step, end_step))
 
 
 @node("PatchModelAddDownscale", category=CATEGORY, display_name="PatchModelAddDownscale (Kohya Deep Shrink)")

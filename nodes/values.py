@@ -176,7 +176,7 @@ class Model:
     """MODEL: a denoising network. ``weights`` is a handle into the model store, shared by every value made from it.
 
     ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
-    step to step, whose memory ends with that call.
+    step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -186,7 +186,7 @@ class Model:
     weight_patches: tuple[WeightPatch, ...] = ()
     unet_patches: UNetPatches = field(default_factory=UNetPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
-    per_sampling: tuple[Callable[[], Hooks], ...] = ()
+    per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def with_unet_patches(self, patches: UNetPatches) -> Model:
@@ -201,7 +201,7 @@ class Model:
         """The same model with more guidance hooks, after those it has."""
         return replace(self, guidance=self.guidance + patches)
 
-    def with_hooks_per_sampling(self, make: Callable[[], Hooks]) -> Model:
+    def with_hooks_per_sampling(self, make: Callable[[torch.Generator], Hooks]) -> Model:
         """The same model with hooks that are made anew for each sampling call."""
         return replace(self, per_sampling=(*self.per_sampling, make))
 

@@ -28,18 +28,20 @@ def initial(shape: Sequence[int], seed: int | None, batch_index: Sequence[int] |
     ``batch_index``: item i takes the ``batch_index[i]``-th noise of the seed's sequence, so that one picture of a batch
     can be made again alone. That sequence is not the noise of a whole batch drawn at once.
     """
-    if seed is None:
-        return torch.zeros(tuple(shape))
-    source = generator(seed)
+    return torch.zeros(tuple(shape)) if seed is None else drawn(shape, generator(seed), batch_index)
+
+
+def drawn(shape: Sequence[int], source: torch.Generator, batch_index: Sequence[int] | None = None) -> Tensor:
+    """Like :func:`initial`, from a generator, which is left where the noise ends."""
     if batch_index is None:
         return torch.randn(tuple(shape), generator=source)
     wanted = set(batch_index)
-    drawn: dict[int, Tensor] = {}
+    items: dict[int, Tensor] = {}
     for place in range(max(wanted) + 1):
         noise = torch.randn((1, *shape[1:]), generator=source)
         if place in wanted:
-            drawn[place] = noise
-    return torch.cat([drawn[place] for place in batch_index])
+            items[place] = noise
+    return torch.cat([items[place] for place in batch_index])
 
 
 def after_initial(x: Tensor, seed: int) -> Callable[[Sequence[int]], Tensor]:

@@ -47,8 +47,10 @@ def sample(
     latent = fit_channels(latent, guider.model)
     if sigmas.numel() == 0:
         return Sampled(latent, latent)
-    guider = replace(guider, model=_with_hooks_of_its_own(guider.model))
-    noise = initial_noise(latent, noise_seed)
+    source = noises.generator(seed if noise_seed is None else noise_seed)
+    shape = latent.samples.shape
+    noise = torch.zeros(shape) if noise_seed is None else noises.drawn(shape, source, latent.batch_index)
+    guider = replace(guider, model=_with_hooks_of_its_own(guider.model, source))
     with torch.no_grad(), ExitStack() as leases:
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
@@ -58,10 +60,10 @@ def sample(
         return run(sampler, seed)
 
 
-def _with_hooks_of_its_own(model: Model) -> Model:
+def _with_hooks_of_its_own(model: Model, source: torch.Generator) -> Model:
     """``model`` with the hooks that remember something made anew, so that their memory ends with this call."""
     for make in model.per_sampling:
-        hooks = make()
+        hooks = make(source)
         model = model.with_unet_patches(hooks.unet).with_guidance(hooks.guidance)
     return model
 

@@ -17,28 +17,26 @@ _STRIDE = 2  # one token of every 2 x 2 is kept as a target, as the paper found 
 class Merging:
     """One sampling call's merges: ``ratio`` (0..1) of the queries are merged into their most similar neighbours.
 
-    Which token of a square stays is drawn from a generator of its own, so a run repeats exactly.
+    Which token of a square stays is drawn from ``source``, on the CPU, so a run repeats exactly.
     """
 
-    def __init__(self, ratio: float) -> None:
+    def __init__(self, ratio: float, source: torch.Generator) -> None:
         self._ratio = ratio
-        self._generator: torch.Generator | None = None
+        self._source = source
 
     def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, _attention: Any) -> Tensor:
         """Merged queries attend to all keys; the result is spread back over the merged tokens."""
         height, width = site.latent_px
-        if math.ceil(math.sqrt(height * width // q.shape[1])) > 1:
+        if min(height, width) == 1 or math.ceil(math.sqrt(height * width // q.shape[1])) > 1:
             return attend(q, k, v)
-        if self._generator is None:
-            self._generator = torch.Generator(q.device).manual_seed(0)
         count = int(q.shape[1] * self._ratio)
         merge, spread = bipartite_soft_matching_random2d(
-            q, width, height, _STRIDE, _STRIDE, count, no_rand=False, generator=self._generator
+            q, width, height, _STRIDE, _STRIDE, count, no_rand=False, generator=self._source
         )
         merged: Tensor = spread(attend(merge(q), k, v))
         return merged
 
 
-def token_merging(ratio: float) -> Hooks:
+def token_merging(ratio: float, source: torch.Generator) -> Hooks:
     """Fresh hooks for one sampling call; see :class:`Merging`."""
-    return Hooks(unet=UNetPatches(self_attention=(Merging(ratio),)))
+    return Hooks(unet=UNetPatches(self_attention=(Merging(ratio, source),)))

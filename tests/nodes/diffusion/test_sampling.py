@@ -222,8 +222,10 @@ def test_inpainting_models_see_the_mask_and_the_picture_of_the_prompt(ctx: Conte
 
 def test_hooks_with_a_memory_are_made_anew_for_each_call(ctx: Context, model: Model) -> None:
     made: list[list[int]] = []
+    states: list[Tensor] = []
 
-    def make() -> Hooks:
+    def make(source: torch.Generator) -> Hooks:
+        states.append(source.get_state())
         memory: list[int] = []
         made.append(memory)
         unet = UNetPatches(after_middle=(lambda hidden, _site: (memory.append(1), hidden)[1],))
@@ -233,6 +235,9 @@ def test_hooks_with_a_memory_are_made_anew_for_each_call(ctx: Context, model: Mo
     for _ in range(2):
         sample(ctx, guide, empty(), steps=2)
     assert made == [[1, 2, 1, 2]] * 2
+    after_noise = torch.Generator().manual_seed(5)
+    torch.randn(empty().samples.shape, generator=after_noise)
+    assert all(torch.equal(state, after_noise.get_state()) for state in states)
 
 
 def test_an_empty_latent_of_other_channels_is_made_to_fit_and_a_full_one_refused(ctx: Context, model: Model) -> None:

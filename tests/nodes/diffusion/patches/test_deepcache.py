@@ -52,7 +52,7 @@ class Counted(DeepCache):
 
 def counted(model: Model, *given: int) -> tuple[Model, Counted]:
     cache = Counted(*given)
-    return model.with_hooks_per_sampling(lambda: Hooks(unet=UNetPatches(deep=(cache,)))), cache
+    return model.with_hooks_per_sampling(lambda _: Hooks(unet=UNetPatches(deep=(cache,)))), cache
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_is_recalled_replaces_the_inner_blocks(model: Model) -> None:
         def keep(self, hidden: Tensor) -> None:
             super().keep(torch.zeros_like(hidden))
 
-    patched = model.with_hooks_per_sampling(lambda: Hooks(unet=UNetPatches(deep=(Zeros(2, 1, 0, 1000),))))
+    patched = model.with_hooks_per_sampling(lambda _: Hooks(unet=UNetPatches(deep=(Zeros(2, 1, 0, 1000),))))
     assert not torch.allclose(sample(patched), sample(deep_cache(CTX, model=model, cache_interval=2, cache_depth=1)))
 
 

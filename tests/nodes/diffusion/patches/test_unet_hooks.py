@@ -108,6 +108,10 @@ def test_token_grids(tokens: int, latent: tuple[int, int], grid: tuple[int, int]
     assert token_grid(tokens, latent) == grid
 
 
+def merging(ratio: float) -> Merging:
+    return Merging(ratio, torch.Generator().manual_seed(0))
+
+
 def test_merged_tokens_are_fewer_inside_and_as_many_outside() -> None:
     counts: list[int] = []
 
@@ -116,16 +120,21 @@ def test_merged_tokens_are_fewer_inside_and_as_many_outside() -> None:
         return q
 
     tokens = torch.randn(2, 64, WIDTH)
-    result = Merging(0.25)(attend, tokens, tokens, tokens, site(), None)
+    result = merging(0.25)(attend, tokens, tokens, tokens, site(), None)
     assert counts == [48]
     assert result.shape == tokens.shape
-    torch.testing.assert_close(result, Merging(0.25)(attend, tokens, tokens, tokens, site(), None))
+    torch.testing.assert_close(result, merging(0.25)(attend, tokens, tokens, tokens, site(), None))
 
 
 def test_coarser_levels_and_ratio_zero_are_not_merged() -> None:
     coarse, fine = torch.randn(1, 16, WIDTH), torch.randn(1, 64, WIDTH)
-    assert Merging(0.5)(lambda q, k, v: q, coarse, coarse, coarse, site(), None) is coarse
-    assert torch.equal(Merging(0.0)(lambda q, k, v: q, fine, fine, fine, site(), None), fine)
+    assert merging(0.5)(lambda q, k, v: q, coarse, coarse, coarse, site(), None) is coarse
+    assert torch.equal(merging(0.0)(lambda q, k, v: q, fine, fine, fine, site(), None), fine)
+
+
+def test_a_single_row_of_tokens_is_not_merged() -> None:
+    row = torch.randn(1, 8, WIDTH)
+    assert merging(0.5)(lambda q, k, v: q, row, row, row, site(height=1), None) is row
 
 
 def test_deep_shrink_is_undone_where_the_skips_are_larger() -> None:
