@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +46,7 @@ class Device:
     seconds: ClassSeconds = field(default_factory=ClassSeconds)
     between: Callable[[], None] = lambda: None
     _lock: Lock = field(default_factory=Lock)
+    _recorders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(thread_name_prefix="recorder"))
 
     def idle(self) -> None:
         """No job waits: do what is done between runs, if the device is not in use."""
@@ -57,7 +59,8 @@ class Device:
     def recorder(self, prompt: Mapping[str, Any], sink: Sink) -> tuple[Recorder, Progress]:
         """Who tells ``sink`` of the prompt's run, and how far that is."""
         progress = Progress({i: str(node.get("class_type", "")) for i, node in prompt.items()}, self.seconds)
-        return Recorder(sink, progress, partial(with_sent, folders=self.engine.folders, blobs=self.blobs)), progress
+        publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
+        return Recorder(sink, progress, publish, self._recorders.submit), progress
 
     def compute(self, work: Work, recorder: Recorder, stoppable: Stoppable) -> RunResult:
         """Wait for the device, then run. Raises ``Cancelled`` where the run was told to stop, and what running raises.

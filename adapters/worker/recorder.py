@@ -45,28 +45,35 @@ class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
     Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
-    10,000 of them are unwritten. ``publish`` is given each entry before it is written, and may add to it.
+    10,000 of them are unwritten. ``publish`` is given each entry before it is written, and may add to it; ``start``
+    runs the writing in a thread: a new one, or one that is kept, since starting one takes as long as a small job.
     """
 
-    def __init__(self, sink: Sink, progress: Progress, publish: Publish = lambda entry: entry) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        progress: Progress,
+        publish: Publish = lambda entry: entry,
+        start: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self.unwritten: list[Happening] = []
         self._sink, self._progress, self._publish = sink, progress, publish
         self._condition = threading.Condition()
         self._due: float | None = None
         self._preview: NodePreview | None = None
         self._preview_due = 0.0
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._closed = self._writing = False
+        self._start = start or _start_thread
 
     def __enter__(self) -> Recorder:
-        self._thread.start()
+        self._start(self._run)
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._condition:
             self._closed = True
             self._condition.notify_all()
-        self._thread.join()
+            self._condition.wait_for(lambda: not self._writing)
         self.unwritten = [self._publish(entry) for entry in self.unwritten]
 
     def __call__(self, event: Event) -> None:
@@ -101,10 +108,16 @@ class Recorder:
                 if self._closed:
                     return
                 batch, progress, preview = self._take()
-            if batch:
-                self._write([self._publish(entry) for entry in batch], progress)
-            if preview is not None:
-                self._put(preview)
+                self._writing = True
+            try:
+                if batch:
+                    self._write([self._publish(entry) for entry in batch], progress)
+                if preview is not None:
+                    self._put(preview)
+            finally:
+                with self._condition:
+                    self._writing = False
+                    self._condition.notify_all()
 
     def _wait_s(self) -> float | None:
         """How long until something is due; ``None`` where nothing is unwritten."""
@@ -137,6 +150,10 @@ class Recorder:
             _log.warning("a preview was left out: %s", error)
         else:
             self._sink.preview(preview.node_id, "image/jpeg", picture)
+
+
+def _start_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="recorder", daemon=True).start()
 
 
 def jpeg(picture: torch.Tensor) -> bytes:
