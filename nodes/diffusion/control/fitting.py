@@ -31,8 +31,16 @@ def check_fit(models: ModelStore, control: Control, model: Model, role: str) -> 
 
 
 def _encoder_fits(shapes: Shapes, unet: Shapes) -> bool:
-    """A ControlNet is a copy of the denoiser's encoder; small ones leave out some of it."""
-    return all(unet.get(name) == shape for name, shape in shapes.items() if name.startswith(_ENCODER))
+    """A ControlNet is a copy of the denoiser's encoder. What only one of them has does not count: distilled denoisers
+    and small ControlNets leave out layers, and yet fit.
+    """
+    shared = (name for name in shapes.keys() & unet.keys() if name.startswith(_ENCODER))
+    return all(_bare(shapes[name]) == _bare(unet[name]) for name in shared)
+
+
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The same for a linear layer and a convolution of one pixel: either projects into attention."""
+    return shape[:-2] if shape[-2:] == (1, 1) else shape
 
 
 def _adapter_fits(shapes: Shapes, unet: Shapes) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.context import Context
-from engine.errors import ModelUnreadable
+from engine.errors import InputInvalid, ModelUnreadable
 from engine.folders import Folders
 from engine.model_store import ModelStore
-from nodes.diffusion.control import lease, load_control_net
+from nodes.diffusion.checkpoints import load_unet
+from nodes.diffusion.control import check_fit, lease, load_control_net
 from nodes.diffusion.control.network import control_residuals
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.passes import ControlCall
@@ -211,6 +213,19 @@ def test_pictures_of_any_size_and_number_fit_the_latent(net: ControlNet, inputs:
         assert given
         assert given.middle is not None
         assert given.middle.shape[0] == 2
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_adapters_fit_where_their_features_can_be_added(models_dir: Path, tmp_path: Path, fits: bool) -> None:
+    model = load_unet(models_dir / "checkpoints" / "tiny_sd15.safetensors")
+    levels = re.compile(r"down_blocks\.\d+\.resnets\.0\.conv1\.weight")
+    shapes = ModelStore("cpu").shapes(model.weights)
+    widths = [shape[0] for name, shape in sorted(shapes.items()) if levels.fullmatch(name)]
+    widths[1] += 0 if fits else 16
+    save_file(T2IAdapter(3, widths, 2, 8).state_dict(), tmp_path / "adapter.safetensors")
+    control = Control(load_control_net(tmp_path / "adapter.safetensors"), torch.rand(1, 3, 64, 64), 1.0)
+    with nullcontext() if fits else pytest.raises(InputInvalid, match="does not fit the model"):
+        check_fit(ModelStore("cpu"), control, model, "positive")
 
 
 def test_a_checkpoint_is_no_controlnet(models_dir: Path) -> None:
