@@ -8,7 +8,8 @@ from engine.context import Context
 from engine.inputs import Float, Int
 from engine.registry import node
 from nodes import diffusion
-from nodes.values import Conditioning, GuidancePatches, Model
+from nodes.hooks import GuidancePatches
+from nodes.values import Conditioning, Model
 
 Scale = Annotated[float, Float(min=0.0, max=100.0, step=0.01)]
 

@@ -12,7 +12,8 @@ from engine.inputs import Float, Int
 from engine.registry import node
 from engine.types import Image, Latent, Mask
 from nodes import diffusion
-from nodes.values import Conditioning, GuidancePatches, Model, Vae
+from nodes.hooks import GuidancePatches
+from nodes.values import Conditioning, Model, Vae
 
 if TYPE_CHECKING:
     import torch

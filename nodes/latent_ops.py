@@ -14,7 +14,8 @@ from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
 from engine.types import Latent, Mask
 from nodes import diffusion
-from nodes.values import GuidancePatches, Guided, Model
+from nodes.hooks import GuidancePatches, Guided
+from nodes.values import Model
 
 if TYPE_CHECKING:
     import torch

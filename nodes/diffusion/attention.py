@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nodes.values import AttentionPatch, Site, UNetPatches
+from nodes.hooks import AttentionPatch, Site, UNetPatches
 
 PLAIN_SCORES = 2**22
 

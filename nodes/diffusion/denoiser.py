@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.parameterization import Parameterization
-from nodes.values import MaskFunction
+from nodes.hooks import MaskFunction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,8 @@ from torch import Tensor
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Placed
-from nodes.values import Conditioning, Guided, Guider, UNetPatches
+from nodes.hooks import Guided, UNetPatches
+from nodes.values import Conditioning, Guider
 
 POSITIVE, NEGATIVE, THIRD = 0, 1, 2
 PlaceMore = Callable[[Conditioning], list[Placed]]

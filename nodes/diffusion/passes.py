@@ -15,7 +15,8 @@ from nodes.diffusion import unet
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.regions import Placed, repeat_batch
 from nodes.diffusion.unet import ControlResiduals
-from nodes.values import Control, UNetPatches
+from nodes.hooks import UNetPatches
+from nodes.values import Control
 
 MAX_CONTEXT_STRETCH = 4
 TINY = 1e-37

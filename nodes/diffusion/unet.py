@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.errors import InputInvalid
 from nodes.diffusion.attention import Surroundings, transform
-from nodes.values import BlockPatch, Site, Stage, UNetPatches
+from nodes.hooks import BlockPatch, Site, Stage, UNetPatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def predict(
 
     ``x``: [batch, in_channels, height, width], scaled for the network, of any height and width; ``timestep``: [batch],
     fractions allowed; ``context``: [batch, tokens, width]; ``y``: SDXL's vector, [batch, width]. ``rows`` and
-    ``sigma`` are passed on to the hooks (see :class:`nodes.values.Site`). The module is only read.
+    ``sigma`` are passed on to the hooks (see :class:`nodes.hooks.Site`). The module is only read.
     """
     weight = unet.conv_in.weight
     x, context = (given.to(weight.device, weight.dtype) for given in (x, context))

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nodes.diffusion import unet
 from nodes.diffusion.unet import ControlResiduals
-from nodes.values import ControlNet, UNetPatches
+from nodes.hooks import UNetPatches
+from nodes.values import ControlNet
 
 CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
 

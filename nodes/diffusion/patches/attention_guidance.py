@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nodes.values import Attend, GuidancePatches, Guided, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, Site, UNetPatches
 
 _SAG_THRESHOLD = 1.0
 _SAG_KERNEL_PX = 9

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from nodes.diffusion.guidance import perp_neg
 from nodes.diffusion.patches.spectrum import scale_frequencies
-from nodes.values import Conditioning, GuidancePatches, Guided, Hooks, UNetPatches
+from nodes.hooks import GuidancePatches, Guided, Hooks, UNetPatches
+from nodes.values import Conditioning
 
 _PICTURE = (-3, -2, -1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodes.values import Hooks, UNetPatches
+from nodes.hooks import Hooks, UNetPatches
 
 _Key = tuple[int, tuple[int, ...], torch.Size]
 
@@ -15,7 +15,7 @@ class DeepCache:
 
     Counted by noise levels, in the order in which the sampler comes to them, so that it works with every sampler: those
     that look at a level twice, between levels, or at levels of their own choice. ``interval``: at every how many levels
-    the inner blocks run; ``depth``: see :class:`nodes.values.DeepFeatures`; ``start`` and ``end``: the first and the
+    the inner blocks run; ``depth``: see :class:`nodes.hooks.DeepFeatures`; ``start`` and ``end``: the first and the
     last level (counted from 0) at which they may be left out.
     """
 

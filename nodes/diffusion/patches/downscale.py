@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nodes.diffusion.latents import resize
 from nodes.diffusion.parameterization import Parameterization
-from nodes.values import Site, UNetPatches
+from nodes.hooks import Site, UNetPatches
 
 
 def deep_shrink(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.patches.spectrum import scale_frequencies
-from nodes.values import Site, SkipPatch, UNetPatches
+from nodes.hooks import Site, SkipPatch, UNetPatches
 
 # Low frequencies are one index to each side of the centre, as the paper's code has them.
 _LOW_BAND = 1

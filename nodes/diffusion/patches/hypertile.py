@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nodes.values import Attend, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, Hooks, Site, UNetPatches
 
 
 class Tiling:

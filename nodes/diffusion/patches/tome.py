@@ -9,7 +9,7 @@ import torch
 from tomesd.merge import bipartite_soft_matching_random2d
 from torch import Tensor
 
-from nodes.values import Attend, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, Hooks, Site, UNetPatches
 
 _STRIDE = 2  # one token of every 2 x 2 is kept as a target, as the paper found best
 

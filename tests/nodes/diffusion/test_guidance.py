@@ -17,7 +17,8 @@ from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.guidance import Guidance, perp_neg
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
-from nodes.values import Conditioning, GuidancePatches, Guided, Guider, Model, UNetPatches
+from nodes.hooks import GuidancePatches, Guided, UNetPatches
+from nodes.values import Conditioning, Guider, Model
 
 WIDTH = 64
 

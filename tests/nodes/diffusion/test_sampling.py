@@ -20,7 +20,8 @@ from nodes.diffusion import noise, sampling, schedules
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.denoiser import differential_mask
 from nodes.diffusion.parameterization import discrete
-from nodes.values import Cond, Conditioning, GuidancePatches, Guider, Hooks, Model, Noise, Sampler, UNetPatches
+from nodes.hooks import GuidancePatches, Hooks, UNetPatches
+from nodes.values import Cond, Conditioning, Guider, Model, Noise, Sampler
 
 STORE = ModelStore("cpu", precision="float32")
 

@@ -17,7 +17,8 @@ from nodes.diffusion import adm, attention, unet
 from nodes.diffusion.families import FAMILIES
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightFile
-from nodes.values import Cond, Site, UNetPatches
+from nodes.hooks import Site, UNetPatches
+from nodes.values import Cond
 
 FAMILY_NAMES = ["sd15", "sd2", "sdxl", "sdxl_refiner", "ssd_1b"]
 Write = Callable[..., Any]

@@ -12,7 +12,7 @@ from torch import Tensor
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.patches import cfg
 from nodes.diffusion.patches.attention_guidance import gaussian_blur
-from nodes.values import Guided
+from nodes.hooks import Guided
 
 
 def no_more_passes(*_args: Any, **_options: Any) -> Tensor:

@@ -16,8 +16,9 @@ from engine.types import Latent
 from nodes.diffusion import sampling, schedules
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.patches.deepcache import DeepCache, deepcache
+from nodes.hooks import Hooks, UNetPatches
 from nodes.model_patches import deep_cache
-from nodes.values import Cond, Conditioning, Guider, Hooks, Model, Sampler, UNetPatches
+from nodes.values import Cond, Conditioning, Guider, Model, Sampler
 
 CTX = Context(Folders(), ModelStore("cpu", precision="float32"))
 SHAPE = torch.Size([2, 4, 8, 8])

@@ -13,7 +13,7 @@ from nodes.diffusion.patches.hypertile import Tiling, token_grid
 from nodes.diffusion.patches.scaling import scale_projections
 from nodes.diffusion.patches.spectrum import scale_frequencies
 from nodes.diffusion.patches.tome import Merging
-from nodes.values import Site
+from nodes.hooks import Site
 
 WIDTH = 16
 

@@ -1,0 +1,165 @@
+"""Hooks: where patches reach into a sampling call, in the UNet's blocks and in how predictions are combined.
+
+All are immutable, and a model carries them in tuples. Nothing here imports torch at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from nodes.diffusion.parameterization import Parameterization
+
+
+# --- hooks into the UNet -----------------------------------------------------------------------------------------
+
+Stage = Literal["input", "middle", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where in the UNet a hook is called, counted as the published LDM UNet counts its blocks.
+
+    ``block``: index among input_blocks or output_blocks (0 for the middle). ``depth``: index of the transformer layer
+    within the block's spatial transformer. ``latent_px``: (height, width) of the latent that the UNet was given;
+    ``rows``: for each group of the batch, 0 = positive, 1 = negative (equal group sizes, in batch order).
+    """
+
+    stage: Stage
+    block: int
+    depth: int
+    latent_px: tuple[int, int]
+    rows: tuple[int, ...]
+    sigma: float
+
+
+Attend = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+
+
+class AttentionPatch(Protocol):
+    """Wraps one attention: gets what would go *into* the query, key and value projections ([batch, tokens, width]).
+
+    ``attend(q, k, v)`` runs the rest (inner patches, projections, attention, output projection). ``attention`` is the
+    diffusers module, for patches that need its projections or head count. Returns [batch, tokens, width].
+    """
+
+    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any, /) -> Tensor: ...
+
+
+class DeepFeatures(Protocol):
+    """Lets a pass leave out the UNet's inner blocks, by what an earlier pass made of them.
+
+    ``depth``: how many input blocks after the first run all the same; as many output blocks do. ``recall`` tells what
+    the inner blocks are taken to make of a batch of this shape ([batch, channels, height, width], ``rows`` as in
+    :class:`Site`), or None where they have to run; then ``keep`` is told what they made.
+    """
+
+    @property
+    def depth(self) -> int: ...
+
+    def recall(self, shape: torch.Size, rows: tuple[int, ...], sigma: float) -> Tensor | None: ...
+
+    def keep(self, hidden: Tensor) -> None: ...
+
+
+BlockPatch = Callable[["Tensor", Site], "Tensor"]
+SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
+
+
+@dataclass(frozen=True, slots=True)
+class UNetPatches:
+    """Hooks that one UNet call consults. Each tuple is applied in order (attention patches: first is outermost).
+
+    ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
+    kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
+    """
+
+    self_attention: tuple[AttentionPatch, ...] = ()
+    cross_attention: tuple[AttentionPatch, ...] = ()
+    after_input: tuple[BlockPatch, ...] = ()
+    after_input_skip: tuple[BlockPatch, ...] = ()
+    after_middle: tuple[BlockPatch, ...] = ()
+    before_output: tuple[SkipPatch, ...] = ()
+    deep: tuple[DeepFeatures, ...] = ()
+
+    def __add__(self, other: UNetPatches) -> UNetPatches:
+        """Both sets of hooks, ``self``'s first."""
+        return UNetPatches(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+# --- guidance ----------------------------------------------------------------------------------------------------
+
+
+class Predict(Protocol):
+    """One more prediction of the clean latent, with extra hooks, for the prompts ``conditioning``.
+
+    ``conditioning``: a :class:`Conditioning`, or what :class:`Guided` holds as ``positive`` or ``negative``. ``x``:
+    another noisy latent than the step's own, at the same sigma.
+    """
+
+    def __call__(self, conditioning: Any, patches: UNetPatches, x: Tensor | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guided:
+    """One step's predictions, before or while they are combined. All tensors are [batch, channels, height, width].
+
+    ``denoised`` is the combined prediction of the clean latent; ``cond`` and ``uncond`` are the predictions it was made
+    from (``uncond`` is None where cfg is 1 and nothing asked for it). ``predict`` runs the network once more, for
+    guidance methods that compare passes.
+    """
+
+    x: Tensor
+    sigma: Tensor
+    cfg: float
+    cond: Tensor
+    uncond: Tensor | None
+    denoised: Tensor
+    positive: Any
+    negative: Any
+    predict: Predict
+    parameterization: Parameterization
+
+
+CfgFunction = Callable[[Guided], "Tensor"]
+GuidedPatch = Callable[[Guided], Guided]
+MaskFunction = Callable[["Tensor", "Tensor", "Tensor", "Parameterization"], "Tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuidancePatches:
+    """How a model's predictions are combined, beyond plain classifier-free guidance.
+
+    ``before``: adjust ``cond``/``uncond`` first; ``combine``: replaces the cfg formula (the last one set wins);
+    ``after``: adjust ``denoised``. ``keep_uncond``: compute the negative prediction even at cfg 1.
+    ``denoise_mask``: (sigma, mask, sigmas, parameterization) -> mask, replaces the inpainting mask at every step.
+    """
+
+    before: tuple[GuidedPatch, ...] = ()
+    combine: CfgFunction | None = None
+    after: tuple[CfgFunction, ...] = ()
+    keep_uncond: bool = False
+    denoise_mask: MaskFunction | None = None
+
+    def __add__(self, other: GuidancePatches) -> GuidancePatches:
+        """Both, ``self``'s first; where only one can be, ``other``'s."""
+        return GuidancePatches(
+            before=self.before + other.before,
+            combine=other.combine or self.combine,
+            after=self.after + other.after,
+            keep_uncond=self.keep_uncond or other.keep_uncond,
+            denoise_mask=other.denoise_mask or self.denoise_mask,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Hooks into the UNet and into guidance that belong together."""
+
+    unet: UNetPatches = field(default_factory=UNetPatches)
+    guidance: GuidancePatches = field(default_factory=GuidancePatches)
