@@ -1,0 +1,112 @@
+"""The same workflows on this project's server and on another that speaks ComfyUI's protocol, in turns."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+
+from benchmarks.case import Bench, Figure, Value
+from benchmarks.service import running
+from benchmarks.timing import in_turns, ratios
+from engine.errors import DagfusionError
+from engine.workflow import NodeDocument
+
+Prompt = Mapping[str, NodeDocument]
+LONGEST_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that speaks ComfyUI's protocol."""
+
+    url: str
+
+    def version(self) -> str:
+        """What it says it is. Raises ``DagfusionError`` where nothing answers there."""
+        try:
+            reply = httpx.get(f"{self.url}/system_stats", timeout=30).raise_for_status().json()
+            return str(reply["system"]["comfyui_version"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            hint = "start it first; --against takes the address of a server that speaks ComfyUI's protocol"
+            raise DagfusionError(f"{self.url} does not answer as ComfyUI does: {error}", remedy=hint) from error
+
+    def run(self, prompt: Prompt) -> None:
+        """Submit and wait until it has ended. Raises ``DagfusionError`` where it does not end well."""
+        client = uuid.uuid4().hex
+        body = {
+            "client_id": client,
+            "prompt": {node_id: {"class_type": n.class_type, "inputs": n.inputs} for node_id, n in prompt.items()},
+        }
+        address = f"{self.url.replace('http', 'ws', 1)}/ws?clientId={client}"
+        with connect(address, open_timeout=30, max_size=None) as socket:
+            reply = httpx.post(f"{self.url}/prompt", json=body, timeout=120)
+            if reply.is_error:
+                raise DagfusionError(f"{self.url} does not take the workflow: {reply.text[:500]}")
+            prompt_id = reply.json()["prompt_id"]
+            while True:
+                kind, data = _next(socket.recv(LONGEST_S))
+                if data.get("prompt_id") != prompt_id:
+                    continue
+                if kind in ("execution_error", "execution_interrupted"):
+                    raise DagfusionError(f"the workflow failed at {self.url}: {data.get('exception_message', kind)}")
+                if kind == "execution_success" or (kind == "executing" and data.get("node") is None):
+                    return
+
+
+def _next(message: str | bytes) -> tuple[str, dict[str, Any]]:
+    if isinstance(message, bytes):
+        return "preview", {}
+    document = json.loads(message)
+    return str(document["type"]), document.get("data") or {}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our server and the other."""
+
+    ours: Server
+    theirs: Server
+    against: str
+
+
+def pair(bench: Bench, **settings: str) -> Pair:
+    """The other server, and one of ours, started for the case with its defaults but for ``settings``."""
+    assert bench.against is not None
+    theirs = Server(bench.against.rstrip("/"))
+    against = f"ComfyUI {theirs.version()}"
+    if bench.models is not None:
+        settings = {"models": str(bench.models.absolute())} | settings
+    key = ("service", *sorted(settings.items()))
+    folder = bench.folder / f"service-{len(list(bench.folder.iterdir()))}"
+    service = bench.open(key, lambda: running(folder, ready=True, **settings))
+    return Pair(Server(service.url), theirs, against)
+
+
+def compared(
+    both: Pair, prompts: Iterator[Prompt], repeats: int, more: Mapping[str, Value], *, bound: float | None = None
+) -> Iterator[Figure]:
+    """Seconds from the request to the last event on both, and the ratio turn by turn; after a round that warms up.
+
+    ``prompts``: the workflows in order; each is run on both servers.
+    """
+    waiting: dict[str, list[Prompt]] = {"ours": [], "theirs": []}
+
+    def run(side: str) -> None:
+        if not waiting[side]:
+            made = next(prompts)
+            for queue in waiting.values():
+                queue.append(made)
+        server = both.ours if side == "ours" else both.theirs
+        server.run(waiting[side].pop(0))
+
+    seconds = in_turns({side: lambda side=side: run(side) for side in waiting}, repeats)  # type: ignore[misc]
+    more = {**more, "against": both.against}
+    yield Figure("over HTTP", "s", seconds["ours"], more=more)
+    yield Figure("over HTTP", "s", seconds["theirs"], subject="comfyui", more=more)
+    yield Figure("ratio", "x", ratios(seconds["ours"], seconds["theirs"]), bound=bound, more=more)
