@@ -91,17 +91,21 @@ class Service:
         return until(ready, timeout_s)
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def _environment(settings: Mapping[str, str], threads: int | None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAGFUSION_")}
     given = {f"DAGFUSION_{name.upper()}": value for name, value in settings.items()}
-    return kept | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | given
+    bounded = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return kept | bounded | {"PYTHONUNBUFFERED": "1"} | given
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, ready: bool = True, **settings: str) -> Iterator[Service]:
+def running(
+    folder: Path, *arguments: str, ready: bool = True, threads: int | None = 1, **settings: str
+) -> Iterator[Service]:
     """``dagfusion serve`` (or what ``arguments`` say instead), with its data, input and output in ``folder``.
 
-    Waits until a worker is ready, unless ``ready`` is false. Stops the process at the end.
+    ``threads``: of torch, in each process; None for as many as it takes by itself. Waits until a worker is ready,
+    unless ``ready`` is false. Stops the process at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = {name: str(folder / name) for name in ("data", "input", "output", "temp")} | settings
@@ -109,7 +113,7 @@ def running(folder: Path, *arguments: str, ready: bool = True, **settings: str) 
         Path(settings[name]).mkdir(parents=True, exist_ok=True)
     command = [str(DAGFUSION), *(arguments or ("serve", "--port", "0"))]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, env=_environment(settings), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=folder, env=_environment(settings, threads), stdout=log, stderr=log)
     store = Store(settings.get("database_url") or f"sqlite:///{settings['data']}/queue.sqlite")
     service = Service(process, folder, settings, store)
     try:
