@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled
 from engine.events import EventLog, NodePreview, NodeProgress
+from engine.turns import Turns
 from engine.types import SavedFile
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class Context:
     """Passed to every node function as its first argument; one per node call.
 
     ``prompt`` is the whole API-form workflow and ``extra_pnginfo`` what else a client wants written into files (its
-    UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights.
+    UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights, and
+    at ``turns`` runs that share the device meet.
     """
 
     folders: Folders
@@ -50,6 +52,7 @@ class Context:
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     log: EventLog = field(default_factory=EventLog)
     cancel: CancelToken = field(default_factory=CancelToken)
+    turns: Turns = field(default_factory=Turns)
     previews: bool = False
     shown: dict[str, list[Any]] = field(default_factory=dict)
 

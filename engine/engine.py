@@ -14,6 +14,7 @@ from engine.events import EventLog, Listener
 from engine.folders import Folders
 from engine.result import RunResult
 from engine.schema import NodeSpec
+from engine.turns import Turns
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
 
@@ -25,7 +26,10 @@ DEFAULT_CACHE_BYTES = 2 * 2**30
 
 
 class Engine:
-    """Node classes, folders and loaded models, and a cache of node outputs that lives as long as the engine."""
+    """Node classes, folders and loaded models, and a cache of node outputs that lives as long as the engine.
+
+    ``at_once``: runs that may share the device; denoising steps of theirs that fit together are computed as one.
+    """
 
     def __init__(
         self,
@@ -33,11 +37,14 @@ class Engine:
         folders: Folders,
         models: ModelStore,
         cache_budget_bytes: int = DEFAULT_CACHE_BYTES,
+        at_once: int = 1,
     ) -> None:
         self.registry = registry
         self.folders = folders
         self.models = models
         self.cache = Cache(cache_budget_bytes)
+        self.turns = Turns()
+        self.at_once = at_once
 
     def check(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> tuple[Problem, ...]:
         """All problems of what the wanted ``outputs`` (node ids; by default all output nodes) need."""
@@ -72,4 +79,4 @@ class Engine:
         from engine.executor import Executor
         from engine.run import Surroundings
 
-        return Executor(Surroundings(self.registry, self.folders, self.models, self.cache))
+        return Executor(Surroundings(self.registry, self.folders, self.models, self.cache, self.turns), self.at_once)

@@ -1,4 +1,4 @@
-"""Runs checked workflows, one at a time, and says how each run ended."""
+"""Runs checked workflows, at most so many at a time, and says how each run ended."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.workflow import Workflow
 
 
 class Executor:
-    """One per device. A second run waits for the first; all share the cache."""
+    """One per device. ``at_once`` runs share it in turns, further ones wait; all share the cache."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, at_once: int = 1) -> None:
         self._around = around
-        self._lock = threading.Lock()
+        self._places = threading.Semaphore(at_once)
 
     def run(
         self,
@@ -37,7 +37,7 @@ class Executor:
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        with self._lock:
+        with self._places, self._around.turns.run():
             run = Run(self._around, workflow, checked, log=log, cancel=cancel or CancelToken(), previews=previews)
             try:
                 return run.execute()

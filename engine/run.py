@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from engine.report import Report
 from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
+from engine.turns import Turns
 from engine.validate import Checked
 from engine.workflow import Workflow
 
@@ -41,6 +42,7 @@ class Surroundings:
     folders: Folders
     models: ModelStore
     cache: Cache
+    turns: Turns = field(default_factory=Turns)
 
 
 class Run:
@@ -180,6 +182,7 @@ class Run:
             extra_pnginfo=self._workflow.extra_pnginfo,
             log=self._log,
             cancel=self._cancel,
+            turns=self._around.turns,
             previews=self._previews,
         )
 

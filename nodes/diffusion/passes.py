@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import DeviceMemoryExhausted
-from nodes.diffusion import unet
+from engine.turns import Turns
+from nodes.diffusion import joint
+from nodes.diffusion.joint import UNetPass
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.regions import Placed, repeat_batch
 from nodes.diffusion.unet import ControlResiduals
@@ -52,7 +54,10 @@ class _Pass:
 
 
 class Network:
-    """A leased UNet for one sampling call; ``control`` runs the ControlNets that prompts ask for."""
+    """A leased UNet for one sampling call; ``control`` runs the ControlNets that prompts ask for.
+
+    ``turns``: at the device, with other runs' passes.
+    """
 
     def __init__(
         self,
@@ -60,11 +65,13 @@ class Network:
         parameterization: Parameterization,
         patches: UNetPatches,
         control: ControlFunction | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._module = module
         self._parameterization = parameterization
         self._patches = patches
         self._control = control
+        self._turns = turns or Turns()
         self._most_together = 2**31
 
     @property
@@ -150,17 +157,9 @@ class Network:
         concat = _join([_concat(one.entry) for one in together], batch)
         if concat is not None:
             network_x = torch.cat([network_x, concat.to(network_x)], dim=1)
-        output = unet.predict(
-            self._module,
-            network_x,
-            timestep,
-            context,
-            y=y,
-            control=residuals,
-            patches=hooks,
-            rows=tuple(one.role for one in together),
-            sigma=now,
-        )
+        rows = tuple(one.role for one in together)
+        whole = UNetPass(self._module, network_x, timestep, context, y, residuals, hooks, rows, now)
+        output = joint.forward(whole, self._turns)
         return self._parameterization.denoised(sigmas, output.float(), x).chunk(len(together))
 
 

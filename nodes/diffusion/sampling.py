@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.context import Context
 from engine.errors import InputInvalid
 from engine.types import Latent
-from nodes.diffusion import control, previews, regions, samplers
+from nodes.diffusion import backend, control, previews, regions, samplers
 from nodes.diffusion import noise as noises
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.guidance import Guidance
@@ -50,22 +50,15 @@ def sample(
     source = noises.generator(seed if noise_seed is None else noise_seed)
     shape = latent.samples.shape
     noise = torch.zeros(shape) if noise_seed is None else noises.drawn(shape, source, latent.batch_index)
-    guider = replace(guider, model=_with_hooks_of_its_own(guider.model, source))
+    guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
+        leases.enter_context(backend.using(backend.chosen(ctx.models)))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
-        network = Network(module, guider.model.parameterization, guider.model.unet_patches, control)
+        network = Network(module, guider.model.parameterization, guider.model.unet_patches, control, ctx.turns)
         preview = previews.previewer(ctx, guider.model.family.latent, leases)
         run = _Run(ctx, guider, network, latent, noise.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
-
-
-def _with_hooks_of_its_own(model: Model, source: torch.Generator) -> Model:
-    """``model`` with the hooks that remember something made anew, so that their memory ends with this call."""
-    for make in model.per_sampling:
-        hooks = make(source)
-        model = model.with_unet_patches(hooks.unet).with_guidance(hooks.guidance)
-    return model
 
 
 def _lease_controls(ctx: Context, guider: Guider, leases: ExitStack) -> ControlFunction | None:

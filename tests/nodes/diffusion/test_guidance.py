@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import DeviceMemoryExhausted
-from nodes.diffusion import passes
+from nodes.diffusion import joint
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.guidance import Guidance, perp_neg
 from nodes.diffusion.passes import Network
@@ -51,13 +51,13 @@ def latent(batch: int = 1, height: int = 8, width: int = 8) -> tuple[Tensor, Ten
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each forward pass was given."""
     seen: list[dict[str, Any]] = []
-    real = passes.unet.predict
+    real = joint.unet.predict
 
     def predict(module: Any, x: Tensor, timestep: Tensor, context: Tensor, **others: Any) -> Tensor:
         seen.append({"x": x, "timestep": timestep, "context": context, **others})
         return real(module, x, timestep, context, **others)
 
-    monkeypatch.setattr(passes.unet, "predict", predict)
+    monkeypatch.setattr(joint.unet, "predict", predict)
     return seen
 
 
@@ -124,19 +124,19 @@ def test_passes_are_halved_where_memory_runs_out_and_stay_so(
     roles = {0: [prompt(1), prompt(2)], 1: [prompt(3)]}
     whole = network.predict(roles, x, sigma)
     calls.clear()
-    small = passes.unet.predict
+    small = joint.unet.predict
 
     def predict(module: Any, x: Tensor, *others: Any, **named: Any) -> Tensor:
         if x.shape[0] > 1:
             raise torch.OutOfMemoryError
         return small(module, x, *others, **named)
 
-    monkeypatch.setattr(passes.unet, "predict", predict)
+    monkeypatch.setattr(joint.unet, "predict", predict)
     split = network.predict(roles, x, sigma)
     assert len(calls) == 3
     for role, prediction in whole.items():
         torch.testing.assert_close(split[role], prediction, rtol=1e-4, atol=1e-4)
-    monkeypatch.setattr(passes.unet, "predict", _out_of_memory)
+    monkeypatch.setattr(joint.unet, "predict", _out_of_memory)
     with pytest.raises(DeviceMemoryExhausted, match="one denoising step"):
         network.predict(roles, x, sigma)
 

@@ -1,0 +1,168 @@
+"""Turns at one device: of several runs one computes at a time, and steps of theirs that fit together are one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+Part = TypeVar("Part")
+Made = TypeVar("Made")
+
+
+@dataclass(eq=False)
+class _Wanted:
+    """A part that waits to be computed. ``share``: how much of what is computed at once it takes up, of 1."""
+
+    kind: Hashable
+    part: Any
+    compute: Callable[[Sequence[Any]], Sequence[Any]]
+    share: float
+    done: bool = False
+    made: Any = None
+    error: BaseException | None = None
+
+
+class Turns:
+    """Runs take turns, each in a thread of its own, and meet in :meth:`together`.
+
+    Parts are computed once no run has anything else to do at the device. So nobody waits for a time to pass: runs
+    that are at the same point meet there, at whatever step each of them is, and a run that is alone never waits. The
+    parts that wait longest go first, so every run goes on.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._runs = 0
+        self._ready = 0  # runs that compute, or could
+        self._taken = False
+        self._wanted: list[_Wanted] = []
+        self._most_at_once: int | None = None
+        self.joined = 0  # parts that were computed with others, since this was made
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for the device while another one computes."""
+        with self._condition:
+            return max(0, self._ready - self._taken)
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """A run. Within, this thread is the one that computes, except while it waits in :meth:`together`."""
+        with self._condition:
+            self._runs += 1
+        try:
+            with self._turn():
+                yield
+        finally:
+            with self._condition:
+                self._runs -= 1
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within a run: do something that the device is not needed for, while others compute."""
+        self._leave()
+        try:
+            yield
+        finally:
+            self._enter()
+
+    def together(
+        self, kind: Hashable, part: Part, compute: Callable[[Sequence[Part]], Sequence[Made]], share: float = 0.0
+    ) -> Made:
+        """What ``compute`` makes of ``part``, maybe in one call with parts of the same ``kind`` of other runs.
+
+        ``compute`` makes one thing of each part it is given, in order; the shares of those add up to at most 1. Where
+        it fails for several, each is computed alone, so that a run fails by its own part only.
+        """
+        with self._condition:
+            alone = self._runs <= 1
+        if alone:
+            return compute([part])[0]
+        mine = _Wanted(kind, part, compute, share)
+        with self._condition:
+            self._wanted.append(mine)
+        self._leave()
+        while group := self._group_to_compute(mine):
+            self._compute(group)
+        if mine.error is not None:
+            raise mine.error
+        return cast(Made, mine.made)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._condition:
+            self._ready += 1
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        """To be called with the lock held."""
+        self._condition.wait_for(lambda: not self._taken)
+        self._taken = True
+
+    def _leave(self) -> None:
+        with self._condition:
+            self._ready -= 1
+            self._taken = False
+            self._condition.notify_all()
+
+    def _group_to_compute(self, mine: _Wanted) -> list[_Wanted]:
+        """Wait for the turn with ``mine`` done, and return nothing; or for what this thread is to compute."""
+        with self._condition:
+            self._condition.wait_for(lambda: mine.done or not self._ready)
+            if mine.done:
+                self._take_turn()
+                return []
+            self._ready += 1
+            self._taken = True
+            return self._take_group()
+
+    def _take_group(self) -> list[_Wanted]:
+        """The part that has waited longest, and those that go with it."""
+        first = self._wanted[0]
+        group, share = [first], first.share
+        for other in self._wanted[1:]:
+            fits = other.kind == first.kind and share + other.share <= 1
+            if fits and len(group) != self._most_at_once:
+                group.append(other)
+                share += other.share
+        self._wanted = [one for one in self._wanted if one not in group]
+        return group
+
+    def _compute(self, group: Sequence[_Wanted]) -> None:
+        try:
+            if not self._try(group):
+                self._most_at_once = max(1, len(group) // 2)
+                for one in group:
+                    self._try([one])
+        finally:
+            with self._condition:
+                for one in group:
+                    one.done = True
+                self._ready += len(group) - 1
+                self._taken = False
+                self._condition.notify_all()
+
+    def _try(self, group: Sequence[_Wanted]) -> bool:
+        """Compute these at once; False where that failed for several."""
+        try:
+            made = group[0].compute([one.part for one in group])
+        except BaseException as error:  # noqa: BLE001 - raised again in the run whose part it is
+            if len(group) > 1:
+                return False
+            group[0].error = error
+            return True
+        for one, its in zip(group, made, strict=True):
+            one.made = its
+        if len(group) > 1:
+            self.joined += len(group)
+        return True

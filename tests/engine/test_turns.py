@@ -1,0 +1,148 @@
+"""Several threads at one device: one computes at a time, what fits is computed at once, nobody is left waiting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.turns import Turns
+
+
+class Squares:
+    """Squares numbers, and remembers which were given at once. Fails where it is used by two threads at a time."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self._in_use = threading.Lock()
+
+    def __call__(self, parts: Sequence[int]) -> list[int]:
+        assert self._in_use.acquire(blocking=False), "two threads compute at a time"
+        try:
+            self.calls.append(list(parts))
+            if len(parts) > 1 and 13 in parts:
+                raise ValueError("thirteen spoils the batch")
+            return [part * part if part != 13 else 1 // 0 for part in parts]
+        finally:
+            self._in_use.release()
+
+
+def all_at_once(turns: Turns, *runs: Callable[[], Any]) -> list[Any]:
+    """What each run gives, or raises; all have begun before the first of them computes."""
+    everybody = threading.Barrier(len(runs) + 1)
+
+    def one(run: Callable[[], Any]) -> Any:
+        everybody.wait(10)
+        with turns.run():
+            return run()
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        with turns.run():  # holds the device until the others wait for it
+            futures = [pool.submit(one, run) for run in runs]
+            everybody.wait(10)
+            while turns.waiting < len(runs):
+                pass
+        return [future.exception(30) or future.result() for future in futures]
+
+
+def test_what_fits_is_computed_at_once_and_each_run_gets_its_own() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda part=part: [turns.together("a", part + step, squares) for step in (0, 10)] for part in range(3)]
+    assert all_at_once(turns, *runs) == [[0, 100], [1, 121], [4, 144]]
+    assert [sorted(call) for call in squares.calls] == [[0, 1, 2], [10, 11, 12]]
+    assert turns.joined == 6
+
+
+def test_a_run_that_is_alone_is_not_held_up() -> None:
+    turns, squares = Turns(), Squares()
+    with turns.run():
+        assert turns.together("a", 3, squares) == 9
+    assert turns.joined == 0
+
+
+def test_runs_of_different_length_meet_for_as_long_as_there_are_others() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda n=n: [turns.together("a", 100 * n + step, squares) for step in range(n)] for n in (1, 2, 4)]
+    all_at_once(turns, *runs)
+    assert [len(call) for call in squares.calls] == [3, 2, 1, 1]
+
+
+def test_only_parts_of_one_kind_go_together_and_the_oldest_go_first() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda part=part: turns.together(part % 2, part, squares) for part in range(5)]
+    assert all_at_once(turns, *runs) == [0, 1, 4, 9, 16]
+    assert sorted(map(sorted, squares.calls)) == [[0, 2, 4], [1, 3]]
+
+
+def test_shares_bound_what_is_computed_at_once() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda part=part: turns.together("a", part, squares, share=0.4) for part in range(5)]
+    assert all_at_once(turns, *runs) == [0, 1, 4, 9, 16]
+    assert sorted(map(len, squares.calls)) == [1, 2, 2]
+
+
+def test_a_part_larger_than_what_is_allowed_is_computed_alone() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda part=part: turns.together("a", part, squares, share=3.0) for part in range(2)]
+    assert all_at_once(turns, *runs) == [0, 1]
+    assert turns.joined == 0
+
+
+def test_a_part_that_fails_fails_its_own_run_only() -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda part=part: turns.together("a", part, squares) for part in (12, 13, 14)]
+    first, second, third = all_at_once(turns, *runs)
+    assert (first, third) == (144, 196)
+    assert isinstance(second, ZeroDivisionError)
+
+
+def test_after_a_failure_less_is_tried_at_once() -> None:
+    turns, squares = Turns(), Squares()
+
+    def run(part: int) -> None:
+        with suppress(ZeroDivisionError):
+            turns.together("a", part, squares)
+        turns.together("a", part + 1, squares)
+
+    all_at_once(turns, *(lambda part=part: run(part) for part in (13, 20, 30, 40)))
+    assert max(map(len, squares.calls[1:])) <= 2
+
+
+def test_a_run_that_is_aside_holds_nobody_up() -> None:
+    turns, squares = Turns(), Squares()
+    computed = threading.Event()
+
+    def writes_a_file() -> bool:
+        with turns.aside():
+            return computed.wait(10)
+
+    def computes() -> int:
+        made = turns.together("a", 3, squares)
+        computed.set()
+        return made
+
+    assert all_at_once(turns, writes_a_file, computes) == [True, 9]
+
+
+def test_a_run_that_raises_leaves_the_device_to_the_others() -> None:
+    turns, squares = Turns(), Squares()
+
+    def fails() -> None:
+        raise RuntimeError("mine")
+
+    failed, made = all_at_once(turns, fails, lambda: turns.together("a", 3, squares))
+    assert (str(failed), made) == ("mine", 9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), max_size=6), min_size=1, max_size=5))
+def test_whatever_runs_ask_for_each_gets_what_it_would_alone(plans: list[list[tuple[int, int]]]) -> None:
+    turns, squares = Turns(), Squares()
+    runs = [lambda plan=plan: [turns.together(kind, part, squares, 0.3) for kind, part in plan] for plan in plans]
+    assert all_at_once(turns, *runs) == [[part * part for _, part in plan] for plan in plans]
+    assert sorted(part for call in squares.calls for part in call) == sorted(p for plan in plans for _, p in plan)
