@@ -1,4 +1,8 @@
-"""Mutated workflows for /v1/check and /prompt: no 5xx, no hang, no growth of memory. `python -m benchmarks.mutate`."""
+"""Mutated workflows for /v1/check and /prompt: no 5xx, no hang, no growth of memory.
+
+``python -m benchmarks.mutate [--count 100000] [--seed N] [--url URL]`` starts a service without workers and sends it
+workflows; with ``--url`` it sends them to one that runs, so that a long run can be cut into pieces.
+"""
 
 from __future__ import annotations
 
@@ -112,11 +116,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--url")
     options = parser.parse_args()
+    rng = random.Random(options.seed)
+    if options.url:
+        sys.exit(1 if _send(options.url, options.count, rng) else 0)
     from benchmarks.service import running
 
-    with running(Path(tempfile.mkdtemp()), ready=False, workers="0", queue_limit="1000000") as service:
-        failures = _send(service.url, options.count, random.Random(options.seed))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder), ready=False, workers="0", queue_limit="1000000") as service,
+    ):
+        failures = _send(service.url, options.count, rng)
     sys.exit(1 if failures else 0)
 
 

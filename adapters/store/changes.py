@@ -1,4 +1,6 @@
-"""Waiting for news in the database: SQLite's change counter, polled; PostgreSQL's notifications, listened to."""
+"""Waiting for news in the database: SQLite's change counter, looked at when the doorbell rings and every 5 ms besides;
+PostgreSQL's notifications.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,14 @@ import logging
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy.engine import URL
 
 from adapters.store.database import NOTIFY_CHANNEL, Database
 
-_POLL_S = 0.001  # while things happen
-_IDLE_POLL_S = 0.005
-_BUSY_S = 0.5  # after a change
+_POLL_S = 0.005
 _RECONNECT_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -68,17 +69,16 @@ class Changes:
             self._condition.notify_all()
 
     def _watch_sqlite(self) -> None:
+        assert self._database.doorbell is not None
         connection = sqlite3.connect(self._database.url.database or "", isolation_level=None)
         seen = None
-        changed_at = 0.0
-        while not self._closed.is_set():
-            version = connection.execute("PRAGMA data_version").fetchone()[0]
-            if version != seen:
-                seen, changed_at = version, time.monotonic()
-                self._changed()
-            # Not waited for with the event: its waits take a lock and some hundred microseconds.
-            time.sleep(_POLL_S if time.monotonic() - changed_at < _BUSY_S else _IDLE_POLL_S)
-        connection.close()
+        with closing(connection), self._database.doorbell.listening(_POLL_S) as rung:
+            while not self._closed.is_set():
+                version = connection.execute("PRAGMA data_version").fetchone()[0]
+                if version != seen:
+                    seen = version
+                    self._changed()
+                rung()
 
     def _watch_postgres(self) -> None:
         import psycopg

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from adapters.store.doorbell import Doorbell
 from adapters.store.errors import StoreUnavailable
 from adapters.store.tables import SCHEMA_VERSION, counters, metadata
 
@@ -29,6 +30,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         # SQLite has one writer at a time, and who finds another one there sleeps for up to 100 ms: threads take turns.
         self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self.doorbell = Doorbell(self.url.database or "") if self.sqlite else None
         try:
             self._engine = self._open()
             self._writer = self._engine.execution_options(dagfusion_writes=True)
@@ -52,6 +54,8 @@ class Database:
             yield connection
             if not self.sqlite:
                 connection.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
+        if self.doorbell is not None:
+            self.doorbell.ring()
 
     def now(self, connection: Connection) -> float:
         """Unix seconds by the clock that all users of the database share."""

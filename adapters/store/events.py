@@ -5,46 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from adapters.store.database import Database
 from adapters.store.records import Happening, StoredEvent
 from adapters.store.tables import counters, events, jobs
 
 _COLUMNS = ("position", "job_id", "number", "time", "kind", "data")
-
 _JOBS_AT_ONCE = 500  # a statement takes only so many parameters
+
+# Made once: to put a statement together takes longer than to run it.
+_CHANGE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("changed"))
+    .values(last_event=jobs.c.last_event + bindparam("count"))
+    .returning(jobs.c.last_event)
+)
+_COUNT = (
+    update(counters)
+    .where(counters.c.name == "position")
+    .values(value=counters.c.value + bindparam("count"))
+    .returning(counters.c.value)
+)
+_ADD = insert(events)
+_OF_JOB = (
+    select(events)
+    .where(events.c.job_id == bindparam("job"), events.c.number > bindparam("after"))
+    .order_by(events.c.number)
+    .limit(bindparam("limit"))
+)
+_OF_ALL = (
+    select(events).where(events.c.position > bindparam("after")).order_by(events.c.position).limit(bindparam("limit"))
+)
 
 
 def change(
     connection: Connection, job_id: str, values: Mapping[str, Any], happenings: Sequence[Happening], now: float
-) -> tuple[Any, list[StoredEvent]]:
-    """Set columns of the job and store what happened to it, inside the caller's transaction: the row then, the events.
+) -> list[StoredEvent]:
+    """Set columns of the job and store what happened to it, inside the caller's transaction: the events.
 
     The counter's row is locked until the transaction ends, so that positions become visible in their order.
     """
     count = len(happenings)
-    row = connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values({**values, "last_event": jobs.c.last_event + count})
-        .returning(jobs)
-    ).one()
+    last_number = connection.execute(_CHANGE, {"changed": job_id, "count": count, **values}).scalar_one()
     if not count:
-        return row, []
-    position = connection.execute(
-        update(counters)
-        .where(counters.c.name == "position")
-        .values(value=counters.c.value + count)
-        .returning(counters.c.value)
-    ).scalar_one()
-    first_position, first_number = position - count + 1, row.last_event - count + 1
+        return []
+    position = connection.execute(_COUNT, {"count": count}).scalar_one()
+    first_position, first_number = position - count + 1, last_number - count + 1
     stored = [
         StoredEvent(first_position + i, job_id, first_number + i, now, happening.kind, dict(happening.data))
         for i, happening in enumerate(happenings)
     ]
-    connection.execute(insert(events), [{name: getattr(one, name) for name in _COLUMNS} for one in stored])
-    return row, stored
+    connection.execute(_ADD, [{name: getattr(one, name) for name in _COLUMNS} for one in stored])
+    return stored
 
 
 class Events:
@@ -55,13 +68,7 @@ class Events:
 
     def of_job(self, job_id: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
         """The job's events with numbers above ``after``, in order."""
-        query = (
-            select(events)
-            .where(events.c.job_id == job_id, events.c.number > after)
-            .order_by(events.c.number)
-            .limit(limit)
-        )
-        return self._fetch(query)
+        return self._fetch(_OF_JOB, {"job": job_id, "after": after, "limit": limit})
 
     def of_jobs(self, job_ids: Sequence[str], *, without: Sequence[str] = ()) -> dict[str, list[StoredEvent]]:
         """Each job's events, in order; those of the kinds in ``without`` are left out."""
@@ -75,7 +82,7 @@ class Events:
 
     def of_all(self, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
         """Events of all jobs with positions above ``after``, in order."""
-        return self._fetch(select(events).where(events.c.position > after).order_by(events.c.position).limit(limit))
+        return self._fetch(_OF_ALL, {"after": after, "limit": limit})
 
     def last_position(self) -> int:
         """The position of the newest event; 0 where there is none."""
@@ -83,7 +90,7 @@ class Events:
             query = select(counters.c.value).where(counters.c.name == "position")
             return int(connection.execute(query).scalar_one())
 
-    def _fetch(self, query: object) -> list[StoredEvent]:
+    def _fetch(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[StoredEvent]:
         with self._database.read() as connection:
-            rows = connection.execute(query).all()  # type: ignore[call-overload]
+            rows = connection.execute(query, values).all()
         return [StoredEvent(row.position, row.job_id, row.number, row.time, row.kind, row.data) for row in rows]

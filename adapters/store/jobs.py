@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from adapters.store import outbox
@@ -21,6 +21,16 @@ from adapters.store.rows import input_from, job_from, output_from, summary, webh
 from adapters.store.tables import counters, inputs, jobs, outputs
 
 _ENDED = [str(state) for state in ENDED]
+_ORDER = (jobs.c.priority.desc(), jobs.c.rank, jobs.c.sequence)
+
+# Made once: to put a statement together takes longer than to run it.
+ROW = select(jobs).where(jobs.c.id == bindparam("job"))
+NEXT = select(jobs.c.id, jobs.c.attempts).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER).limit(1)
+"""Of the waiting jobs: higher priority first, then smaller rank, then age."""
+_ADD = insert(jobs).returning(jobs.c.sequence)
+_OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
+_INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)
+_COUNT = select(func.count()).select_from(jobs).where(jobs.c.state == bindparam("state"))
 
 
 class Jobs:
@@ -53,7 +63,7 @@ class Jobs:
     def get(self, job_id: str) -> Job | None:
         """One job."""
         with self._database.read() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+            row = connection.execute(ROW, {"job": job_id}).one_or_none()
         return None if row is None else job_from(row)
 
     def find(
@@ -160,15 +170,14 @@ class Jobs:
                 happening = Happening("cancel_requested")
             else:
                 return job_from(row)
-            changed, stored = change(connection, job_id, values, [happening], now)
+            stored = change(connection, job_id, values, [happening], now)
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
-            return job_from(changed)
+            return job_from(connection.execute(ROW, {"job": job_id}).one())
 
     def outputs(self, job_id: str) -> list[Output]:
         """What the job made, in order."""
         with self._database.read() as connection:
-            query = select(outputs).where(outputs.c.job_id == job_id).order_by(outputs.c.place)
-            return [output_from(row) for row in connection.execute(query)]
+            return [output_from(row) for row in connection.execute(_OUTPUTS, {"job": job_id})]
 
     def output_file(self, folder: str, subfolder: str, filename: str) -> Output | None:
         """The newest output that was saved under this name."""
@@ -186,8 +195,7 @@ class Jobs:
     def inputs(self, job_id: str) -> list[InputFile]:
         """The files that came with the job."""
         with self._database.read() as connection:
-            query = select(inputs).where(inputs.c.job_id == job_id).order_by(inputs.c.name)
-            return [input_from(row) for row in connection.execute(query)]
+            return [input_from(row) for row in connection.execute(_INPUTS, {"job": job_id})]
 
     def hide(self, job_ids: Sequence[str] | None = None, *, owner: str | None = None) -> None:
         """Take ended jobs (all, or these; of all owners, or one) out of histories; their records stay until the
@@ -225,53 +233,42 @@ class Jobs:
     def _insert(self, connection: Connection, new: NewJob) -> Job:
         now = self._database.now(connection)
         job_id = new.id or str(uuid.uuid4())
-        sequence = connection.execute(
-            insert(jobs)
-            .values(
-                id=job_id,
-                state=JobState.QUEUED,
-                source=new.source,
-                owner=new.owner,
-                client_id=new.client_id,
-                priority=new.priority,
-                created_at=now,
-                max_attempts=new.max_attempts,
-                time_limit_s=new.time_limit_s,
-                idempotency_key=new.idempotency_key,
-                content_hash=_content_hash(new),
-                request={
-                    "prompt": new.prompt,
-                    "extra_pnginfo": new.extra_pnginfo,
-                    "targets": None if new.targets is None else list(new.targets),
-                    "options": new.options,
-                },
-                webhook=None if new.webhook is None else asdict(new.webhook),
-            )
-            .returning(jobs.c.sequence)
-        ).scalar_one()
+        row = {
+            "id": job_id,
+            "state": JobState.QUEUED,
+            "source": new.source,
+            "owner": new.owner,
+            "client_id": new.client_id,
+            "priority": new.priority,
+            "created_at": now,
+            "max_attempts": new.max_attempts,
+            "time_limit_s": new.time_limit_s,
+            "idempotency_key": new.idempotency_key,
+            "content_hash": _content_hash(new),
+            "request": {
+                "prompt": new.prompt,
+                "extra_pnginfo": new.extra_pnginfo,
+                "targets": None if new.targets is None else list(new.targets),
+                "options": new.options,
+            },
+            "webhook": None if new.webhook is None else asdict(new.webhook),
+        }
+        sequence = connection.execute(_ADD, row).scalar_one()
         rank = float(sequence if new.rank is None else new.rank)
         rank = -abs(rank) if new.front else rank
         if new.files:
             connection.execute(insert(inputs), [{"job_id": job_id, **asdict(file)} for file in new.files])
         queued = Happening("queued", {"priority": new.priority})
-        row, _ = change(connection, job_id, {"rank": rank}, [queued], now)
-        return job_from(row)
+        change(connection, job_id, {"rank": rank}, [queued], now)
+        return job_from(connection.execute(ROW, {"job": job_id}).one())
 
     def _fetch(self, query: Select[Any]) -> list[Job]:
         with self._database.read() as connection:
             return [job_from(row) for row in connection.execute(query)]
 
 
-_ORDER = (jobs.c.priority.desc(), jobs.c.rank, jobs.c.sequence)
-
-
-def waiting_in_order() -> Select[Any]:
-    """Waiting jobs: higher priority first, then smaller rank, then age."""
-    return select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER)
-
-
 def _count(connection: Connection, state: JobState) -> int:
-    return int(connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state == state)).scalar_one())
+    return int(connection.execute(_COUNT, {"state": state}).scalar_one())
 
 
 def _content_hash(new: NewJob) -> str:

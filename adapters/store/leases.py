@@ -6,18 +6,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from adapters.store import outbox
 from adapters.store.database import Database
 from adapters.store.errors import LeaseLost
 from adapters.store.events import change
-from adapters.store.jobs import waiting_in_order
+from adapters.store.jobs import NEXT, ROW
 from adapters.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
 from adapters.store.rows import job_from, summary, webhook_from
 from adapters.store.tables import jobs, outputs, previews
 
 Error = Mapping[str, Any]
+
+# Made once: to put a statement together takes longer than to run it.
+_NEXT_LOCKED = NEXT.with_for_update(skip_locked=True)
+_HOLDS = and_(
+    jobs.c.id == bindparam("job_id"),
+    jobs.c.state == JobState.RUNNING,
+    jobs.c.lease_owner == bindparam("owner"),
+    jobs.c.attempts == bindparam("attempt"),
+)
+_HELD = (  # without the workflow, which can be long
+    select(
+        *(jobs.c[name] for name in ("id", "created_at", "started_at", "attempts", "max_attempts")),
+        *(jobs.c[name] for name in ("cancel_requested", "webhook")),
+    )
+    .where(_HOLDS)
+    .with_for_update()
+)
+_CANCEL_REQUESTED = select(jobs.c.cancel_requested).where(_HOLDS)
+_ADD_OUTPUTS = insert(outputs)
+_DROP_PREVIEW = delete(previews).where(previews.c.job_id == bindparam("job"))
 
 
 class Leases:
@@ -29,10 +49,10 @@ class Leases:
     def claim(self, owner: str, lease_s: float) -> tuple[Job, Lease] | None:
         """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits."""
         with self._database.read() as connection:
-            if connection.execute(waiting_in_order().limit(1)).first() is None:
+            if connection.execute(NEXT).first() is None:
                 return None  # without the lock that writers take
         with self._database.write() as connection:
-            row = connection.execute(waiting_in_order().limit(1).with_for_update(skip_locked=True)).first()
+            row = connection.execute(_NEXT_LOCKED).first()
             if row is None:
                 return None
             now = self._database.now(connection)
@@ -45,7 +65,8 @@ class Leases:
                 "progress": None,
             }
             started = Happening("started", {"attempt": values["attempts"], "worker": owner})
-            claimed, _ = change(connection, row.id, values, [started], now)
+            change(connection, row.id, values, [started], now)
+            claimed = connection.execute(ROW, {"job": row.id}).one()
             return job_from(claimed), Lease(row.id, owner, claimed.attempts)
 
     def renew(self, lease: Lease, lease_s: float) -> bool:
@@ -59,8 +80,7 @@ class Leases:
     def cancel_requested(self, lease: Lease) -> bool:
         """Whether the job is to stop."""
         with self._database.read() as connection:
-            query = select(jobs.c.cancel_requested).where(_fence(lease))
-            asked = connection.execute(query).scalar_one_or_none()
+            asked = connection.execute(_CANCEL_REQUESTED, asdict(lease)).scalar_one_or_none()
         if asked is None:
             raise LeaseLost(lease.job_id)
         return bool(asked)
@@ -72,7 +92,7 @@ class Leases:
         with self._database.write() as connection:
             row = self._held(connection, lease)
             values = {} if progress is None else {"progress": dict(progress)}
-            _, stored = change(connection, row.id, values, happenings, self._database.now(connection))
+            stored = change(connection, row.id, values, happenings, self._database.now(connection))
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
             return stored
 
@@ -90,7 +110,7 @@ class Leases:
             row = self._held(connection, lease)
             if made:
                 rows = [{"job_id": row.id, "place": place, **asdict(output)} for place, output in enumerate(made)]
-                connection.execute(insert(outputs), rows)
+                connection.execute(_ADD_OUTPUTS, rows)
             self._end(connection, row, JobState.COMPLETED, data=data, first=first, progress=progress)
 
     def fail(self, lease: Lease, error: Error, *, first: Sequence[Happening] = ()) -> None:
@@ -129,7 +149,7 @@ class Leases:
             self._end(connection, row, JobState.FAILED, reason)
         else:
             values = {"state": JobState.QUEUED, "lease_owner": None, "lease_expires_at": None, "progress": None}
-            connection.execute(delete(previews).where(previews.c.job_id == row.id))
+            connection.execute(_DROP_PREVIEW, {"job": row.id})
             happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
             change(connection, row.id, values, [happening], self._database.now(connection))
 
@@ -154,23 +174,14 @@ class Leases:
         }
         if progress is not None:
             values["progress"] = dict(progress)
-        connection.execute(delete(previews).where(previews.c.job_id == row.id))
+        connection.execute(_DROP_PREVIEW, {"job": row.id})
         told = {} if error is None else {"error": dict(error)}
         last = Happening(str(state), {**(data or {}), **told})
-        _, stored = change(connection, row.id, values, [*first, last], now)
+        stored = change(connection, row.id, values, [*first, last], now)
         outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
 
     def _held(self, connection: Connection, lease: Lease) -> Any:
-        row = connection.execute(select(jobs).where(_fence(lease)).with_for_update()).one_or_none()
+        row = connection.execute(_HELD, asdict(lease)).one_or_none()
         if row is None:
             raise LeaseLost(lease.job_id)
         return row
-
-
-def _fence(lease: Lease) -> Any:
-    return and_(
-        jobs.c.id == lease.job_id,
-        jobs.c.state == JobState.RUNNING,
-        jobs.c.lease_owner == lease.owner,
-        jobs.c.attempts == lease.attempt,
-    )

@@ -8,11 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from adapters.store.database import Database
 from adapters.store.records import Delivery, StoredEvent, Webhook
 from adapters.store.tables import deliveries
+
+_DUE = (
+    select(deliveries)
+    .where(deliveries.c.state == "pending", deliveries.c.next_at <= bindparam("now"))
+    .order_by(deliveries.c.next_at, deliveries.c.created_at)
+    .limit(bindparam("limit"))
+)
 
 
 def post(
@@ -60,16 +67,13 @@ class Outbox:
 
     def claim(self, limit: int, lease_s: float) -> list[Delivery]:
         """Messages that are due, oldest first. They come up again after ``lease_s`` unless their outcome is told."""
+        with self._database.read() as connection:
+            now = self._database.now(connection)
+            if connection.execute(_DUE, {"now": now, "limit": 1}).first() is None:
+                return []  # without the lock that writers take
         with self._database.write() as connection:
             now = self._database.now(connection)
-            due = (
-                select(deliveries)
-                .where(deliveries.c.state == "pending", deliveries.c.next_at <= now)
-                .order_by(deliveries.c.next_at, deliveries.c.created_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            rows = connection.execute(due).all()
+            rows = connection.execute(_DUE.with_for_update(skip_locked=True), {"now": now, "limit": limit}).all()
             if rows:
                 chosen = deliveries.c.id.in_([row.id for row in rows])
                 connection.execute(update(deliveries).where(chosen).values(next_at=now + lease_s))

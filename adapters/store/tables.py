@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    desc,
 )
 
 SCHEMA_VERSION = 1
@@ -64,7 +65,7 @@ jobs = Table(
     Column("error", JSON),
     Column("last_event", Integer, nullable=False, server_default="0"),
     UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
-    Index("jobs_waiting", "state", "priority", "rank"),
+    Index("jobs_waiting", "state", desc("priority"), "rank", "sequence"),
     Index("jobs_by_owner", "owner", "sequence"),
     Index("jobs_finished", "finished_at"),
 )

@@ -100,9 +100,12 @@ class Worker:
         self._watch.start()
         pool = ThreadPoolExecutor(self._settings.concurrency + 1, thread_name_prefix="job")
         while not self._draining.is_set():
+            if not self._acquire():
+                break
             seen = self._store.changes.count
             if not self._take_one(runner, pool):
-                runner.idle()
+                if not self.busy:
+                    runner.idle()
                 self._wait(seen)
         self._heartbeat.change("draining")
         self._finish()
@@ -116,9 +119,7 @@ class Worker:
                 return
 
     def _take_one(self, runner: JobRunner, pool: ThreadPoolExecutor) -> bool:
-        """Claim a job and start it, as soon as there is a free hand; False where none waits."""
-        if not self._acquire():
-            return True
+        """Claim a job and start it, or let go of what :meth:`_acquire` took; False where none waits."""
         claimed = None
         try:
             claimed = self._store.leases.claim(self._id, self._settings.lease_s)
