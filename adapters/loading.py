@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.settings import EMBEDDED_MODELS, MIB, Settings, let_waiting_threads_sleep
@@ -10,7 +11,9 @@ from engine.registry import Registry
 from nodes import builtin_registry
 
 if TYPE_CHECKING:
+    from engine.disk_cache import DiskCache
     from engine.engine import Engine
+    from engine.model_store import ModelStore
 
 
 def load_registry(settings: Settings) -> Registry:
@@ -56,4 +59,14 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
 
     keep_fingerprints_in(settings.fingerprints)
     models = ModelStore(device=settings.device, precision=settings.precision)
-    return Engine(registry, folders, models, cache_budget_bytes=settings.cache_mib * MIB)
+    disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
+    return Engine(registry, folders, models, cache_budget_bytes=settings.cache_mib * MIB, disk_cache=disk_cache)
+
+
+def load_disk_cache(settings: Settings, models: ModelStore) -> DiskCache:
+    """Where outputs of what ``models`` computes outlive the process."""
+    from engine.disk_cache import DiskCache, origin
+    from nodes.kept_values import KEPT_TYPES
+
+    budget_bytes = settings.disk_cache_mib * MIB
+    return DiskCache(settings.disk_cache, budget_bytes, KEPT_TYPES, origin=partial(origin, models))

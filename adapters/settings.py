@@ -23,8 +23,9 @@ class Settings(BaseSettings):
     """What every door needs to know. Command-line options win over the environment.
 
     ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
-    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``device``: ``auto``, ``cpu``,
-    ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float32 on a CPU and float16 on a GPU.
+    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``disk_cache``: folder of those
+    that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
+    ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float32 on a CPU and float16 on a GPU.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -51,6 +52,8 @@ class Settings(BaseSettings):
     temp: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "temp")
     fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")
     cache_mib: int = Field(default=2048, ge=0)
+    disk_cache: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "outputs")
+    disk_cache_mib: int = Field(default=1024, ge=0)
     device: str = "auto"
     precision: Precision = "auto"
     # The service: where its data are, who may come in, how much it takes.
@@ -189,7 +192,18 @@ class RaySettings(BaseSettings):
 # What a container's own places are called; all other settings go to containers as they are where they deploy from.
 _PLACES = {
     f"DAGFUSION_{name}"
-    for name in ("MODELS", "NODES", "EXTRA_MODEL_PATHS", "INPUT", "OUTPUT", "TEMP", "FINGERPRINTS", "DATA", "MANIFEST")
+    for name in (
+        "MODELS",
+        "NODES",
+        "EXTRA_MODEL_PATHS",
+        "INPUT",
+        "OUTPUT",
+        "TEMP",
+        "FINGERPRINTS",
+        "DISK_CACHE",
+        "DATA",
+        "MANIFEST",
+    )
 }
 _PASSED_ON = {
     *("HF_TOKEN", "HF_ENDPOINT", "CIVITAI_TOKEN", "CIVITAI_ENDPOINT"),

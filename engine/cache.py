@@ -6,11 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.folders import Folders
 from engine.sizes import Parts, measure
 from engine.types import SavedFile
+
+if TYPE_CHECKING:
+    from engine.disk_cache import DiskCache
 
 # An entry's own administration, so that very many empty entries are bounded too.
 _ENTRY_BYTES = 512
@@ -50,10 +53,12 @@ class CacheStatistics:
 class Cache:
     """Least-recently-used entries whose sizes add up to at most ``budget_bytes``. Thread-safe.
 
-    A tensor that several entries share is counted once, for as long as one of them is here.
+    A tensor that several entries share is counted once, for as long as one of them is here. Entries that last are
+    also put on ``disk``, and looked for there; what ``disk`` has counts as a miss here.
     """
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, disk: DiskCache | None = None) -> None:
+        self.disk = disk
         self._lock = threading.Lock()
         self._budget_bytes = budget_bytes
         self._entries: OrderedDict[str, tuple[Entry, int, Parts]] = OrderedDict()
@@ -67,16 +72,22 @@ class Cache:
     def __contains__(self, key: str) -> bool:
         return key in self._entries
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, which becomes the most recently used; ``None`` where there is none."""
+    def get(self, key: str, *, lasting: bool = False) -> Entry | None:
+        """The entry, which becomes the most recently used; ``None`` where there is none.
+
+        ``lasting``: the key means the same in every process, so the disk may have it.
+        """
         with self._lock:
             found = self._entries.get(key)
-            if found is None:
-                self._misses += 1
-                return None
-            self._hits += 1
-            self._entries.move_to_end(key)
-            return found[0]
+            if found is not None:
+                self._hits += 1
+                self._entries.move_to_end(key)
+                return found[0]
+            self._misses += 1
+        entry = self.disk.get(key) if lasting and self.disk is not None else None
+        if entry is not None:
+            self.put(key, entry)
+        return entry
 
     def touch(self, keys: Iterable[str]) -> set[str]:
         """Those of ``keys`` that are here; they become the most recently used, the last one the most."""
@@ -105,8 +116,13 @@ class Cache:
                 self._evictions += 1
             return True
 
+    def put_on_disk(self, key: str, entry: Entry, seconds: float) -> None:
+        """Keep ``entry``, which took ``seconds`` to make, beyond this process where that is worth it."""
+        if self.disk is not None:
+            self.disk.put(key, entry, seconds)
+
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything that is in memory."""
         with self._lock:
             self._entries.clear()
             self._blocks.clear()

@@ -19,6 +19,7 @@ from engine.validate import Checked, inspect
 from engine.workflow import Workflow
 
 if TYPE_CHECKING:
+    from engine.disk_cache import DiskCache
     from engine.executor import Executor
     from engine.model_store import ModelStore
 
@@ -29,6 +30,7 @@ class Engine:
     """Node classes, folders and loaded models, and a cache of node outputs that lives as long as the engine.
 
     ``at_once``: runs that may share the device; denoising steps of theirs that fit together are computed as one.
+    ``disk_cache``: where outputs that are worth it are kept for the next process.
     """
 
     def __init__(
@@ -38,11 +40,12 @@ class Engine:
         models: ModelStore,
         cache_budget_bytes: int = DEFAULT_CACHE_BYTES,
         at_once: int = 1,
+        disk_cache: DiskCache | None = None,
     ) -> None:
         self.registry = registry
         self.folders = folders
         self.models = models
-        self.cache = Cache(cache_budget_bytes)
+        self.cache = Cache(cache_budget_bytes, disk_cache)
         self.turns = Turns()
         self.at_once = at_once
 

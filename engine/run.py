@@ -93,7 +93,7 @@ class Run:
         """The plan, and the ids of the nodes whose outputs are known."""
         self._keys.add(self._nodes)
         plan = self._plan(self._wanted)
-        known = self._around.cache.touch([self._keys[node.id] for node in self._nodes])
+        known = self._around.cache.touch([self._keys[node.id] for node in self._nodes]) | plan.found.keys()
         steps = set(plan.steps)
         cached = tuple(node.id for node in self._nodes if self._keys[node.id] in known and node.id not in steps)
         return plan, cached
@@ -118,7 +118,7 @@ class Run:
     def _find(self, key: str) -> Entry | None:
         entry = self._live.get(key)
         if entry is None and not key.startswith(ONCE):
-            entry = self._around.cache.get(key)
+            entry = self._around.cache.get(key, lasting=key in self._keys.lasting)
         return entry if entry is None or files_are_there(entry, self._around.folders) else None
 
     def _report_known(self, found: Container[str] | None) -> None:
@@ -212,8 +212,11 @@ class Run:
         blocked = call.blocked if node.spec.output_node else None
         values = join(node.spec, subgraph.slots(self._keys, self._live))
         entry = Entry(values, MappingProxyType(shown), blocked)
+        seconds = time.perf_counter() - call.started_s
         if not key.startswith(ONCE):
             self._around.cache.put(key, entry)
+        if key in self._keys.lasting and self._keys.files_stand():
+            self._around.cache.put_on_disk(key, entry, seconds)
         self._live.put(key, entry)
         self._live.done(key)
         for node_id in subgraph.wanted:
@@ -224,4 +227,4 @@ class Run:
         outer = self._inside.get(node.id)
         if outer is not None:
             outer.shown[node.id] = shown
-        self._report.finished(node, entry, own_shown, time.perf_counter() - call.started_s)
+        self._report.finished(node, entry, own_shown, seconds)

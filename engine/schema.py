@@ -63,7 +63,8 @@ class NodeSpec:
 
     ``run(ctx, **inputs)`` is the decorated function, unchanged. ``fingerprint(ctx, **literals)`` names what else the
     result depends on; ``lazy(ctx, **inputs)`` names the lazy inputs that are needed (not yet known ones are ``None``);
-    ``validate(ctx, **literals)`` returns an error message or ``None``.
+    ``validate(ctx, **literals)`` returns an error message or ``None``. ``keep``: what it makes costs more to make than
+    to read, and depends on nothing but inputs, files and fingerprint, also after a restart: it may be kept on disk.
     """
 
     name: str
@@ -72,6 +73,7 @@ class NodeSpec:
     display_name: str = ""
     output_node: bool = False
     cacheable: bool = True
+    keep: bool = False
     input_is_list: bool = False
     output_is_list: tuple[bool, ...] = ()
     output_names: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ def set_latent_noise_mask(ctx: Context, *, samples: Latent, mask: Mask) -> Laten
     return replace(samples, noise_mask=mask.values.reshape(-1, 1, *mask.values.shape[-2:]))
 
 
-@node("VAEEncodeForInpaint", category="latent/inpaint", display_name="VAE Encode (for Inpainting)")
+@node("VAEEncodeForInpaint", category="latent/inpaint", display_name="VAE Encode (for Inpainting)", keep=True)
 def vae_encode_for_inpaint(
     ctx: Context,
     *,
@@ -53,7 +53,7 @@ def vae_encode_for_inpaint(
     return Latent(samples, noise_mask=diffusion.holes.grow(hole, grow_mask_by))
 
 
-@node("InpaintModelConditioning", category="conditioning/inpaint")
+@node("InpaintModelConditioning", category="conditioning/inpaint", keep=True)
 def inpaint_model_conditioning(
     ctx: Context,
     *,
@@ -75,7 +75,7 @@ def inpaint_model_conditioning(
     return InpaintParts(positive, negative, latent)
 
 
-@node("InstructPixToPixConditioning", category="conditioning/instructpix2pix")
+@node("InstructPixToPixConditioning", category="conditioning/instructpix2pix", keep=True)
 def instruct_pix_to_pix_conditioning(
     ctx: Context, *, positive: Conditioning, negative: Conditioning, vae: Vae, pixels: Image
 ) -> InpaintParts:

@@ -68,7 +68,11 @@ def _encode(ctx: Context, clip: Clip, text: str | Mapping[str, str], size: Mappi
 
 
 @node(
-    "CLIPTextEncode", category="conditioning", display_name="CLIP Text Encode (Prompt)", fingerprint=_embeddings_of_one
+    "CLIPTextEncode",
+    category="conditioning",
+    display_name="CLIP Text Encode (Prompt)",
+    fingerprint=_embeddings_of_one,
+    keep=True,
 )
 def encode_text(ctx: Context, *, text: Prompt, clip: Clip) -> Conditioning:
     r"""The encoded prompt: float32[1, 77 for every 75 tokens, width], with the pooled vector that SDXL reads.
@@ -79,7 +83,7 @@ def encode_text(ctx: Context, *, text: Prompt, clip: Clip) -> Conditioning:
     return _encode(ctx, clip, text, {})
 
 
-@node("CLIPTextEncodeSDXL", category="advanced/conditioning", fingerprint=_embeddings_of_two)
+@node("CLIPTextEncodeSDXL", category="advanced/conditioning", fingerprint=_embeddings_of_two, keep=True)
 def encode_text_sdxl(
     ctx: Context,
     *,
@@ -105,7 +109,7 @@ def encode_text_sdxl(
     return _encode(ctx, clip, {"g": text_g, "l": text_l}, size)
 
 
-@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", fingerprint=_embeddings_of_one)
+@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", fingerprint=_embeddings_of_one, keep=True)
 def encode_text_sdxl_refiner(
     ctx: Context,
     *,
@@ -120,7 +124,11 @@ def encode_text_sdxl_refiner(
 
 
 @node(
-    "CLIPTextEncodeControlnet", category="_for_testing/conditioning", experimental=True, fingerprint=_embeddings_of_one
+    "CLIPTextEncodeControlnet",
+    category="_for_testing/conditioning",
+    experimental=True,
+    fingerprint=_embeddings_of_one,
+    keep=True,
 )
 def encode_text_for_controlnet(ctx: Context, *, clip: Clip, conditioning: Conditioning, text: Prompt) -> Conditioning:
     """The conditioning with a prompt of its own for ControlNets."""

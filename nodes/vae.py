@@ -44,13 +44,13 @@ def vae_decode_tiled(
     return Image(pixels)
 
 
-@node("VAEEncode", category="latent", display_name="VAE Encode")
+@node("VAEEncode", category="latent", display_name="VAE Encode", keep=True)
 def vae_encode(ctx: Context, *, pixels: Image, vae: Vae) -> Latent:
     """The latent of a picture: float32[batch, 4, height / 8, width / 8]. Sides are cropped to multiples of 8."""
     return Latent(diffusion.vae.encode(ctx, vae, pixels.pixels))
 
 
-@node("VAEEncodeTiled", category="_for_testing", display_name="VAE Encode (Tiled)")
+@node("VAEEncodeTiled", category="_for_testing", display_name="VAE Encode (Tiled)", keep=True)
 def vae_encode_tiled(
     ctx: Context,
     *,
