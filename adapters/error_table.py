@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable, LinkExpired, LinkInvalid
+from adapters.direct.gpu import GpuMissing
 from adapters.error_documents import error_document
 from adapters.intake import errors as intake
 from adapters.manifest import errors as manifest
@@ -73,7 +74,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
     manifest.ManifestInvalid: Row(422, "manifest-invalid", "The list of models is wrong", "invalid_request"),
     manifest.FetchFailed: Row(502, "model-fetch-failed", "A model could not be fetched", "server_error", retry=True),
     # The cloud
-    modal.GpuMissing: Row(503, "gpu-missing", "There is no GPU where one was asked for", "server_error", retry=True),
+    GpuMissing: Row(503, "gpu-missing", "There is no GPU where one was asked for", "server_error", retry=True),
     modal.VolumeUnavailable: Row(503, "volume-unavailable", "A volume does not work", "server_error", retry=True),
     modal.ManifestUnmet: Row(503, "manifest-unmet", "Models of the manifest are missing", "server_error"),
     # The request

@@ -5,10 +5,6 @@ from __future__ import annotations
 from engine.errors import DagfusionError
 
 
-class GpuMissing(DagfusionError):
-    """The container was to have a GPU, and torch finds none."""
-
-
 class VolumeUnavailable(DagfusionError):
     """A volume cannot be written to, or its changes cannot be committed or seen."""
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from adapters.direct.messages import Completed
@@ -13,10 +10,8 @@ from adapters.modal.commits import Commits
 from adapters.modal.container import Taken
 from adapters.modal.shared_blobs import SharedBlobs
 from adapters.relay.far import Alive, FarMessage
+from adapters.relay.watching import once
 from engine.context import CancelToken
-
-_CHECK_S = 0.1
-_log = logging.getLogger(__name__)
 
 
 class FarGpu:
@@ -38,7 +33,8 @@ class FarGpu:
                 self._commits.now()
             else:
                 self._commits.soon()  # so that the queue's copy has the job
-            with self._cancelling(cancel) as calls:
+            calls: list[str] = []
+            with once(lambda: cancel.cancelled and calls, lambda: self._cancel_call(calls[0])):
                 for message in self._send(document):
                     if isinstance(message, Taken):
                         calls.append(message.call_id)
@@ -47,26 +43,3 @@ class FarGpu:
                     if isinstance(message, Completed):
                         self._blobs.see([output.digest for output in message.outputs if output.digest is not None])
                     yield message
-
-    @contextmanager
-    def _cancelling(self, cancel: CancelToken) -> Iterator[list[str]]:
-        """Cancel the calls that are put into the list once ``cancel`` is set."""
-        calls: list[str] = []
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(_CHECK_S):
-                if cancel.cancelled and calls:
-                    self._cancel(calls.pop())
-
-        threading.Thread(target=watch, name="modal cancellation", daemon=True).start()
-        try:
-            yield calls
-        finally:
-            over.set()
-
-    def _cancel(self, call_id: str) -> None:
-        try:
-            self._cancel_call(call_id)
-        except Exception as error:  # noqa: BLE001 - the relay leaves a call that does not stop to itself
-            _log.warning("call %s could not be cancelled: %s", call_id, error)

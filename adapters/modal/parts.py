@@ -94,10 +94,11 @@ def build_sageattention(places: Places, chosen: ModalSettings, volume: MountedVo
     """The wheel's name. Raises ``DagfusionError``."""
     import torch
 
+    from adapters.direct.gpu import check_gpu
     from adapters.modal import sage
-    from adapters.modal.start import check_gpu
+    from adapters.modal.start import GPU_REMEDY
 
-    check_gpu(places.settings(device="cuda", fingerprints=places.local / "fingerprints.json"))
+    check_gpu("cuda", GPU_REMEDY)
     check_writable(places.models)
     folder = sage.wheel_folder(places.wheels, chosen.gpu[0])
     capability = torch.cuda.get_device_capability()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from adapters.direct.gpu import GpuMissing, check_gpu
 from adapters.doctor.examine import examine
 from adapters.doctor.findings import Finding, Surroundings
 from adapters.loading import load_registry
-from adapters.modal.errors import GpuMissing, VolumeUnavailable
+from adapters.modal.errors import VolumeUnavailable
 from adapters.modal.places import Places, check_writable
-from adapters.modal.start import check_gpu
+from adapters.modal.start import GPU_REMEDY
 from adapters.settings import Settings
 from engine.errors import DagfusionError
 
@@ -38,7 +39,7 @@ def _rows(places: Places, settings: Settings) -> Iterator[Row]:
         yield Row("fail", "volume of jobs", error.message, error.remedy)
     yield _nodes(settings)
     try:
-        check_gpu(settings)
+        check_gpu(settings.device, GPU_REMEDY)
     except GpuMissing as error:
         yield Row("fail", "device GPU", error.message, error.remedy)
     for finding in examine(Surroundings(settings, settings.manifest)):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.blobs.store import BlobStore
-from adapters.error_table import public_document
+from adapters.direct.gpu import check_gpu
+from adapters.direct.tries import failure_of
 from adapters.loading import load_engine, load_folders, load_registry, warm_names
-from adapters.modal.errors import GpuMissing, ManifestUnmet
+from adapters.modal.errors import ManifestUnmet
 from adapters.settings import EMBEDDED_MODELS, Settings
 from engine.errors import DagfusionError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from adapters.direct.runner import JobRunner
     from engine.engine import Engine
 
-TRIES = 3
+GPU_REMEDY = "check DAGFUSION_MODAL_GPU, and that the image has the CUDA build of torch that the lock names"
 _IMPORTED = ("torch", "diffusers", "transformers", "adapters.direct.runner")
 _EMBEDDED = "tiny.safetensors"
 _log = logging.getLogger(__name__)
@@ -59,20 +60,9 @@ class Start:
 
     def _attempt(self, phase: Literal["load", "move"], act: Callable[[], None]) -> None:
         started_at = time.monotonic()
-        for tries in range(1, TRIES + 1):
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who wait for this container
-                unexpected = None if isinstance(error, DagfusionError) else error
-                _log.warning("phase '%s' failed (%d of %d): %s", phase, tries, TRIES, error, exc_info=unexpected)
-                self.failure = {**public_document(error), "phase": phase, "tries": tries}
-                if tries < TRIES:
-                    time.sleep(self._pause_s)
-            else:
-                self.failure = None
-                self.seconds[phase] = round(time.monotonic() - started_at, 3)
-                _log.info("phase '%s' done in %.1f s", phase, self.seconds[phase])
-                return
+        self.failure = failure_of(act, phase, self._pause_s)
+        if self.failure is None:
+            self.seconds[phase] = round(time.monotonic() - started_at, 3)
 
     def _load(self) -> None:
         check_manifest(self.settings)
@@ -100,7 +90,7 @@ class Start:
             raise
         if self.runner is not None:
             return
-        check_gpu(self.settings)
+        check_gpu(self.settings.device, GPU_REMEDY)
         engine.models.move_to(self.settings.device, self.settings.precision)
         warm(engine, warm_names(self.settings))
         blobs = BlobStore(self.settings.blob_url)
@@ -121,17 +111,6 @@ def check_manifest(settings: Settings) -> None:
         raise ManifestUnmet(
             f"the volume lacks models of the manifest: {', '.join(wrong)}",
             remedy="modal run -m adapters.modal_app::pull_models",
-        )
-
-
-def check_gpu(settings: Settings) -> None:
-    """Raises ``GpuMissing`` where the settings name a GPU that is not there."""
-    import torch
-
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        raise GpuMissing(
-            f"this container was to have a GPU, and torch {torch.__version__} finds none",
-            remedy="check DAGFUSION_MODAL_GPU, and that the image has the CUDA build of torch that the lock names",
         )
 
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from adapters.direct.messages import Failed
+from adapters.direct.tries import TRIES
 from adapters.modal import start as start_module
 from adapters.modal.container import GpuContainer, Taken
 from adapters.modal.places import Places
-from adapters.modal.start import TRIES, Start
+from adapters.modal.start import Start
 from adapters.relay.far import Unable
 from adapters.settings import EMBEDDED_MODELS, Settings
 from tests.adapters.modal.volumes import FolderVolume

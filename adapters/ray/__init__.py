@@ -1,0 +1,1 @@
+"""The parts of the Ray Serve application: the API with its relay, and the replicas that compute."""
