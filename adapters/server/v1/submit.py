@@ -77,11 +77,15 @@ async def reply(
     Status 200 where that has ended, else 202.
     """
     await until_ended(now, job, wait)
-    if wait:
-        latest = await run_sync(now.store.jobs.get, job.id)
-        job = latest or job
+    document = await run_sync(_document, job, now, wait, delivery)
     response.headers["Location"] = f"{now.settings.public_url.rstrip('/')}/v1/jobs/{job.id}"
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
-    response.status_code = 200 if job.state.ended else 202
-    return await run_sync(job_document, job, now, delivery)
+    response.status_code = 200 if document.state.ended else 202
+    return document
+
+
+def _document(job: Job, now: Services, waited_s: float, delivery: Delivery | None) -> JobDocument:
+    """In one thread: each way there and back costs."""
+    latest = now.store.jobs.get(job.id) if waited_s else None
+    return job_document(latest or job, now, delivery)
