@@ -10,6 +10,8 @@ from engine.folders import Folders, model_folders
 from engine.registry import Registry
 from nodes import builtin_registry
 
+JOBS_TOGETHER_ON_A_GPU = 4
+
 if TYPE_CHECKING:
     from engine.disk_cache import DiskCache
     from engine.engine import Engine
@@ -60,7 +62,9 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     keep_fingerprints_in(settings.fingerprints)
     models = ModelStore(device=settings.device, precision=settings.precision)
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
-    return Engine(registry, folders, models, cache_budget_bytes=settings.cache_mib * MIB, disk_cache=disk_cache)
+    together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
+    cache_bytes = settings.cache_mib * MIB
+    return Engine(registry, folders, models, cache_bytes, at_once=together, disk_cache=disk_cache)
 
 
 def load_disk_cache(settings: Settings, models: ModelStore) -> DiskCache:

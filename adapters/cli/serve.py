@@ -36,6 +36,9 @@ WarmOption = Annotated[
 ConcurrencyOption = Annotated[
     int | None, typer.Option("--concurrency", metavar="N", help="Jobs that a worker has in hand at a time.")
 ]
+TogetherOption = Annotated[
+    int | None, typer.Option("--together", metavar="N", help="Jobs whose denoising steps are computed at once.")
+]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Log lines for people or machines.")]
 
 
@@ -46,6 +49,7 @@ def serve(
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Workers run elsewhere.")] = False,
     warm: WarmOption = None,
     concurrency: ConcurrencyOption = None,
+    together: TogetherOption = None,
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
@@ -64,6 +68,7 @@ def serve(
         "workers": 0 if no_worker else workers,
         "warm": warm,
         "concurrency": concurrency,
+        "together": together,
         "models": models,
         "extra_model_paths": extra_model_paths,
         "nodes": nodes,

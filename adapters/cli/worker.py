@@ -17,12 +17,13 @@ from adapters.cli.options import (
     OutputOption,
     PrecisionOption,
 )
-from adapters.cli.serve import ConcurrencyOption, LogFormatOption, WarmOption
+from adapters.cli.serve import ConcurrencyOption, LogFormatOption, TogetherOption, WarmOption
 
 
 def worker(
     warm: WarmOption = None,
     concurrency: ConcurrencyOption = None,
+    together: TogetherOption = None,
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
@@ -40,6 +41,7 @@ def worker(
     given = {
         "warm": warm,
         "concurrency": concurrency,
+        "together": together,
         "models": models,
         "extra_model_paths": extra_model_paths,
         "nodes": nodes,

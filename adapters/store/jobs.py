@@ -25,8 +25,11 @@ _ORDER = (jobs.c.priority.desc(), jobs.c.rank, jobs.c.sequence)
 
 # Made once: to put a statement together takes longer than to run it.
 ROW = select(jobs).where(jobs.c.id == bindparam("job"))
-NEXT = select(jobs.c.id, jobs.c.attempts).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER).limit(1)
+_QUEUED = jobs.c.state == JobState.QUEUED
+NEXT = select(jobs.c.id, jobs.c.attempts).where(_QUEUED).order_by(*_ORDER).limit(1)
 """Of the waiting jobs: higher priority first, then smaller rank, then age."""
+NEXT_FEW = select(jobs).where(_QUEUED).order_by(*_ORDER).limit(bindparam("count"))
+STILL_QUEUED = select(jobs.c.id, jobs.c.attempts).where(_QUEUED, jobs.c.id == bindparam("job"))
 _ADD = insert(jobs).returning(jobs.c.sequence)
 _OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
 _INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from adapters.store import outbox
 from adapters.store.database import Database
 from adapters.store.errors import LeaseLost
 from adapters.store.events import change
-from adapters.store.jobs import NEXT, ROW
+from adapters.store.jobs import NEXT, NEXT_FEW, ROW, STILL_QUEUED
 from adapters.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
 from adapters.store.rows import job_from, summary, webhook_from
 from adapters.store.tables import jobs, outputs, previews
@@ -21,6 +21,7 @@ Error = Mapping[str, Any]
 
 # Made once: to put a statement together takes longer than to run it.
 _NEXT_LOCKED = NEXT.with_for_update(skip_locked=True)
+_STILL_QUEUED_LOCKED = STILL_QUEUED.with_for_update(skip_locked=True)
 _HOLDS = and_(
     jobs.c.id == bindparam("job_id"),
     jobs.c.state == JobState.RUNNING,
@@ -53,21 +54,36 @@ class Leases:
                 return None  # without the lock that writers take
         with self._database.write() as connection:
             row = connection.execute(_NEXT_LOCKED).first()
-            if row is None:
-                return None
-            now = self._database.now(connection)
-            values = {
-                "state": JobState.RUNNING,
-                "lease_owner": owner,
-                "lease_expires_at": now + lease_s,
-                "attempts": row.attempts + 1,
-                "started_at": now,
-                "progress": None,
-            }
-            started = Happening("started", {"attempt": values["attempts"], "worker": owner})
-            change(connection, row.id, values, [started], now)
-            claimed = connection.execute(ROW, {"job": row.id}).one()
-            return job_from(claimed), Lease(row.id, owner, claimed.attempts)
+            return None if row is None else self._lease(connection, row, owner, lease_s)
+
+    def claim_fitting(
+        self, owner: str, lease_s: float, fits: Callable[[Job], bool], look_at: int
+    ) -> tuple[Job, Lease] | None:
+        """The first among the next ``look_at`` waiting jobs that ``fits``, of those with the next one's priority."""
+        with self._database.read() as connection:
+            waiting = connection.execute(NEXT_FEW, {"count": look_at}).all()
+        equals = (row for row in waiting if row.priority == waiting[0].priority)
+        chosen = next((row.id for row in equals if fits(job_from(row))), None)
+        if chosen is None:
+            return None
+        with self._database.write() as connection:
+            row = connection.execute(_STILL_QUEUED_LOCKED, {"job": chosen}).first()
+            return None if row is None else self._lease(connection, row, owner, lease_s)
+
+    def _lease(self, connection: Connection, row: Any, owner: str, lease_s: float) -> tuple[Job, Lease]:
+        now = self._database.now(connection)
+        values = {
+            "state": JobState.RUNNING,
+            "lease_owner": owner,
+            "lease_expires_at": now + lease_s,
+            "attempts": row.attempts + 1,
+            "started_at": now,
+            "progress": None,
+        }
+        started = Happening("started", {"attempt": values["attempts"], "worker": owner})
+        change(connection, row.id, values, [started], now)
+        claimed = connection.execute(ROW, {"job": row.id}).one()
+        return job_from(claimed), Lease(row.id, owner, claimed.attempts)
 
     def renew(self, lease: Lease, lease_s: float) -> bool:
         """Hold the job for ``lease_s`` from now. Returns whether its cancellation was asked for."""

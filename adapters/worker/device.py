@@ -7,23 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
 from typing import Any
 
 from adapters.blobs.store import BlobStore
 from adapters.intake.placing import place_files
 from adapters.sent_pictures import with_sent
 from adapters.store.records import InputFile, Output
+from adapters.worker.admission import Admission
 from adapters.worker.in_hand import Stoppable
+from adapters.worker.outline import outline
 from adapters.worker.outputs import collect
 from adapters.worker.progress import ClassSeconds, Progress
 from adapters.worker.recorder import Recorder, Sink
 from engine.document import read_workflow
 from engine.engine import Engine
-from engine.errors import Cancelled
 from engine.result import RunResult
-
-_TURN_CHECK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +37,35 @@ class Work:
 
 @dataclass
 class Device:
-    """``seconds``: what nodes took, for estimates. ``between``: called when a turn begins, while nothing is running."""
+    """``seconds``: what nodes took, for estimates. ``between``: called when a job begins, while nothing is running."""
 
     engine: Engine
     blobs: BlobStore
     seconds: ClassSeconds = field(default_factory=ClassSeconds)
     between: Callable[[], None] = lambda: None
-    _lock: Lock = field(default_factory=Lock)
     _recorders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(thread_name_prefix="recorder"))
+    _admission: Admission = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._admission = Admission(self.engine.at_once)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a job is running that another one could join."""
+        return self._admission.has_room
+
+    @property
+    def may_overtake(self) -> bool:
+        """Whether a job that fits may come before others that do not and have waited longer."""
+        return self._admission.may_overtake
+
+    def fits(self, prompt: Mapping[str, Any]) -> bool:
+        """Whether this prompt's run could share forward passes with those that are running."""
+        return self._admission.fits(self._outline(prompt))
 
     def idle(self) -> None:
         """No job waits: do what is done between runs, if the device is not in use."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self.between()
-            finally:
-                self._lock.release()
+        self._admission.when_empty(self.between)
 
     def recorder(self, prompt: Mapping[str, Any], sink: Sink) -> tuple[Recorder, Progress]:
         """Who tells ``sink`` of the prompt's run, and how far that is."""
@@ -70,7 +81,7 @@ class Device:
         place_files(work.files, self.blobs, self.engine.folders.input)
         workflow = read_workflow(work.prompt, self.engine.registry)
         workflow = workflow.model_copy(update={"extra_pnginfo": dict(work.extra_pnginfo)})
-        with recorder, self._turn(stoppable):
+        with recorder, self._place(work, stoppable):
             return self.engine.run(
                 workflow, work.targets, listeners=[recorder], cancel=stoppable.cancel, previews=work.previews
             )
@@ -80,15 +91,14 @@ class Device:
         return collect(result, self.engine.folders, self.blobs)
 
     @contextmanager
-    def _turn(self, stoppable: Stoppable) -> Iterator[None]:
-        """The device for this job alone. A job that waits for it can be cancelled."""
-        while not self._lock.acquire(timeout=_TURN_CHECK_S):
-            if stoppable.cancel.cancelled:
-                raise Cancelled
-        try:
-            self.between()
-            stoppable.running = True
-            yield
-        finally:
-            stoppable.running = False
-            self._lock.release()
+    def _place(self, work: Work, stoppable: Stoppable) -> Iterator[None]:
+        """A place at the device. A job that waits for one can be cancelled."""
+        with self._admission.place(self._outline(work.prompt), stoppable.cancel, self.between):
+            try:
+                stoppable.running = True
+                yield
+            finally:
+                stoppable.running = False
+
+    def _outline(self, prompt: Mapping[str, Any]) -> str:
+        return outline(prompt, self.engine.registry) if self.engine.at_once > 1 else ""

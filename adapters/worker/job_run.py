@@ -31,24 +31,24 @@ class JobRunner:
     engine: Engine
     store: Store
     blobs: BlobStore
-    _device: Device = field(init=False)
+    device: Device = field(init=False)
 
     def __post_init__(self) -> None:
-        self._device = Device(self.engine, self.blobs, between=Wishes(self.store, self.engine).fulfil)
+        self.device = Device(self.engine, self.blobs, between=Wishes(self.store, self.engine).fulfil)
 
     def idle(self) -> None:
         """No job waits: free memory, if that was asked for and the device is not in use."""
-        self._device.idle()
+        self.device.idle()
 
     def run(self, hand: InHand, computed: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``computed`` is called when the device is free again."""
-        recorder, progress = self._device.recorder(hand.job.prompt, StoreSink(self.store, hand))
+        recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
         try:
             try:
-                result = self._device.compute(self._work(hand), recorder, hand)
+                result = self.device.compute(self._work(hand), recorder, hand)
             finally:
                 computed()
-            made = self._device.outputs(result)
+            made = self.device.outputs(result)
         except Cancelled:
             self._stopped(hand, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,11 +17,13 @@ from adapters.logs import about_job
 from adapters.settings import Settings
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
+from adapters.store.records import Job, Lease
 from adapters.supervisor.exit_codes import STUCK
 from adapters.worker.heartbeat import Heartbeat
 from adapters.worker.in_hand import Hands, InHand, Stop
 from adapters.worker.info import worker_info
 from adapters.worker.job_run import JobRunner, time_limit_error
+from adapters.worker.joining import Joining
 from adapters.worker.warm import warm
 from adapters.worker.watch import Watch
 from engine.engine import Engine
@@ -98,7 +101,14 @@ class Worker:
 
     def _work(self, runner: JobRunner) -> None:
         self._watch.start()
-        pool = ThreadPoolExecutor(self._settings.concurrency + 1, thread_name_prefix="job")
+        at_once = runner.engine.at_once
+        pool = ThreadPoolExecutor(self._settings.concurrency + at_once, thread_name_prefix="job")
+
+        def join(job: Job, lease: Lease, left: Callable[[], None]) -> None:
+            self._begin(pool, runner, InHand(job, lease), left, lambda: None)
+
+        joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join)
+        joining.start()
         while not self._draining.is_set():
             if not self._acquire():
                 break
@@ -108,6 +118,7 @@ class Worker:
                     runner.idle()
                 self._wait(seen)
         self._heartbeat.change("draining")
+        joining.close()
         self._finish()
         self._watch.close()
         pool.shutdown(wait=not self.busy, cancel_futures=True)
@@ -130,9 +141,7 @@ class Worker:
             self._device_slots.release()
             self._all_slots.release()
             return False
-        hand = InHand(*claimed)
-        self._hands.take(hand)
-        pool.submit(self._run_job, runner, hand)
+        self._begin(pool, runner, InHand(*claimed), self._device_slots.release, self._all_slots.release)
         return True
 
     def _acquire(self) -> bool:
@@ -146,16 +155,29 @@ class Worker:
             self._all_slots.release()
         return False
 
-    def _run_job(self, runner: JobRunner, hand: InHand) -> None:
+    def _begin(
+        self,
+        pool: ThreadPoolExecutor,
+        runner: JobRunner,
+        hand: InHand,
+        left_device: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._hands.take(hand)
+        pool.submit(self._run_job, runner, hand, left_device, ended)
+
+    def _run_job(
+        self, runner: JobRunner, hand: InHand, left_device: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
         with about_job(hand.job.id):
             try:
                 _log.info("started, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
-                runner.run(hand, self._device_slots.release)
+                runner.run(hand, left_device)
             except Exception:  # noqa: BLE001 - the worker goes on with the next job
                 _log.exception("the end of the job could not be recorded; its lease will run out")
             finally:
                 self._hands.drop(hand)
-                self._all_slots.release()
+                ended()
 
     def _finish(self) -> None:
         """Let the jobs in hand end, for as long as that may take; give back the others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,16 @@ def wait(ctx: Context, *, tenths: Number = 10, mark: Words = "") -> None:
         ctx.progress(step, tenths)
         time.sleep(0.1)
     ctx.show("text", mark or str(tenths))
+
+
+@node("Gate", category="test", output_node=True)
+def gate(ctx: Context, *, folder: Words = "", steps: Number = 10) -> None:
+    """Says in ``folder`` which step it takes, and goes on when it is let through (``go``) or told to stop."""
+    for step in range(1, steps + 1):
+        Path(folder, f"step-{step}").touch()
+        while not (Path(folder, f"go-{step}").exists() or ctx.cancel.cancelled):
+            time.sleep(0.01)
+        ctx.progress(step, steps)
 
 
 @node("Stubborn", category="test", output_node=True)
@@ -47,3 +58,19 @@ def crash(ctx: Context, *, unless: Words = "", seed: Number = 0) -> None:
     if marker is not None:
         marker.touch()
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@node("Meet", category="test", output_node=True)
+def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words = "") -> None:
+    """Computes step after step until one is computed together with so many others. Shows whether that came to be."""
+
+    def step(parts: Sequence[int]) -> list[int]:
+        time.sleep(0.01)
+        return [len(parts)] * len(parts)
+
+    for number in range(tries):
+        ctx.progress(number, tries)
+        if ctx.turns.together("meeting", 0, step) > others:
+            ctx.show("text", "met")
+            return
+    ctx.show("text", "alone")

@@ -1,0 +1,117 @@
+"""Who may be at the device, in which order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adapters.worker.admission import Admission
+from adapters.worker.outline import outline
+from engine.context import CancelToken
+from engine.errors import Cancelled
+from nodes import builtin_registry
+
+REGISTRY = builtin_registry()
+
+
+class Guests:
+    """Jobs in threads, which stay until they are told to leave; ``order``: who came in."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission, self.firsts = admission, 0
+        self.order: list[str] = []
+        self._pool = ThreadPoolExecutor(8)
+        self._leave: dict[str, threading.Event] = {}
+        self._known = 0
+
+    def come(self, name: str, outline: str) -> None:
+        self._leave[name] = threading.Event()
+        self._pool.submit(self._stay, name, outline)
+        time.sleep(0.03)  # so that they wait in this order
+
+    def _stay(self, name: str, outline: str) -> None:
+        with self.admission.place(outline, CancelToken(), self._first):
+            self.order.append(name)
+            self._leave[name].wait(10)
+
+    def _first(self) -> None:
+        self.firsts += 1
+
+    def leave(self, name: str) -> None:
+        self._leave[name].set()
+        time.sleep(0.05)
+
+
+def test_one_after_another_by_default() -> None:
+    guests = Guests(Admission())
+    for name in "abc":
+        guests.come(name, "same")
+    assert guests.order == ["a"]
+    guests.leave("a")
+    assert guests.order == ["a", "b"]
+    guests.leave("b")
+    guests.leave("c")
+    assert guests.firsts == 3
+
+
+def test_those_that_fit_come_in_together_up_to_a_number() -> None:
+    guests = Guests(Admission(at_once=2))
+    for name in "abc":
+        guests.come(name, "same")
+    assert guests.order == ["a", "b"]
+    guests.leave("a")
+    assert guests.order == ["a", "b", "c"]
+    assert guests.firsts == 1, "the device was never empty between"
+    for name in "bc":
+        guests.leave(name)
+
+
+def test_who_fits_goes_before_who_does_not_for_a_while_only() -> None:
+    guests = Guests(Admission(at_once=3, patience_s=0.3))
+    guests.come("a", "one")
+    guests.come("x", "other")
+    guests.come("b", "one")
+    assert guests.order == ["a", "b"]
+    time.sleep(0.4)
+    guests.come("c", "one")
+    assert guests.order == ["a", "b"], "x has waited long enough"
+    guests.leave("a")
+    guests.leave("b")
+    assert guests.order == ["a", "b", "x"]
+    guests.leave("x")
+    assert guests.order == ["a", "b", "x", "c"]
+    guests.leave("c")
+
+
+def test_a_job_that_waits_can_be_cancelled() -> None:
+    admission, cancel = Admission(), CancelToken()
+    with admission.place("a", CancelToken(), lambda: None):
+        threading.Timer(0.05, cancel.cancel).start()
+        with pytest.raises(Cancelled), admission.place("b", cancel, lambda: None):
+            pass
+    with admission.place("c", CancelToken(), lambda: None):
+        assert not admission.has_room
+
+
+def prompt(**changes: object) -> dict[str, object]:
+    inputs: dict[str, object] = {"seed": 1, "steps": 20, "cfg": 7.0, "sampler_name": "euler", "positive": ["2", 0]}
+    inputs |= {key: value for key, value in changes.items() if key in inputs}
+    return {
+        "1": {"class_type": "KSampler", "inputs": inputs},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"text": changes.get("text", "a"), "clip": ["3", 0]}},
+        "3": {"class_type": "LoadImage", "inputs": {"image": changes.get("image", "a.png")}},
+        "4": {"class_type": "NobodyKnowsMe", "inputs": {"text": "kept"}},
+    }
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"cfg": 1.5}, {"text": "b"}, {"image": "b.png"}])
+def test_jobs_that_differ_in_what_is_said_have_the_same_outline(change: dict[str, object]) -> None:
+    assert outline(prompt(**change), REGISTRY) == outline(prompt(), REGISTRY)
+
+
+@pytest.mark.parametrize("change", [{"steps": 21}, {"sampler_name": "heun"}, {"positive": ["2", 1]}])
+def test_jobs_of_another_graph_or_size_have_another(change: dict[str, object]) -> None:
+    assert outline(prompt(**change), REGISTRY) != outline(prompt(), REGISTRY)

@@ -1,0 +1,94 @@
+"""Jobs that come while others run, and join them where they fit: with a real worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from adapters.store.records import JobState
+from tests.adapters.services import Service, running
+from tests.adapters.worker.conftest import QUICK
+from tests.adapters.worker.test_jobs import one, until_running
+
+TOGETHER = 3
+
+
+@pytest.fixture(scope="module")
+def joining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A worker that may compute three jobs' steps at once, and has one job in hand otherwise."""
+    with running(tmp_path_factory.mktemp("joining"), together=str(TOGETHER), **QUICK) as service:
+        yield service
+
+
+def meet(mark: str, *, others: int = TOGETHER - 1, tries: int = 1000) -> dict[str, Any]:
+    """Steps of 10 ms each, until one is computed with so many others."""
+    return one("Meet", others=others, tries=tries, mark=mark)
+
+
+def shown(service: Service, job_id: str) -> Any:
+    assert service.ended(job_id).state is JobState.COMPLETED
+    return [output.data for output in service.store.jobs.outputs(job_id)]
+
+
+def positions(service: Service, job_id: str) -> dict[str, int]:
+    return {event.kind: event.position for event in service.store.events.of_job(job_id)}
+
+
+def test_jobs_that_fit_join_a_running_one(joining: Service) -> None:
+    first = joining.submit(meet(mark="a"))
+    until_running(joining, first)
+    others = [joining.submit(meet(mark=mark)) for mark in "bc"]
+    assert [shown(joining, job) for job in (first, *others)] == [["met"]] * 3
+
+
+def test_a_job_that_does_not_fit_waits_for_its_turn(joining: Service) -> None:
+    first = joining.submit(meet(tries=100, mark="d"))
+    until_running(joining, first)
+    other = joining.submit(one("Wait", tenths=1, mark="x"))
+    joiner = joining.submit(meet(tries=100, mark="e"))
+    assert shown(joining, first) == shown(joining, joiner) == ["alone"], "two have met, but not three"
+    assert shown(joining, other) == ["x"]
+    assert positions(joining, joiner)["started"] < positions(joining, other)["node_started"]
+    assert positions(joining, other)["node_started"] > positions(joining, first)["node_finished"]
+
+
+def test_a_job_of_lower_priority_does_not_overtake(joining: Service) -> None:
+    first = joining.submit(meet(tries=60, mark="f"))
+    until_running(joining, first)
+    urgent = joining.submit(one("Wait", tenths=1, mark="x"), priority=5)
+    later = joining.submit(meet(tries=60, mark="g"))
+    for job in (first, urgent, later):
+        joining.ended(job)
+    assert positions(joining, later)["started"] > positions(joining, urgent)["started"]
+
+
+def test_one_of_those_that_joined_can_be_cancelled(joining: Service) -> None:
+    first = joining.submit(meet(tries=300, mark="h"))
+    until_running(joining, first)
+    second = joining.submit(meet(tries=300, mark="i"))
+    until_running(joining, second)
+    joining.store.jobs.cancel(second)
+    assert joining.ended(second).state is JobState.CANCELLED
+    assert joining.job(first).state is JobState.RUNNING
+    assert shown(joining, first) == ["alone"]
+
+
+def test_no_more_than_allowed(joining: Service) -> None:
+    running_jobs = [joining.submit(meet(others=9, tries=150, mark=mark)) for mark in "jklmn"]
+    until_running(joining, running_jobs[2])
+    states = [joining.job(job).state for job in running_jobs]
+    assert states.count(JobState.RUNNING) == TOGETHER
+    assert [shown(joining, job) for job in running_jobs] == [["alone"]] * 5
+
+
+def test_all_are_given_back_when_the_worker_dies(joining: Service) -> None:
+    jobs = [joining.submit(meet(tries=200, mark=mark)) for mark in "op"]
+    for job in jobs:
+        until_running(joining, job)
+    os.kill(joining.wait_for_worker(), signal.SIGKILL)
+    assert [joining.ended(job).state for job in jobs] == [JobState.COMPLETED] * 2
+    assert all(joining.job(job).attempts == 2 for job in jobs)
