@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from adapters.settings import EMBEDDED_MODELS, MIB, Settings, let_waiting_threads_sleep
+from adapters.settings import EMBEDDED_MODELS, MIB, Settings, keep_compiled_code_in, let_waiting_threads_sleep
 from engine.folders import Folders, model_folders
 from engine.registry import Registry
 from nodes import builtin_registry
@@ -53,14 +53,19 @@ def warm_names(settings: Settings) -> list[str]:
 
 
 def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Engine:
-    """An engine on the settings' device."""
+    """An engine on the settings' device. Raises ``DagfusionError`` where it cannot compute as they ask for."""
     let_waiting_threads_sleep()
+    keep_compiled_code_in(settings.compiled)
+    from engine.computing import Computing
     from engine.engine import Engine
     from engine.fingerprint import keep_fingerprints_in
     from engine.model_store import ModelStore
+    from nodes.diffusion import backend
 
     keep_fingerprints_in(settings.fingerprints)
-    models = ModelStore(device=settings.device, precision=settings.precision)
+    computing = Computing(settings.attention, settings.compile)
+    models = ModelStore(device=settings.device, precision=settings.precision, computing=computing)
+    backend.chosen(models)
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
     together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
     cache_bytes = settings.cache_mib * MIB

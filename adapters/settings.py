@@ -12,6 +12,7 @@ from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engine.computing import Attention, Compile
 from engine.errors import DagfusionError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -25,7 +26,9 @@ class Settings(BaseSettings):
     ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
     hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``disk_cache``: folder of those
     that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
-    ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float32 on a CPU and float16 on a GPU.
+    ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
+    a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``: see
+    :class:`engine.computing.Computing`; ``compiled``: folder of compiled code, kept between processes.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -58,6 +61,9 @@ class Settings(BaseSettings):
     disk_cache_mib: int = Field(default=1024, ge=0)
     device: str = "auto"
     precision: Precision = "auto"
+    attention: Attention = "auto"
+    compile: Compile = "off"
+    compiled: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "compiled")
     # The service: where its data are, who may come in, how much it takes.
     data: Path = Field(default_factory=lambda: user_data_path("dagfusion"))
     database_url: str = ""
@@ -273,6 +279,11 @@ def let_waiting_threads_sleep() -> None:
     model took 20 times as long. It counts only before torch is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def keep_compiled_code_in(folder: Path) -> None:
+    """What torch compiles is kept here for other processes, unless the environment names another folder."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))
 
 
 def _as_text(value: object) -> str:

@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from engine.computing import Computing
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
@@ -31,8 +32,9 @@ class Weights:
     ``key`` identifies the contents (two files with the same bytes share it). ``build()`` makes the module on the CPU,
     with weights as stored in the file (memory-mapped where possible). ``label`` is for people. ``wide``: the network
     overflows float16, so it is computed in a wider format. ``patched_as_stored``: patched weights are rounded to the
-    format of the stored ones (text encoders: recorded pictures depend on it). ``release()`` gives back the host
-    memory that reading the stored weights took; they stay readable.
+    format of the stored ones (text encoders: recorded pictures depend on it). ``heavy``: so much is computed with it
+    that rounding is worth it (see :func:`engine.devices.compute_dtype`). ``release()`` gives back the host memory that
+    reading the stored weights took; they stay readable.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Weights:
     label: str = ""
     wide: bool = False
     patched_as_stored: bool = False
+    heavy: bool = False
     release: Callable[[], None] = _nothing
 
 
@@ -89,10 +92,11 @@ class _Loaded:
 class ModelStore:
     """Keeps networks on a device, each weight set once, within a budget; drops the least recently used first.
 
-    ``device``: a torch device or None for the best there is; ``precision``: see :func:`engine.devices.compute_dtype`.
-    The budget is ``ram_budget_bytes`` on the CPU and ``vram_budget_bytes`` elsewhere; without one it is a share of
-    the memory. A network that is lent is never dropped, so a single one larger than the budget still runs. All
-    methods may be called from any thread; a network may be lent several times at once and must not be written to.
+    ``device``: a torch device or None for the best there is; ``precision``: see :func:`engine.devices.compute_dtype`;
+    ``computing``: by which kernels, for those who run the networks. The budget is ``ram_budget_bytes`` on the CPU and
+    ``vram_budget_bytes`` elsewhere; without one it is a share of the memory. A network that is lent is never dropped,
+    so a single one larger than the budget still runs. All methods may be called from any thread; a network may be lent
+    several times at once and must not be written to.
     """
 
     def __init__(
@@ -101,9 +105,11 @@ class ModelStore:
         precision: str = "auto",
         ram_budget_bytes: int | None = None,
         vram_budget_bytes: int | None = None,
+        computing: Computing | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.precision = precision
+        self.computing = computing or Computing()
         compute_dtype(self.device, precision, wide=False)
         budget = ram_budget_bytes if self.device.type == "cpu" else vram_budget_bytes
         self.budget_bytes = default_budget_bytes(self.device) if budget is None else budget
@@ -115,7 +121,7 @@ class ModelStore:
 
     def dtype(self, weights: Weights) -> torch.dtype:
         """The number format that this network computes in here."""
-        return compute_dtype(self.device, self.precision, wide=weights.wide)
+        return compute_dtype(self.device, self.precision, wide=weights.wide, heavy=weights.heavy)
 
     @contextmanager
     def lease(self, weights: Weights, patches: Sequence[WeightPatch] = ()) -> Iterator[nn.Module]:

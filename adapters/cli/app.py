@@ -12,6 +12,8 @@ from adapters.cli.jobs import jobs
 from adapters.cli.keys import keys
 from adapters.cli.models_group import models as models_group
 from adapters.cli.options import (
+    AttentionOption,
+    CompileOption,
     DebugOption,
     DeviceOption,
     ExtraPathsOption,
@@ -89,6 +91,8 @@ def run(
     ] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -104,6 +108,8 @@ def run(
         output=out,
         device=device,
         precision=precision,
+        attention=attention,
+        compile=compile,
         json=json,
         debug=debug,
     )
@@ -162,6 +168,8 @@ def doctor(
     extra_model_paths: ExtraPathsOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -174,6 +182,8 @@ def doctor(
         extra_model_paths=extra_model_paths,
         device=device,
         precision=precision,
+        attention=attention,
+        compile=compile,
         json=json,
         debug=debug,
     )

@@ -24,6 +24,13 @@ DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", he
 PrecisionOption = Annotated[
     str | None, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
 ]
+AttentionOption = Annotated[
+    str | None, typer.Option("--attention", metavar="NAME", help="Attention kernel: auto, sdpa or sage.")
+]
+CompileOption = Annotated[
+    str | None,
+    typer.Option("--compile", metavar="MODE", help="torch.compile: off, default or reduce-overhead (CUDA graphs)."),
+]
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of the queue's database and the blobs.")
 ]

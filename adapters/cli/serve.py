@@ -9,6 +9,8 @@ import typer
 
 from adapters.cli import exits
 from adapters.cli.options import (
+    AttentionOption,
+    CompileOption,
     DataOption,
     DeviceOption,
     ExtraPathsOption,
@@ -58,6 +60,8 @@ def serve(
     data: DataOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
     log_format: LogFormatOption = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -77,6 +81,8 @@ def serve(
         "data": data,
         "device": device,
         "precision": precision,
+        "attention": attention,
+        "compile": compile,
         "log_format": log_format,
     }
     with exits.reported(json=False, debug=debug):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 
+_SETTINGS = ("models", "extra_model_paths", "nodes", "input", "output", "device", "precision", "attention", "compile")
+
+
 @dataclass
 class Options:
     """Options of a command line; ``None`` means that the environment's setting, or its default, holds."""
@@ -27,6 +30,8 @@ class Options:
     output: Path | None = None
     device: str | None = None
     precision: str | None = None
+    attention: str | None = None
+    compile: str | None = None
     json: bool = False
     debug: bool = False
 
@@ -35,11 +40,7 @@ class Session:
     """One command's registry, folders and engine, each made when it is first asked for."""
 
     def __init__(self, options: Options) -> None:
-        given = {
-            name: value
-            for name in ("models", "extra_model_paths", "nodes", "input", "output", "device", "precision")
-            if (value := getattr(options, name)) is not None
-        }
+        given = {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}
         self.settings = read_settings(given)
         self.options = options
 

@@ -8,6 +8,8 @@ import typer
 
 from adapters.cli import exits
 from adapters.cli.options import (
+    AttentionOption,
+    CompileOption,
     DataOption,
     DeviceOption,
     ExtraPathsOption,
@@ -32,6 +34,8 @@ def worker(
     data: DataOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
     log_format: LogFormatOption = None,
     id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
@@ -50,6 +54,8 @@ def worker(
         "data": data,
         "device": device,
         "precision": precision,
+        "attention": attention,
+        "compile": compile,
         "log_format": log_format,
     }
     with exits.reported(json=False, debug=debug):

@@ -1,4 +1,4 @@
-"""Attention kernels: those in torch, tried out on the chosen device, and packages that bring others."""
+"""Attention kernels: those in torch, tried out on the chosen device, packages that bring others, and the choice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from adapters.doctor.devices import name
 from adapters.doctor.findings import Finding, Surroundings
 from engine.devices import compute_dtype, pick_device
 from engine.errors import DagfusionError
+from nodes.diffusion.kernels.choice import Forced, Probed, mix_for
+from nodes.diffusion.kernels.probe import Case, Verdict
 
 GROUP = "attention"
 PACKAGES = {"sageattention": "sageattention", "xformers": "xformers", "flash_attn": "flash-attn"}
+# Head widths and tokens of SD1.5 at 512 x 512 pixels and SDXL at 1024 x 1024, where they take longest.
+_USUAL = ((40, 4096), (64, 4096), (64, 1024))
 _BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "cuDNN": SDPBackend.CUDNN_ATTENTION,
@@ -45,9 +49,29 @@ def attention(around: Surroundings) -> Iterator[Finding]:
     else:
         yield Finding(GROUP, "torch kernels", "ok", value)
     if working:
-        yield Finding(GROUP, "choice", "ok", f"torch scaled_dot_product_attention, {_picked(q)}")
+        yield _choice(around, q)
     for module, distribution in PACKAGES.items():
         yield _package(module, distribution)
+
+
+def _choice(around: Surroundings, q: torch.Tensor) -> Finding:
+    """What denoisers use; on a GPU with SageAttention it is tried out as sampling would."""
+    by_torch = f"torch scaled_dot_product_attention, {_picked(q)}"
+    try:
+        mix = mix_for(q.device, around.settings.attention)
+    except DagfusionError as error:
+        return Finding(GROUP, "choice", "fail", error.message, error.remedy)
+    if isinstance(mix, Forced):
+        return Finding(GROUP, "choice", "ok", f"{mix.sage.label} where it can be, else {by_torch}")
+    if isinstance(mix, Probed):
+        cases = [Case(q.device, q.dtype, width, tokens) for width, tokens in _USUAL]
+        tried = "; ".join(f"{case}: {_short(mix.verdict(case))}" for case in cases)
+        return Finding(GROUP, "choice", "ok", f"{mix.sage.label} where it pays ({tried}), else {by_torch}")
+    return Finding(GROUP, "choice", "ok", by_torch)
+
+
+def _short(verdict: Verdict) -> str:
+    return f"{'yes' if verdict.good else 'no'}, {verdict}"
 
 
 def _works(q: torch.Tensor, backend: SDPBackend) -> bool:

@@ -23,13 +23,16 @@ def devices(around: Surroundings) -> Iterator[Finding]:
         yield from _gpu(index)
     try:
         device = pick_device(around.settings.device)
-        network, vae = (compute_dtype(device, around.settings.precision, wide=wide) for wide in (False, True))
+        precision = around.settings.precision
+        network, vae = (compute_dtype(device, precision, wide=wide) for wide in (False, True))
+        heavy = compute_dtype(device, precision, wide=False, heavy=True)
     except DagfusionError as error:
         yield Finding(GROUP, "choice", "fail", error.message, error.remedy)
         return
-    yield _formats(device, needed={network, vae})
+    yield _formats(device, needed={network, heavy, vae})
     budget = gigabytes(default_budget_bytes(device))
-    choice = f"{device}, {name(network)} (VAE {name(vae)}), up to {budget} of weights"
+    others = f"large networks {name(heavy)}" if heavy != network else f"VAE {name(vae)}"
+    choice = f"{device}, {name(network)} ({others}), up to {budget} of weights"
     slow = (
         "pictures take minutes without a GPU; the embedded models and small sizes work" if device.type == "cpu" else ""
     )

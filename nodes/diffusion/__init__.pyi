@@ -1,5 +1,6 @@
 from . import adm as adm
 from . import attention as attention
+from . import backend as backend
 from . import checkpoints as checkpoints
 from . import conditioning as conditioning
 from . import control as control

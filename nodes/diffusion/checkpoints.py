@@ -112,14 +112,19 @@ def _model(view: WeightView, file: WeightFile) -> Model:
     unet = as_diffusers(view)
     family = detect(unet, file)
     weights = Weights(
-        f"unet:{content_key(unet)}", lambda: build_unet(unet), f"{file.path.name} UNet", release=file.release
+        f"unet:{content_key(unet)}",
+        lambda: build_unet(unet),
+        f"{file.path.name} UNet",
+        heavy=unet.heavy,
+        release=file.release,
     )
     return Model(weights, family, discrete(family.prediction, zsnr=family.zsnr))
 
 
 def _weights(kind: str, view: WeightView) -> Weights:
     key = f"{kind}:{content_key(view)}"
-    return Weights(key, lambda: build_vae(view), f"{view.file.path.name} VAE", wide=True, release=view.file.release)
+    label = f"{view.file.path.name} VAE"
+    return Weights(key, lambda: build_vae(view), label, wide=True, heavy=view.heavy, release=view.file.release)
 
 
 def _clip(file: WeightFile, family: Family) -> Clip | None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.errors import InputInvalid
 from nodes.diffusion.attention import Surroundings, transform
+from nodes.diffusion.backend import current
 from nodes.hooks import BlockPatch, Site, Stage, UNetPatches
 
 
@@ -173,7 +174,7 @@ class Walk:
         """``hidden`` through a block's modules; ``size_px`` is the height and width that an upsampler makes."""
         for part in parts:
             if isinstance(part, ResnetBlock2D):
-                hidden = part(hidden, self.embedding)
+                hidden = current().best(resnet)(part, hidden, self.embedding)
             elif isinstance(part, Transformer2DModel):
                 hidden = transform(part, hidden, Surroundings(self.context, self.patches, self.site(stage, block)))
             elif isinstance(part, Upsample2D):
@@ -182,6 +183,12 @@ class Walk:
                 assert isinstance(part, Downsample2D | torch.nn.Conv2d)
                 hidden = part(hidden)
         return hidden
+
+
+def resnet(part: Any, hidden: Tensor, embedding: Tensor) -> Tensor:
+    """A diffusers ``ResnetBlock2D`` on [batch, channels, height, width] and the time embedding."""
+    made: Tensor = part(hidden, embedding)
+    return made
 
 
 def _at(residuals: Sequence[Tensor | None], block: int) -> Tensor | None:

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nodes.diffusion.attention import PLAIN_SCORES
+from nodes.diffusion.kernels.sdpa import PLAIN_SCORES
 
 
 class PixelAttention:
     """A diffusers attention processor: one head, whose projections are 1x1 convolutions as in the published networks.
 
     Few scores in float32 on the CPU are computed by plain products, for the reason that
-    :func:`nodes.diffusion.attention.mix` gives; else by the fused kernel.
+    :func:`nodes.diffusion.kernels.sdpa.mix` gives; else by the fused kernel.
     """
 
     def __call__(self, attention: Any, hidden: Tensor, temb: None = None, **options: Any) -> Tensor:  # noqa: ARG002

@@ -17,6 +17,9 @@ from torch import Tensor
 from engine.errors import ModelUnreadable
 
 MAX_HEADER_BYTES = 100_000_000
+# On a CPU with AVX-512 BF16, bfloat16 took 0.59 of float32's time for a UNet of 860 million numbers, 0.70 for one of
+# 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.
+HEAVY_PARAMETERS = 50_000_000
 _REFETCH = "the download probably stopped early: fetch the file again"
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -148,6 +151,11 @@ class WeightView(Mapping[str, Tensor]):
     def size_bytes(self) -> int:
         """How much of the file the tensors take."""
         return sum(fact.end - fact.start for fact in map(self.fact, self))
+
+    @property
+    def heavy(self) -> bool:
+        """Whether computing with the tensors takes so long that a quicker number format is worth its rounding."""
+        return sum(math.prod(self.shape(name)) for name in self) >= HEAVY_PARAMETERS
 
 
 def _read_header(path: Path, file: BinaryIO, size_bytes: int) -> tuple[dict[str, Any], int]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine import model_store
+from engine import devices, model_store
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.model_store import ModelStore, Weights
@@ -349,6 +349,19 @@ class TestDevices:
     )
     def test_formats_on_the_cpu(self, precision: str, wide: bool, expected: torch.dtype) -> None:
         assert compute_dtype(torch.device("cpu"), precision, wide=wide) == expected
+
+    @pytest.mark.parametrize(
+        ("heavy", "quick", "expected"),
+        [(True, True, torch.bfloat16), (False, True, torch.float32), (True, False, torch.float32)],
+    )
+    def test_large_networks_on_the_cpu(
+        self, heavy: bool, quick: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(devices, "quick_bfloat16", lambda: quick)
+        weights = Weights("large", lambda: nn.Linear(1, 1), heavy=heavy)
+        assert ModelStore("cpu").dtype(weights) == expected
+        assert ModelStore("cpu", "float32").dtype(weights) == torch.float32
+        assert compute_dtype(torch.device("cuda"), "auto", wide=False, heavy=heavy) == torch.float16
 
     def test_an_unknown_precision_is_named(self) -> None:
         with pytest.raises(DagfusionError, match="int3"):

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+from diffusers import ControlNetModel, ControlNetUnionModel
+from torch import nn
 
 from engine.errors import ModelUnreadable
 from engine.model_store import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
+from nodes.diffusion.control.adapters import build_adapter
 from nodes.diffusion.control.layouts import as_adapter, as_controlnet
 from nodes.diffusion.control.network import CONTROL_TYPE_WIDTH
 from nodes.diffusion.unet_config import read_encoder_config
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.values import ControlNet
+
+_SHUFFLE_ENDINGS = ("_shuffle", "_shuffle_fp16")
+"""Networks for shuffled pictures are told by their files' names alone."""
 
 
 def load_control_net(path: Path) -> ControlNet:
@@ -29,16 +35,24 @@ def load_control_net(path: Path) -> ControlNet:
             remedy="use the full ControlNet of the same kind",
         )
     if (view := as_controlnet(file)) is not None:
-        if "task_embedding" in view:
-            return ControlNet(Weights(content_key(view), partial(_build_union, view)), "union")
-        return ControlNet(Weights(content_key(view), partial(_build_controlnet, view)), "controlnet")
+        build, kind = (_build_union, "union") if "task_embedding" in view else (_build_controlnet, "controlnet")
+        return ControlNet(
+            _weights(view, build),
+            kind,
+            global_pooling=path.stem.endswith(_SHUFFLE_ENDINGS),
+            difference="difference" in file.facts,
+        )
     if (view := as_adapter(file)) is not None:
-        return ControlNet(Weights(content_key(view), partial(_build_adapter, view)), "t2i_adapter")
+        return ControlNet(_weights(view, build_adapter), "t2i_adapter")
     raise ModelUnreadable(
         f"'{path.name}' is neither a ControlNet nor a T2I adapter of the Stable Diffusion families",
         input="control_net_name",
         remedy="pick a ControlNet for SD1.5, SD2 or SDXL",
     )
+
+
+def _weights(view: WeightView, build: Callable[[WeightView], nn.Module]) -> Weights:
+    return Weights(content_key(view), partial(build, view), heavy=view.heavy)
 
 
 def _build_controlnet(view: WeightView) -> ControlNetModel:
@@ -54,17 +68,6 @@ def _build_union(view: WeightView) -> ControlNetUnionModel:
     config |= {"num_control_type": kinds, "num_trans_channel": width, "num_proj_channel": width}
     config["num_trans_layer"] = 1 + max(int(n.split(".")[1]) for n in view if n.startswith("transformer_layes."))
     return assemble(lambda: ControlNetUnionModel(**config), view)
-
-
-def _build_adapter(view: WeightView) -> T2IAdapter:
-    levels = 1 + max(int(name.split(".")[2]) for name in view if name.startswith("adapter.body."))
-    channels = [view.shape(f"adapter.body.{level}.resnets.0.block1.weight")[0] for level in range(levels)]
-    # Files of the SDXL kind unshuffle 16 x 16 pixels into channels, the others 8 x 8; pictures have 1 or 3 channels.
-    unshuffled = view.shape("adapter.conv_in.weight")[1]
-    factor = 16 if unshuffled in (16 * 16, 3 * 16 * 16) else 8
-    kind = "full_adapter_xl" if factor == 16 else "full_adapter"
-    config = {"in_channels": unshuffled // factor**2, "channels": channels, "downscale_factor": factor}
-    return assemble(lambda: T2IAdapter(**config, adapter_type=kind), view)
 
 
 def _config(view: WeightView) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_a_sound_machine(doctor: Doctor, tmp_path: Path) -> None:
     assert code == 0
     assert found["machine cores"]["value"].endswith(f"of {os.cpu_count()}")
     assert found["device choice"]["status"] == "warn"  # no GPU
-    assert found["device choice"]["value"].startswith("cpu, float32 (VAE float32)")
+    assert found["device choice"]["value"].startswith("cpu, float32 (")
     assert "float32" in found["device formats"]["value"]
     assert "plain" in found["attention torch kernels"]["value"]
     assert found["attention choice"]["value"].startswith("torch scaled_dot_product_attention, ")
@@ -79,6 +79,21 @@ def test_precisions(doctor: Doctor) -> None:
     _, found = doctor("--device", "cpu", "--precision", "bfloat16")
     assert "cpu, bfloat16 (VAE bfloat16)" in found["device choice"]["value"]
     assert "in bfloat16 on cpu" in found["attention torch kernels"]["value"]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_large_networks_on_a_cpu(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, quick: bool) -> None:
+    monkeypatch.setattr("engine.devices.quick_bfloat16", lambda: quick)
+    _, found = doctor("--device", "cpu")
+    others = "large networks bfloat16" if quick else "VAE float32"
+    assert found["device choice"]["value"].startswith(f"cpu, float32 ({others}), ")
+
+
+def test_an_attention_kernel_that_cannot_be(doctor: Doctor) -> None:
+    code, found = doctor("--device", "cpu", "--attention", "sage")
+    assert code == 1
+    assert found["attention choice"]["value"] == "SageAttention needs an NVIDIA GPU, and networks run on 'cpu'"
+    assert "--attention auto" in found["attention choice"]["remedy"]
 
 
 def test_folders_that_cannot_be_used(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.errors import InputInvalid, ModelUnreadable
-from nodes.diffusion import adm, attention, unet
+from nodes.diffusion import adm, unet
 from nodes.diffusion.families import FAMILIES
+from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightFile
 from nodes.hooks import Site, UNetPatches
@@ -76,7 +77,7 @@ def test_a_pass_equals_diffusers(
     given = inputs(network, height, width)
     expected = diffusers_forward(network, given)
     torch.testing.assert_close(unet.predict(network, **given), expected, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(attention, "PLAIN_SCORES", 0)
+    monkeypatch.setattr(sdpa, "PLAIN_SCORES", 0)
     assert torch.equal(unet.predict(network, **given), expected)
 
 

@@ -1,0 +1,31 @@
+"""How networks are computed, beside where and in which number format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from engine.errors import DagfusionError
+
+Attention = Literal["auto", "sdpa", "sage"]
+Compile = Literal["off", "default", "reduce-overhead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """``attention``: which kernel; ``auto`` tries out what is installed. ``compile``: torch.compile's mode, or off.
+
+    ``reduce-overhead`` is CUDA graphs: each shape is recorded once and replayed. Raises ``DagfusionError``.
+    """
+
+    attention: Attention = "auto"
+    compile: Compile = "off"
+
+    def __post_init__(self) -> None:
+        _check("attention kernel", self.attention, get_args(Attention))
+        _check("way to compile", self.compile, get_args(Compile))
+
+
+def _check(what: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise DagfusionError(f"unknown {what} '{given}'", remedy=f"one of: {', '.join(known)}")

@@ -1,0 +1,67 @@
+"""torch.compile for the parts that a network repeats: compiled once for all of them, whatever their weights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import ParamSpec
+
+import torch
+from torch import Tensor
+
+from engine.computing import Compile
+from engine.errors import DagfusionError
+
+MOST_VARIANTS = 64  # of one part: by channels in and out, number format, batches of one and of several
+_log = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises ``DagfusionError`` where what compiling for ``device`` takes is not installed."""
+    if device.type != "cpu":
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise DagfusionError(
+            "compiling networks for the CPU takes a C++ compiler, and there is none",
+            remedy="install g++, or take --compile off",
+        ) from error
+
+
+@cache
+def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
+    """``part``, a function of a module and tensors, compiled for sizes of any kind.
+
+    A module's weights go into the compiled code like the tensors do, so that all modules of one form share it: each
+    layer of a network, and each of its copies with LoRAs. Where compiling fails, ``part`` runs as it is, with one log
+    line.
+    """
+    graphs = mode == "reduce-overhead"
+    quick: Callable[P, Tensor] = torch.compile(  # type: ignore[call-overload]  # torch's lack the last two
+        part, dynamic=None if graphs else True, mode=mode, recompile_limit=MOST_VARIANTS, isolate_recompiles=True
+    )
+    broken = False
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        nonlocal broken
+        if broken:
+            return part(*args, **kwargs)
+        if graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        try:
+            made = quick(*args, **kwargs)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            broken = True
+            reason = str(error).strip().splitlines()[0]
+            _log.warning("%s is not compiled: %s", getattr(part, "__name__", part), reason)
+            return part(*args, **kwargs)
+        # A graph writes to the same memory each time it is replayed.
+        return made.clone() if graphs else made
+
+    return run

@@ -1,0 +1,1 @@
+"""Attention kernels: torch's, SageAttention's, and which of them computes an attention."""
