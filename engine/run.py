@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,8 @@ class Run:
                 if asked:
                     return plan_more(self._graph, self._keys, asked, self._live.get)
                 self._report.started(node)
-                call.run(self._keys, self._live)
+                with self._around.turns.aside() if node.spec.aside else nullcontext():
+                    call.run(self._keys, self._live)
                 subgraph = Subgraph(call)
                 if node.id in self._inside:
                     node.literals = {}  # May be large values, which the call was the last to need.

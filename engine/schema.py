@@ -65,6 +65,7 @@ class NodeSpec:
     result depends on; ``lazy(ctx, **inputs)`` names the lazy inputs that are needed (not yet known ones are ``None``);
     ``validate(ctx, **literals)`` returns an error message or ``None``. ``keep``: what it makes costs more to make than
     to read, and depends on nothing but inputs, files and fingerprint, also after a restart: it may be kept on disk.
+    ``aside``: it works on files and needs no device, so other runs compute meanwhile.
     """
 
     name: str
@@ -74,6 +75,7 @@ class NodeSpec:
     output_node: bool = False
     cacheable: bool = True
     keep: bool = False
+    aside: bool = False
     input_is_list: bool = False
     output_is_list: tuple[bool, ...] = ()
     output_names: tuple[str, ...] = ()

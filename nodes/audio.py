@@ -34,7 +34,7 @@ class Channels(NamedTuple):
     right: Audio
 
 
-@node("LoadAudio", category="audio", display_name="Load Audio")
+@node("LoadAudio", category="audio", display_name="Load Audio", aside=True)
 def load_audio(ctx: Context, *, audio: Annotated[str, FileChoice("input", upload="audio")]) -> Audio:
     """The sound of a sound or film file in the input folder: float[1, channels, samples]."""
     return pictures.sound.read(ctx.folders.find_input(audio))
@@ -122,13 +122,13 @@ def adjust_volume(ctx: Context, *, audio: Audio, volume: Annotated[int, Int(min=
     return Audio(audio.waveform * 10 ** (volume / 20), audio.sample_rate_hz)
 
 
-@node("SaveAudio", category="audio", display_name="Save Audio (FLAC)", output_node=True)
+@node("SaveAudio", category="audio", display_name="Save Audio (FLAC)", output_node=True, aside=True)
 def save_flac(ctx: Context, *, audio: Audio, filename_prefix: Prefix = "audio/ComfyUI") -> None:
     """FLAC files in the output folder, without loss."""
     _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "flac")
 
 
-@node("SaveAudioMP3", category="audio", display_name="Save Audio (MP3)", output_node=True)
+@node("SaveAudioMP3", category="audio", display_name="Save Audio (MP3)", output_node=True, aside=True)
 def save_mp3(
     ctx: Context,
     *,
@@ -140,7 +140,7 @@ def save_mp3(
     _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "mp3", quality)
 
 
-@node("SaveAudioOpus", category="audio", display_name="Save Audio (Opus)", output_node=True)
+@node("SaveAudioOpus", category="audio", display_name="Save Audio (Opus)", output_node=True, aside=True)
 def save_opus(
     ctx: Context,
     *,
@@ -152,7 +152,7 @@ def save_opus(
     _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "opus", quality)
 
 
-@node("PreviewAudio", category="audio", display_name="Preview Audio", output_node=True)
+@node("PreviewAudio", category="audio", display_name="Preview Audio", output_node=True, aside=True)
 def preview_audio(ctx: Context, *, audio: Audio) -> None:
     """FLAC files in the temp folder."""
     prefix = f"ComfyUI_temp_{secrets.token_hex(3)}"

@@ -30,7 +30,7 @@ Base64 = Annotated[str, Text(multiline=False)]
 FrameRate = Annotated[float, Float(min=0.01, max=1000.0, step=0.01)]
 
 
-@node("LoadImage", category="image", display_name="Load Image")
+@node("LoadImage", category="image", display_name="Load Image", aside=True)
 def load_image(ctx: Context, *, image: PictureFile) -> ImageAndMask:
     """A picture of the input folder (``name [output]`` names the output folder's) or a base64 data URL.
 
@@ -39,7 +39,7 @@ def load_image(ctx: Context, *, image: PictureFile) -> ImageAndMask:
     return _read(pictures.decode.find(ctx.folders, image))
 
 
-@node("LoadImageOutput", category="image", display_name="Load Image (from Outputs)", experimental=True)
+@node("LoadImageOutput", category="image", display_name="Load Image (from Outputs)", experimental=True, aside=True)
 def load_image_output(
     ctx: Context, *, image: Annotated[str, FileChoice("output", upload="image", allow_data_url=True)]
 ) -> ImageAndMask:
@@ -48,7 +48,7 @@ def load_image_output(
     return _read(pictures.decode.find(ctx.folders, image if named else f"{image} [output]"))
 
 
-@node("LoadImageMask", category="mask", display_name="Load Image (as Mask)")
+@node("LoadImageMask", category="mask", display_name="Load Image (as Mask)", aside=True)
 def load_image_mask(
     ctx: Context, *, image: PictureFile, channel: Annotated[str, Choice("alpha", "red", "green", "blue")]
 ) -> Mask:
@@ -56,38 +56,38 @@ def load_image_mask(
     return Mask(pictures.decode.read_channel(pictures.decode.find(ctx.folders, image), channel))
 
 
-@node("ETN_LoadImageBase64", category="external_tooling", display_name="Load Image (Base64)")
+@node("ETN_LoadImageBase64", category="external_tooling", display_name="Load Image (Base64)", aside=True)
 def load_image_base64(ctx: Context, *, image: Base64) -> ImageAndMask:
     """A picture from base64 text, with or without ``data:...;base64,`` before it; see LoadImage."""
     return _read(pictures.decode.from_base64(image, input="image"))
 
 
-@node("ETN_LoadMaskBase64", category="external_tooling", display_name="Load Mask (Base64)")
+@node("ETN_LoadMaskBase64", category="external_tooling", display_name="Load Mask (Base64)", aside=True)
 def load_mask_base64(ctx: Context, *, mask: Base64) -> Mask:
     """A mask from a picture as base64 text: its red (or grey) channel, float[1, height, width]."""
     return Mask(pictures.decode.read_channel(pictures.decode.from_base64(mask, input="mask"), "red"))
 
 
-@node("SaveImage", category="image", display_name="Save Image", output_node=True)
+@node("SaveImage", category="image", display_name="Save Image", output_node=True, aside=True)
 def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyUI") -> None:
     """PNG files in the output folder, the workflow in their text chunks."""
     _save_png(ctx, images, _series(ctx, filename_prefix, images))
 
 
-@node("PreviewImage", category="image", display_name="Preview Image", output_node=True)
+@node("PreviewImage", category="image", display_name="Preview Image", output_node=True, aside=True)
 def preview_image(ctx: Context, *, images: Image) -> None:
     """PNG files in the temp folder."""
     _save_png(ctx, images, _preview_series(ctx), compress_level=1)
 
 
-@node("MaskPreview", category="mask", output_node=True)
+@node("MaskPreview", category="mask", output_node=True, aside=True)
 def preview_mask(ctx: Context, *, mask: Mask) -> None:
     """Grey PNG files in the temp folder."""
     image = Image(mask.values.unsqueeze(-1).expand(-1, -1, -1, 3))
     _save_png(ctx, image, _preview_series(ctx))
 
 
-@node("ImageCompare", category="image", display_name="Image Compare", output_node=True, experimental=True)
+@node("ImageCompare", category="image", display_name="Image Compare", output_node=True, experimental=True, aside=True)
 def compare_images(
     ctx: Context,
     *,
@@ -101,7 +101,7 @@ def compare_images(
             _save_png(ctx, image, _preview_series(ctx), compress_level=1, kind=kind)
 
 
-@node("SaveImageWebsocket", category="api/image", output_node=True, cacheable=False)
+@node("SaveImageWebsocket", category="api/image", output_node=True, cacheable=False, aside=True)
 def save_image_websocket(ctx: Context, *, images: Image) -> None:
     """Send each picture to whoever watches the run, whether previews are wanted or not; nothing goes to ``output``.
 
@@ -120,13 +120,14 @@ def save_image_websocket(ctx: Context, *, images: Image) -> None:
     display_name="Send Image (WebSocket)",
     output_node=True,
     cacheable=False,
+    aside=True,
 )
 def send_image_websocket(ctx: Context, *, images: Image, format: Annotated[str, Choice("PNG", "JPEG")] = "PNG") -> None:
     """The same as SaveImageWebsocket; the pictures are kept without loss whatever ``format`` says."""
     save_image_websocket(ctx, images=images)
 
 
-@node("SaveAnimatedPNG", category="image/animation", output_node=True)
+@node("SaveAnimatedPNG", category="image/animation", output_node=True, aside=True)
 def save_animated_png(
     ctx: Context,
     *,
@@ -147,7 +148,7 @@ def save_animated_png(
     ctx.show("animated", True)
 
 
-@node("SaveAnimatedWEBP", category="image/animation", output_node=True)
+@node("SaveAnimatedWEBP", category="image/animation", output_node=True, aside=True)
 def save_animated_webp(
     ctx: Context,
     *,

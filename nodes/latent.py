@@ -104,13 +104,13 @@ def latent_batch_seed_behavior(
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-@node("SaveLatent", category="_for_testing", output_node=True)
+@node("SaveLatent", category="_for_testing", output_node=True, aside=True)
 def save_latent(ctx: Context, *, samples: Latent, filename_prefix: str = "latents/ComfyUI") -> None:
     """A safetensors file with the ending ``.latent`` in the output folder, the workflow in its header."""
     ctx.show("latents", diffusion.latent_files.save(ctx, samples, filename_prefix))
 
 
-@node("LoadLatent", category="_for_testing")
+@node("LoadLatent", category="_for_testing", aside=True)
 def load_latent(ctx: Context, *, latent: Annotated[str, FileChoice("input")]) -> Latent:
     """A latent that SaveLatent wrote, from the input folder."""
     return diffusion.latent_files.load(ctx.folders.find_input(latent))

@@ -35,20 +35,20 @@ def create_video(
     return Video(frames=images, frame_rate=Fraction(fps), audio=audio)
 
 
-@node("LoadVideo", category="image/video", display_name="Load Video")
+@node("LoadVideo", category="image/video", display_name="Load Video", aside=True)
 def load_video(ctx: Context, *, file: Annotated[str, FileChoice("input", upload="video")]) -> Video:
     """A film of the input folder; it is decoded where its frames are needed."""
     return Video(file=ctx.folders.find_input(file))
 
 
-@node("GetVideoComponents", category="image/video", display_name="Get Video Components")
+@node("GetVideoComponents", category="image/video", display_name="Get Video Components", aside=True)
 def get_components(ctx: Context, *, video: Video) -> Components:
     """Frames (float[frames, height, width, 3]), sound and frame rate."""
     film = pictures.film.components(video)
     return Components(Image(film.frames), film.audio, float(film.frame_rate))
 
 
-@node("SaveVideo", category="image/video", display_name="Save Video", output_node=True)
+@node("SaveVideo", category="image/video", display_name="Save Video", output_node=True, aside=True)
 def save_video(
     ctx: Context,
     *,
@@ -66,7 +66,7 @@ def save_video(
     ctx.show("animated", True)
 
 
-@node("SaveWEBM", category="image/video", output_node=True, experimental=True)
+@node("SaveWEBM", category="image/video", output_node=True, experimental=True, aside=True)
 def save_webm(
     ctx: Context,
     *,
