@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from nodes.diffusion.backend import current
+from nodes.diffusion.kernels.choice import Mix
 from nodes.hooks import AttentionPatch, Site, UNetPatches
-
-PLAIN_SCORES = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,32 @@ def transform(transformer: Any, hidden: Tensor, around: Surroundings) -> Tensor:
 
 
 def _layer(layer: Any, tokens: Tensor, around: Surroundings, depth: int) -> Tensor:
-    patches, context = around.patches, around.context
+    patches, backend = around.patches, current()
+    around_self = patches.self_attention
+    if not around_self and not patches.cross_attention:
+        return backend.best(plain_layer)(layer, tokens, around.context, backend.mix)
     site = replace(around.site, depth=depth) if depth else around.site
+    return _in_order(
+        layer,
+        tokens,
+        around.context,
+        partial(_attend, patches=around_self, site=site),
+        partial(_attend, patches=patches.cross_attention, site=site),
+    )
+
+
+def plain_layer(layer: Any, tokens: Tensor, context: Tensor, mix: Mix) -> Tensor:
+    """One layer of a transformer without hooks: a diffusers ``BasicTransformerBlock`` on [batch, tokens, width]."""
+    plain = partial(attend, mix=mix)
+    return _in_order(layer, tokens, context, plain, plain)
+
+
+def _in_order(
+    layer: Any, tokens: Tensor, context: Tensor, to_itself: Callable[..., Tensor], to_context: Callable[..., Tensor]
+) -> Tensor:
     normed = layer.norm1(tokens)
-    tokens = _attend(layer.attn1, normed, normed, normed, patches.self_attention, site) + tokens
-    tokens = _attend(layer.attn2, layer.norm2(tokens), context, context, patches.cross_attention, site) + tokens
+    tokens = to_itself(layer.attn1, normed, normed, normed) + tokens
+    tokens = to_context(layer.attn2, layer.norm2(tokens), context, context) + tokens
     return layer.ff(layer.norm3(tokens)) + tokens  # type: ignore[no-any-return]
 
 
@@ -63,32 +83,16 @@ def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, patches: Sequence[A
     return patches[0](inner, q, k, v, site, attention)
 
 
-def attend(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, mix: Mix | None = None) -> Tensor:
     """A diffusers ``Attention`` without masks: projections, scaled dot products, output projection.
 
-    ``q``: [batch, tokens, width]; ``k``, ``v``: [batch, keys, width of the context].
+    ``q``: [batch, tokens, width]; ``k``, ``v``: [batch, keys, width of the context]. ``mix``: the kernel, by default
+    that of the sampling call.
     """
     heads = attention.heads
     queries, keys, values = (
         projected.unflatten(-1, (heads, -1)).transpose(1, 2)
         for projected in (attention.to_q(q), attention.to_k(k), attention.to_v(v))
     )
-    mixed = mix(queries, keys, values)
+    mixed = (mix or current().mix)(queries, keys, values)
     return attention.to_out[0](mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-
-def mix(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Scaled dot product attention of [batch, heads, tokens, head width], without a mask.
-
-    Where the scores are few and in float32 on the CPU, they are computed by plain matrix products: fused kernels gain
-    nothing there, and ComfyUI's pictures come out to the last bit. Networks with sharp attention amplify rounding so
-    much that any other order of operations gives them another picture.
-    """
-    scores = queries.shape[:-1].numel() * keys.shape[-2]
-    if queries.device.type != "cpu" or queries.dtype != torch.float32 or scores > PLAIN_SCORES:
-        return F.scaled_dot_product_attention(queries, keys, values)
-    batch, _, _, width = queries.shape
-    q, v = (side.flatten(0, 1) for side in (queries, values))
-    k = keys.transpose(-1, -2).flatten(0, 1)
-    weights = torch.baddbmm(q.new_empty(1, 1, 1), q, k, beta=0, alpha=width**-0.5).softmax(dim=-1)
-    return torch.bmm(weights, v).view(batch, -1, *queries.shape[-2:])
