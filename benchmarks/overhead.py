@@ -16,6 +16,7 @@ from benchmarks import rivals
 from benchmarks.case import Bench, Figure, case
 from benchmarks.shapes import SHAPES, Nodes, pictures, trivial_registry, with_one_change
 from engine.context import Context
+from engine.errors import DagfusionError
 from engine.folders import Folders
 from engine.registry import Registry
 from engine.schema import NodeSpec
@@ -96,6 +97,8 @@ def overhead(bench: Bench, *, shape: str, nodes: int) -> Iterator[Figure]:
 
     With ``--against``, chains of small pictures on both servers instead, from the request to the last event.
     """
+    if shape not in SHAPES:
+        raise DagfusionError(f"there is no shape '{shape}'", remedy=f"one of: {', '.join(SHAPES)}")
     if shape == "pictures" and nodes > LONGEST_PICTURES:
         return
     if bench.against is not None:

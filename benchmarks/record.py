@@ -76,10 +76,11 @@ class Record(BaseModel):
         return self.median <= self.bound if self.better == "lower" else self.median >= self.bound
 
 
-def write_records(records: Iterable[Record], path: Path) -> None:
-    """One JSON line each; ``path`` is overwritten."""
+def append_records(records: Iterable[Record], path: Path) -> None:
+    """Add a JSON line for each to the file, which is made where it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(record.model_dump_json() + "\n" for record in records), encoding="utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(record.model_dump_json() + "\n" for record in records)
 
 
 def read_records(path: Path) -> list[Record]:

@@ -11,6 +11,15 @@ from engine.suggest import nearest
 
 _MODULES = {
     "overhead": "benchmarks.overhead",
+    "load": "benchmarks.load",
+    "step": "benchmarks.step",
+    "image": "benchmarks.image",
+    "cache": "benchmarks.cache",
+    "previews": "benchmarks.previews",
+    "memory": "benchmarks.memory",
+    "endurance": "benchmarks.endurance",
+    "serve": "benchmarks.arrivals",
+    "service": "benchmarks.serving",
 }
 
 

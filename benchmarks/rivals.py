@@ -54,7 +54,9 @@ class Server:
                 if data.get("prompt_id") != prompt_id:
                     continue
                 if kind in ("execution_error", "execution_interrupted"):
-                    raise DagfusionError(f"the workflow failed at {self.url}: {data.get('exception_message', kind)}")
+                    raise DagfusionError(
+                        f"the workflow failed at {self.url}: {str(data.get('exception_message', kind))[:300]}"
+                    )
                 if kind == "execution_success" or (kind == "executing" and data.get("node") is None):
                     return
 
@@ -84,7 +86,7 @@ def pair(bench: Bench, **settings: str) -> Pair:
         settings = {"models": str(bench.models.absolute())} | settings
     key = ("service", *sorted(settings.items()))
     folder = bench.folder / f"service-{len(list(bench.folder.iterdir()))}"
-    service = bench.open(key, lambda: running(folder, ready=True, **settings))
+    service = bench.open(key, lambda: running(folder, ready=True, threads=None, **settings))
     return Pair(Server(service.url), theirs, against)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -10,37 +10,34 @@ from rich.text import Text
 
 from benchmarks.record import Record, Value
 
-COLUMNS = ("Parameters", "Of", "Metric", "Median", "±", "Unit", "n", "Promised")
+COLUMNS = ("Metric", "Of", "Median", "±", "Unit", "n", "Promised")
+NUMERIC = ("Median", "±", "n")
 
 
 def table(records: Sequence[Record], title: str) -> Table:
-    """A row a record. Where a bound is not kept, its column says so."""
-    made = Table(title=title, box=None, title_justify="left")
-    for name in COLUMNS:
-        made.add_column(name, justify="right" if name in ("Median", "±", "n") else "left", overflow="fold")
-    for record in records:
-        made.add_row(*row(record))
+    """A row a record, a column for each parameter that differs; what is the same in all rows is in the title."""
+    named = [parameters(record) for record in records]
+    names = list(dict.fromkeys(name for one in named for name in one))
+    same = {name: named[0][name] for name in names if len({one.get(name) for one in named}) == 1}
+    varying = [name for name in names if name not in same]
+    made = Table(title=" ".join([title, described(same)]), box=None, title_justify="left")
+    for name in (*varying, *COLUMNS):
+        right = name in NUMERIC or (not any(isinstance(one.get(name), str) for one in named) and name in varying)
+        made.add_column(name, justify="right" if right else "left", no_wrap=name != "Promised")
+    for record, one in zip(records, named, strict=True):
+        made.add_row(*(plain(one.get(name, "")) for name in varying), *_cells(record))
     return made
 
 
-def row(record: Record) -> list[Text | str]:
-    """The cells of one record."""
-    return [
-        described(record),
-        record.subject,
-        record.metric,
-        number(record.median),
-        number(record.spread) if len(record.samples) > 1 else "",
-        record.unit,
-        str(len(record.samples)),
-        _promised(record),
-    ]
-
-
-def described(record: Record) -> str:
-    """Its parameters in a line."""
+def parameters(record: Record) -> dict[str, Value]:
+    """All that the figure depends on beside the machine; empty ones left out."""
     named = {**record.parameters, "dtype": record.dtype, "kernel": record.kernel}
-    return " ".join(f"{name}={plain(value)}" for name, value in named.items() if value != "")
+    return {name: value for name, value in named.items() if value != ""}
+
+
+def described(named: Mapping[str, Value]) -> str:
+    """Parameters in a line."""
+    return " ".join(f"{name}={plain(value)}" for name, value in named.items())
 
 
 def plain(value: Value) -> str:
@@ -49,18 +46,26 @@ def plain(value: Value) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, no exponent where one can do without."""
-    if value == 0 or 0.001 <= abs(value) < 1e9:
-        digits = max(0, 3 - len(str(int(abs(value))))) if abs(value) >= 1 else 3
-        return f"{value:,.{digits}f}"
-    return f"{value:.2e}"
+    """Three significant digits, whole numbers as they are; no exponent where one can do without."""
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    if not 0.001 <= abs(value) < 1e9:
+        return f"{value:.2e}"
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:,.{max(0, 3 - whole)}f}"
+
+
+def _cells(record: Record) -> list[Text | str]:
+    spread = number(record.spread) if len(record.samples) > 1 else ""
+    count = str(len(record.samples))
+    return [record.metric, record.subject, number(record.median), spread, record.unit, count, _promised(record)]
 
 
 def _promised(record: Record) -> Text | str:
     if record.bound is None:
         return ""
     text = f"at {'most' if record.better == 'lower' else 'least'} {number(record.bound)}"
-    return Text(text) if record.kept else Text(f"{text}: NOT KEPT", style="bold red")
+    return text if record.kept else Text(f"{text}: NOT KEPT", style="bold red")
 
 
 def console() -> Console:

@@ -1,0 +1,39 @@
+"""``--against``: the same workflows on two servers that speak ComfyUI's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import registry, rivals
+from benchmarks.record import Record
+from benchmarks.run import Options, run
+from benchmarks.service import running
+from engine.errors import DagfusionError
+from engine.workflow import NodeDocument
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that is there already."""
+    with running(tmp_path_factory.mktemp("other")) as service:
+        yield service.url
+
+
+def test_both_run_the_same_workflows_in_turns(other: str) -> None:
+    options = Options(repeats=2, against=other, axes={"shape": ("chain", "pictures"), "nodes": (5,)})
+    records: list[Record] = list(run(registry.find("overhead"), options))
+    assert [(one.parameters["run"], one.subject, one.metric) for one in records] == [
+        (kind, subject, metric)
+        for kind in ("fresh", "cached")
+        for subject, metric in (("dagfusion", "over HTTP"), ("comfyui", "over HTTP"), ("dagfusion", "ratio"))
+    ]
+    ours, theirs, ratio = records[:3]
+    assert ratio.samples == [a / b for a, b in zip(ours.samples, theirs.samples, strict=True)]
+    assert str(ours.parameters["against"]).startswith("ComfyUI ")
+
+
+def test_a_workflow_that_a_server_does_not_take_is_an_error(other: str) -> None:
+    with pytest.raises(DagfusionError, match="does not take the workflow"):
+        rivals.Server(other).run({"1": NodeDocument(class_type="NoSuchNode", inputs={})})
