@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli import exits
+from adapters.cli.bench import bench
 from adapters.cli.jobs import jobs
 from adapters.cli.keys import keys
 from adapters.cli.models_group import models as models_group
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(models_group, name="models")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
+app.add_typer(bench, name="bench")
 app.command()(serve)
 app.command()(worker)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runpod)
