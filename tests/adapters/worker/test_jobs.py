@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,22 @@ def test_a_running_job_is_cancelled_and_no_other(supervised: Service) -> None:
     assert supervised.kinds(first)[-2:] == ["cancel_requested", "cancelled"]
     assert supervised.ended(second).state is JobState.COMPLETED
     assert supervised.kinds(third) == ["queued", "cancelled"]
+
+
+def test_cancelling_takes_effect_between_two_steps(supervised: Service, tmp_path: Path) -> None:
+    job_id = supervised.submit(one("Gate", folder=str(tmp_path), steps=10))
+    for step in (1, 2):
+        until((tmp_path / f"step-{step}").exists)
+        (tmp_path / f"go-{step}").touch()
+    until((tmp_path / "step-3").exists)
+    supervised.store.jobs.cancel(job_id)
+    job = supervised.ended(job_id)
+    assert job.state is JobState.CANCELLED
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-1", "step-2", "step-3"]
+    kinds = supervised.kinds(job_id)
+    assert kinds[-1] == "cancelled" and "cancel_requested" in kinds
+    told = [event.data["value"] for event in supervised.store.events.of_job(job_id) if event.kind == "node_progress"]
+    assert max(told, default=0) <= 2
 
 
 def test_a_job_that_runs_too_long_fails_by_its_time_limit(supervised: Service) -> None:

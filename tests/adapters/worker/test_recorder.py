@@ -103,6 +103,20 @@ def test_the_newest_preview_is_kept_as_a_small_picture(store: Store) -> None:
         assert abs(image.getpixel((5, 5))[0] - 200) < 5  # type: ignore[index]
 
 
+def test_previews_are_encoded_ten_times_a_second_at_most_however_many_there_are(store: Store) -> None:
+    hand = held(store)
+    picture = torch.zeros((8, 8, 3), dtype=torch.uint8)
+    started_at = time.monotonic()
+    with recorder_of(store, hand) as recorder:
+        for _ in range(1000):
+            recorder(NodePreview(node_id="1", picture=picture))
+            time.sleep(0.0005)
+        elapsed_s = time.monotonic() - started_at
+    found = store.previews.get(hand.job.id)
+    assert found is not None
+    assert found.version <= elapsed_s / 0.1 + 2
+
+
 def test_a_lost_lease_stops_the_run_and_nothing_more_is_written(store: Store) -> None:
     hand = held(store)
     with recorder_of(store, hand) as recorder:

@@ -1,0 +1,74 @@
+"""The doorbell wakes those who wait for a database's changes; without it they find out by looking."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.store import Store
+from adapters.store.doorbell import Doorbell
+from adapters.store.records import NewJob
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.getbasetemp() / "bells"  # short: the names of sockets are limited
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+
+
+def _sockets(bell: Doorbell) -> list[Path]:
+    return list(bell._folder.iterdir())
+
+
+def test_a_ring_is_heard_and_one_without_listeners_harms_nobody(tmp_path: Path) -> None:
+    ours, theirs = (Doorbell(str(tmp_path / "queue.sqlite")) for _ in range(2))
+    theirs.ring()
+    with ours.listening(60) as rung:
+        started_at = time.monotonic()
+        theirs.ring()
+        rung()
+        assert time.monotonic() - started_at < 30
+    assert _sockets(ours) == []
+    theirs.ring()
+
+
+def test_other_databases_bells_are_not_heard(tmp_path: Path) -> None:
+    with Doorbell(str(tmp_path / "a")).listening(0.05) as rung:
+        started_at = time.monotonic()
+        Doorbell(str(tmp_path / "b")).ring()
+        rung()
+        assert time.monotonic() - started_at >= 0.04
+
+
+def test_nobody_waits_for_a_listener_that_does_not_listen(tmp_path: Path) -> None:
+    bell = Doorbell(str(tmp_path / "queue.sqlite"))
+    with bell.listening(60) as rung:
+        for _ in range(10_000):
+            bell.ring()
+        rung()
+
+
+def test_what_a_killed_listener_left_is_cleared_away(tmp_path: Path) -> None:
+    import socket
+
+    bell = Doorbell(str(tmp_path / "queue.sqlite"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(str(bell._folder / "1-dead"))
+    assert _sockets(bell)
+    bell.ring()
+    assert _sockets(bell) == []
+
+
+def test_changes_are_noticed_where_no_bell_can_be_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    url = f"sqlite:///{tmp_path / 'queue.sqlite'}"
+    store, other = Store(url), Store(url)
+    seen = store.changes.wait(store.changes.count, 0.3)
+    other.jobs.submit(NewJob(prompt={}))
+    assert store.changes.wait(seen, 30) != seen
+    other.close()
+    store.close()
