@@ -69,6 +69,12 @@ class Jobs:
             row = connection.execute(ROW, {"job": job_id}).one_or_none()
         return None if row is None else job_from(row)
 
+    def next_waiting(self) -> Job | None:
+        """The job that a worker would take now."""
+        with self._database.read() as connection:
+            row = connection.execute(NEXT_FEW, {"count": 1}).first()
+        return None if row is None else job_from(row)
+
     def find(
         self,
         *,

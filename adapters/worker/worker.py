@@ -24,6 +24,7 @@ from adapters.worker.in_hand import Hands, InHand, Stop
 from adapters.worker.info import worker_info
 from adapters.worker.job_run import JobRunner, time_limit_error
 from adapters.worker.joining import Joining
+from adapters.worker.read_ahead import ReadAhead
 from adapters.worker.warm import warm
 from adapters.worker.watch import Watch
 from engine.engine import Engine
@@ -108,7 +109,9 @@ class Worker:
             self._begin(pool, runner, InHand(job, lease), left, lambda: None)
 
         joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join)
+        ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders)
         joining.start()
+        ahead.start()
         while not self._draining.is_set():
             if not self._acquire():
                 break
@@ -119,6 +122,7 @@ class Worker:
                 self._wait(seen)
         self._heartbeat.change("draining")
         joining.close()
+        ahead.close()
         self._finish()
         self._watch.close()
         pool.shutdown(wait=not self.busy, cancel_futures=True)
