@@ -75,11 +75,14 @@ SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 class UNetPatches:
     """Hooks that one UNet call consults. Each tuple is applied in order (attention patches: first is outermost).
 
+    ``inner_self_attention``: inside all of ``self_attention``, in whatever order the patches were put on: what takes
+    the place of the attention itself rather than changing what goes into it. One that does not attend further wins.
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
     kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
     """
 
     self_attention: tuple[AttentionPatch, ...] = ()
+    inner_self_attention: tuple[AttentionPatch, ...] = ()
     cross_attention: tuple[AttentionPatch, ...] = ()
     after_input: tuple[BlockPatch, ...] = ()
     after_input_skip: tuple[BlockPatch, ...] = ()

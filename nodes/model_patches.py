@@ -51,10 +51,9 @@ def hyper_tile(
     scale_depth: Annotated[bool, Bool()] = False,
 ) -> Model:
     """Self-attention in tiles of at least ``tile_size`` pixels: faster at large sizes."""
-    width = _base_width(ctx, model)
     hypertile = diffusion.patches.hypertile.hypertile
     return model.with_hooks_per_sampling(
-        lambda _: hypertile(width, tile_size, swap_size, max_depth, scale_depth=scale_depth)
+        lambda source: hypertile(tile_size, swap_size, max_depth, source, scale_depth=scale_depth)
     )
 
 

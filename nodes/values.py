@@ -30,6 +30,7 @@ class Model:
 
     ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
+    Hooks that are put on later come after theirs.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -44,6 +45,8 @@ class Model:
 
     def with_unet_patches(self, patches: UNetPatches) -> Model:
         """The same model with more hooks, after those it has."""
+        if self.per_sampling:
+            return self.with_hooks_per_sampling(lambda _: Hooks(unet=patches))
         return replace(self, unet_patches=self.unet_patches + patches)
 
     def with_weight_patch(self, patch: WeightPatch) -> Model:
@@ -52,11 +55,21 @@ class Model:
 
     def with_guidance(self, patches: GuidancePatches) -> Model:
         """The same model with more guidance hooks, after those it has."""
+        if self.per_sampling:
+            return self.with_hooks_per_sampling(lambda _: Hooks(guidance=patches))
         return replace(self, guidance=self.guidance + patches)
 
     def with_hooks_per_sampling(self, make: Callable[[torch.Generator], Hooks]) -> Model:
         """The same model with hooks that are made anew for each sampling call."""
         return replace(self, per_sampling=(*self.per_sampling, make))
+
+    def with_hooks_made(self, source: torch.Generator) -> Model:
+        """The same model for one sampling call: its hooks per sampling made, by draws that ``source`` goes on with."""
+        model = replace(self, per_sampling=())
+        for make in self.per_sampling:
+            hooks = make(source)
+            model = model.with_unet_patches(hooks.unet).with_guidance(hooks.guidance)
+        return model
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,13 +181,19 @@ class Conditioning:
 
 @dataclass(frozen=True, eq=False)
 class ControlNet:
-    """CONTROL_NET: a loaded ControlNet or T2I adapter. ``kind`` picks how it is run; ``union_type`` its mode."""
+    """CONTROL_NET: a loaded ControlNet or T2I adapter. ``kind`` picks how it is run; ``union_type`` its mode.
+
+    ``global_pooling``: what it adds is averaged over the picture. ``difference``: its weights are stored as what they
+    differ by from a model's, which ``weight_patches`` adds.
+    """
 
     wire: ClassVar[str] = "CONTROL_NET"
     weights: Weights
-    kind: Literal["controlnet", "union", "t2i_adapter", "control_lora"]
+    kind: Literal["controlnet", "union", "t2i_adapter"]
     union_type: int | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    global_pooling: bool = False
+    difference: bool = False
+    weight_patches: tuple[WeightPatch, ...] = ()
 
 
 # --- sampling ----------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def transform(transformer: Any, hidden: Tensor, around: Surroundings) -> Tensor:
 
 def _layer(layer: Any, tokens: Tensor, around: Surroundings, depth: int) -> Tensor:
     patches, backend = around.patches, current()
-    around_self = patches.self_attention
+    around_self = patches.self_attention + patches.inner_self_attention
     if not around_self and not patches.cross_attention:
         return backend.best(plain_layer)(layer, tokens, around.context, backend.mix)
     site = replace(around.site, depth=depth) if depth else around.site

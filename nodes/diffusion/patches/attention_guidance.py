@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nodes.diffusion.attention import attend as attend_plainly
 from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, Site, UNetPatches
 
 _SAG_THRESHOLD = 1.0
@@ -22,7 +23,7 @@ def perturbed_attention(scale: float) -> GuidancePatches:
     def guide(guided: Guided) -> Tensor:
         if scale == 0:
             return guided.denoised
-        perturbed = guided.predict(guided.positive, UNetPatches(self_attention=(_identity_in_middle,)))
+        perturbed = guided.predict(guided.positive, UNetPatches(inner_self_attention=(_identity_in_middle,)))
         return guided.denoised + (guided.cond - perturbed) * scale
 
     return GuidancePatches(after=(guide,))
@@ -50,11 +51,16 @@ class SelfAttentionGuidance:
     def hooks(self) -> Hooks:
         """Fresh hooks for one sampling call."""
         guidance = GuidancePatches(after=(self.guide,), keep_uncond=True)
-        return Hooks(UNetPatches(self_attention=(self.record,)), guidance)
+        return Hooks(UNetPatches(inner_self_attention=(self.record,)), guidance)
 
     def record(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any) -> Tensor:
-        """Keep how much each token of the middle block is looked at: [batch, tokens]."""
-        if site.stage == "middle" and site.depth == 0 and 1 in site.rows:
+        """Keep how much each token of the middle block is looked at: [batch, tokens].
+
+        Where it looks, the attention stays as it is: in a perturbed pass of PAG's too.
+        """
+        if site.stage != "middle" or site.depth != 0:
+            return attend(q, k, v)
+        if 1 in site.rows:
             size = q.shape[0] // len(site.rows)
             first = site.rows.index(1) * size
             rows = slice(first, first + size)
@@ -65,7 +71,7 @@ class SelfAttentionGuidance:
             )
             weights = (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1)
             self._looked_at = weights.mean(1).sum(1)
-        return attend(q, k, v)
+        return attend_plainly(attention, q, k, v)
 
     def guide(self, guided: Guided) -> Tensor:
         """The combined prediction, moved away from the one for a selectively blurred latent."""

@@ -60,10 +60,9 @@ def cfg_norm(strength: float) -> GuidancePatches:
 
 def mahiro(guided: Guided) -> Tensor:
     """Guidance that leans on the positive prediction as far as the two agree in direction."""
-    if guided.uncond is None:
-        return guided.denoised
     leap = guided.cond * guided.cfg
-    share = (F.cosine_similarity(_root(guided.uncond * guided.cfg), _root((leap + guided.denoised) / 2)).mean() + 1) / 2
+    away = _uncond_or_zeros(guided) * guided.cfg
+    share = (F.cosine_similarity(_root(away), _root((leap + guided.denoised) / 2)).mean() + 1) / 2
     return share * guided.denoised + (1 - share) * leap
 
 
@@ -103,15 +102,19 @@ def frequency_scaling(low: float, high: float, cutoff: int) -> GuidancePatches:
     return GuidancePatches(before=(scale,))
 
 
+def _uncond_or_zeros(guided: Guided) -> Tensor:
+    """At cfg 1, where no negative prediction is made, recorded pictures have these methods compare with zeros."""
+    return torch.zeros_like(guided.cond) if guided.uncond is None else guided.uncond
+
+
 def perpendicular_negative(empty: Conditioning, neg_scale: float) -> GuidancePatches:
     """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): of the negative prompt only what the positive lacks."""
 
     def combine(guided: Guided) -> Tensor:
-        assert guided.uncond is not None
         at_empty = guided.predict(empty, UNetPatches())
-        return perp_neg(guided.cond, guided.uncond, at_empty, neg_scale, guided.cfg)
+        return perp_neg(guided.cond, _uncond_or_zeros(guided), at_empty, neg_scale, guided.cfg)
 
-    return GuidancePatches(combine=combine, keep_uncond=True)
+    return GuidancePatches(combine=combine)
 
 
 class AdaptiveProjection:
@@ -134,20 +137,19 @@ class AdaptiveProjection:
 
     def project(self, guided: Guided) -> Guided:
         """The positive prediction changed so that plain guidance gives the projected one."""
-        if guided.uncond is None:
-            return guided
+        uncond = _uncond_or_zeros(guided)
         sigma = float(guided.sigma[0])
         if sigma > self._last_sigma:
             self._average = None
         self._last_sigma = sigma
-        guidance = self._averaged(guided.cond - guided.uncond)
+        guidance = self._averaged(guided.cond - uncond)
         if self._norm_threshold > 0:
             length = torch.linalg.vector_norm(guidance, dim=_PICTURE, keepdim=True)
             guidance = guidance * (self._norm_threshold / length).clamp(max=1)
         direction = F.normalize(guided.cond, dim=_PICTURE)  # type: ignore[arg-type]
         along = (guidance * direction).sum(_PICTURE, keepdim=True) * direction
         changed = guidance - along + self._eta * along
-        return replace(guided, cond=guided.uncond + changed + (guided.cond - guided.uncond) / guided.cfg)
+        return replace(guided, cond=uncond + changed + (guided.cond - uncond) / guided.cfg)
 
     def _averaged(self, guidance: Tensor) -> Tensor:
         # A negative momentum is the paper's own recommendation; 0 switches the average off.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import random
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nodes.hooks import Attend, Hooks, Site, UNetPatches
@@ -14,26 +14,25 @@ from nodes.hooks import Attend, Hooks, Site, UNetPatches
 class Tiling:
     """One sampling call's tiles. They change from call to call of an attention, so that no seam stays in one place.
 
-    ``width``: the UNet's base channels; ``tile_px``: smallest tile side; ``swap``: among how many tilings to choose;
-    ``depth``: how many widths (base, twice, four times ...) are tiled; ``scale_depth``: larger tiles at coarser levels.
+    ``tile_px``: smallest tile side; ``swap``: among how many tilings to choose, by draws from ``source``; ``depth``:
+    how many levels below the finest are tiled; ``scale_depth``: larger tiles at coarser levels.
     """
 
-    def __init__(self, width: int, tile_px: int, swap: int, depth: int, *, scale_depth: bool) -> None:
-        self._width = width
+    def __init__(self, tile_px: int, swap: int, depth: int, source: torch.Generator, *, scale_depth: bool) -> None:
         self._tile = max(32, tile_px) // 8
         self._swap = swap
-        self._widths = {width * 2**level for level in range(depth + 1)}
+        self._depth = depth
+        self._source = source
         self._scale_depth = scale_depth
-        self._draws = 0
 
     def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, _attention: Any) -> Tensor:
         """Queries of a tile attend to as many keys as the tile has tokens, band by band in the order of tokens."""
-        if q.shape[-1] not in self._widths:
+        level = self._level(q.shape[1], site.latent_px)
+        if level is None:
             return attend(q, k, v)
         height, width = token_grid(q.shape[1], site.latent_px)
-        factor = 2 ** (q.shape[-1] // self._width - 1) if self._scale_depth else 1
-        rows = self._parts(height, self._tile * factor)
-        columns = self._parts(width, self._tile * factor)
+        tile = self._tile * (2**level if self._scale_depth else 1)
+        rows, columns = self._parts(height, tile), self._parts(width, tile)
         tiles = rows * columns
         if tiles == 1:
             return attend(q, k, v)
@@ -41,16 +40,25 @@ class Tiling:
         mixed = attend(_to_tiles(q, height, width, rows, columns), keys, values)
         return _from_tiles(mixed, height, width, rows, columns)
 
+    def _level(self, tokens: int, latent_px: tuple[int, int]) -> int | None:
+        """How many times the latent was halved for so many tokens; None where that is no level to be tiled."""
+        height, width = latent_px
+        levels = range(self._depth + 1)
+        return next((level for level in levels if tokens * 4**level == height * width), None)
+
     def _parts(self, side: int, least: int) -> int:
-        self._draws += 1
         least = min(least, side)
         divisors = [size for size in range(least, side + 1) if side % size == 0][: self._swap]
-        return side // random.Random(self._draws).choice(divisors)  # noqa: S311 -- a tiling is no secret
+        if len(divisors) == 1:
+            return side // divisors[0]
+        # The largest is never drawn: recorded pictures depend on it.
+        drawn = torch.randint(len(divisors) - 1, (1,), generator=self._source)
+        return side // divisors[int(drawn)]
 
 
-def hypertile(width: int, tile_px: int, swap: int, depth: int, *, scale_depth: bool) -> Hooks:
+def hypertile(tile_px: int, swap: int, depth: int, source: torch.Generator, *, scale_depth: bool) -> Hooks:
     """Fresh hooks for one sampling call; see :class:`Tiling`."""
-    return Hooks(unet=UNetPatches(self_attention=(Tiling(width, tile_px, swap, depth, scale_depth=scale_depth),)))
+    return Hooks(unet=UNetPatches(self_attention=(Tiling(tile_px, swap, depth, source, scale_depth=scale_depth),)))
 
 
 def token_grid(tokens: int, latent_px: tuple[int, int]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.patches import cfg
 from nodes.diffusion.patches.attention_guidance import gaussian_blur
 from nodes.hooks import Guided
+from nodes.values import Conditioning
 
 
 def no_more_passes(*_args: Any, **_options: Any) -> Tensor:
@@ -125,12 +126,18 @@ def test_momentum_starts_anew_when_sampling_does(guided: Guided) -> None:
     torch.testing.assert_close(projection.project(guided).cond, first)
 
 
-@pytest.mark.parametrize(
-    "change", [cfg.cfg_zero_star, cfg.mahiro], ids=["cfg_zero_star", "mahiro"]
-)  # fmt: skip
-def test_without_a_negative_prediction_nothing_is_combined(guided: Guided, change: Any) -> None:
-    alone = replace(guided, uncond=None, denoised=guided.cond)
-    assert change(alone) is alone.denoised
+def test_without_a_negative_prediction_it_is_taken_as_zeros(guided: Guided) -> None:
+    alone = replace(guided, uncond=None, cfg=1.0, denoised=3 * guided.cond)
+    zeros = replace(alone, uncond=torch.zeros_like(guided.cond))
+    assert cfg.cfg_zero_star(alone) is alone.denoised
+    torch.testing.assert_close(cfg.mahiro(alone), 2 * guided.cond)  # no likeness: half guidance, half leap
+    projected = [cfg.AdaptiveProjection(0.5, 5.0, 0.3).project(one).cond for one in (alone, zeros)]
+    assert torch.equal(*projected)
+    combine = cfg.perpendicular_negative(Conditioning(()), 0.7).combine
+    assert combine
+    at_empty = torch.randn_like(guided.cond)
+    both = [combine(replace(one, predict=lambda *_: at_empty)) for one in (alone, zeros)]
+    assert torch.equal(*both)
 
 
 def test_blur_keeps_flat_pictures_and_spreads_points() -> None:

@@ -59,6 +59,10 @@ def test_freeu_does_not_write_to_what_it_was_given() -> None:
     assert torch.equal(skip, before[1])
 
 
+def tiles(tile_px: int, swap: int = 1, depth: int = 0, *, scale_depth: bool = False) -> Tiling:
+    return Tiling(tile_px, swap, depth, torch.Generator().manual_seed(0), scale_depth=scale_depth)
+
+
 def test_tiles_come_back_to_their_places() -> None:
     seen: list[tuple[int, ...]] = []
 
@@ -68,7 +72,7 @@ def test_tiles_come_back_to_their_places() -> None:
         return q
 
     tokens = torch.randn(2, 128 * 128, WIDTH)
-    tiling = Tiling(WIDTH, 256, 2, 0, scale_depth=False)
+    tiling = tiles(256, 3)
     torch.testing.assert_close(tiling(attend, tokens, tokens, tokens, site(128, 128), None), tokens)
     assert seen[0][0] > 2
     assert seen[0][0] * seen[0][1] == 2 * 128 * 128
@@ -82,15 +86,23 @@ def test_coarser_levels_are_tiled_only_down_to_the_depth() -> None:
         return q
 
     tokens = torch.randn(1, 64 * 64, 2 * WIDTH)
-    Tiling(WIDTH, 64, 1, 0, scale_depth=False)(attend, tokens, tokens, tokens, site(128, 128), None)
-    Tiling(WIDTH, 64, 1, 1, scale_depth=False)(attend, tokens, tokens, tokens, site(128, 128), None)
+    for tiling in (tiles(64, depth=0), tiles(64, depth=1), tiles(64, depth=1, scale_depth=True)):
+        tiling(attend, tokens, tokens, tokens, site(128, 128), None)
     assert calls[0] is tokens
-    assert calls[1].shape[0] > 1
+    assert calls[1].shape == (64, 64, 2 * WIDTH), "8 x 8 tiles of 64 px"
+    assert calls[2].shape == (16, 256, 2 * WIDTH), "tiles of the same part of the picture"
+
+
+def test_levels_whose_sides_were_rounded_are_not_tiled() -> None:
+    tokens = torch.randn(1, 33 * 33, WIDTH)
+    tiles(64, depth=1)(
+        lambda q, _k, _v: pytest.fail("tiled") if q is not tokens else q, tokens, tokens, tokens, site(65, 65), None
+    )
 
 
 def test_the_same_call_is_tiled_the_same_way_in_a_new_run() -> None:
     def shapes() -> list[tuple[int, ...]]:
-        tiling, seen = Tiling(WIDTH, 64, 4, 0, scale_depth=False), []
+        tiling, seen = tiles(64, 4), []
         for _ in range(6):
             tokens = torch.randn(1, 64 * 64, WIDTH)
             tiling(lambda q, k, v: seen.append(tuple(q.shape)) or q, tokens, tokens, tokens, site(64, 64), None)
@@ -156,3 +168,29 @@ def test_projections_of_one_attention_are_multiplied() -> None:
     patch = scale_projections(names, "attn1", {"to_q": 2.0, "to_k": 1.0})
     assert patch.names() == {names[0]}
     assert torch.equal(patch.apply(names[0], torch.ones(2)), torch.full((2,), 2.0))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 4), (3, 1), (1, 1)])
+def test_a_single_row_of_frequencies_is_low(height: int, width: int) -> None:
+    x = torch.randn(1, 2, height, width)
+    middle = scale_frequencies(x, 1, low=0.5, high=0.5)
+    torch.testing.assert_close(middle, 0.5 * x)
+    flat = torch.full((1, 2, height, width), 2.0)
+    torch.testing.assert_close(scale_frequencies(flat, 1, low=0.5, high=3.0), 0.5 * flat)
+
+
+@pytest.mark.parametrize("size", [2, 3, 8, 9])
+@pytest.mark.parametrize("band", [1, 2, 4, 10_000])
+def test_the_low_band_is_cut_off_at_the_edges_of_the_spectrum(size: int, band: int) -> None:
+    """Of the frequencies -size/2 ... those from -band to band - 1 are low; none wraps around to the other end."""
+    scaled = {}
+    for frequency in range(-(size // 2), (size + 1) // 2):
+        waves = torch.cos(2 * torch.pi * frequency * torch.arange(size) / size)
+        rows = waves[:, None].expand(size, size)[None, None]
+        scaled[frequency] = float((scale_frequencies(rows, band, low=0.0, high=1.0) * rows).sum() / (rows * rows).sum())
+    reach = min(band, size // 2)
+    for frequency, share in scaled.items():
+        # A cosine is half of either sign's frequency, except where the two are one.
+        parts = [frequency, -frequency if 2 * abs(frequency) != size else frequency]
+        kept = sum(not -reach <= part < reach for part in parts) / 2
+        assert share == pytest.approx(kept, abs=1e-5), frequency
