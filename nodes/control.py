@@ -42,13 +42,21 @@ class Pair(NamedTuple):
 @node("ControlNetLoader", category="loaders", display_name="Load ControlNet Model")
 def load_control_net(ctx: Context, *, control_net_name: NetName) -> ControlNet:
     """A ControlNet, union ControlNet or T2I adapter in its original or in diffusers' layout."""
-    return diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+    net = diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+    if net.difference:
+        raise InputInvalid(
+            f"'{control_net_name}' is stored as the difference to a model's weights",
+            input="control_net_name",
+            remedy="load it with DiffControlNetLoader, which takes the model too",
+        )
+    return net
 
 
 @node("DiffControlNetLoader", category="loaders", display_name="Load ControlNet Model (diff)")
 def load_control_net_for_model(ctx: Context, *, model: Model, control_net_name: NetName) -> ControlNet:
-    """A ControlNet; one that is stored as a difference needs the model, others ignore it."""
-    return diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+    """A ControlNet; one that is stored as a difference is added to the model's weights, others ignore it."""
+    net = diffusion.control.load_control_net(ctx.folders.find("controlnet", control_net_name))
+    return diffusion.merging.add_to_model(ctx.models, net, model) if net.difference else net
 
 
 @node("SetUnionControlNetType", category=CATEGORY)
@@ -56,6 +64,15 @@ def set_union_type(
     ctx: Context, *, control_net: ControlNet, type: Annotated[str, Choice("auto", *UNION_TYPES)]
 ) -> ControlNet:
     """A union ControlNet told which kind of picture it will get."""
+    kinds = (
+        len(UNION_TYPES) if control_net.kind != "union" else ctx.models.shapes(control_net.weights)["task_embedding"][0]
+    )
+    if type != "auto" and UNION_TYPES.index(type) >= kinds:
+        raise InputInvalid(
+            f"this union ControlNet knows {kinds} kinds of pictures, and '{type}' is none of them",
+            input="type",
+            remedy="use the ProMax version of the network, or pick " + " or ".join(UNION_TYPES[:kinds]),
+        )
     return replace(control_net, union_type=None if type == "auto" else UNION_TYPES.index(type))
 
 

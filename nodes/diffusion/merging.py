@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore, WeightPatch, Weights
 from nodes.diffusion.ldm_names import ldm_names
-from nodes.values import Clip, Model
+from nodes.values import Clip, ControlNet, Model
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,15 @@ def merge_clips(models: ModelStore, own: Clip, other: Clip, mix: Mix) -> Clip:
         mixes = {name: mix for name in shapes if not name.endswith((".position_ids", ".logit_scale"))}
         own = own.with_weight_patch(index, MergePatch(second, other.patches_of(index), mixes))
     return own
+
+
+def add_to_model(models: ModelStore, net: ControlNet, model: Model) -> ControlNet:
+    """A ControlNet whose weights are stored as a difference, with the model's own (and its patches) added to them."""
+    shapes = models.shapes(model.weights)
+    shared = {name: shape for name, shape in models.shapes(net.weights).items() if name in shapes}
+    _check_same(shared, shapes, "model")
+    mixes = {name: Mix(1.0, 1.0) for name in shared}
+    return replace(net, weight_patches=(MergePatch(model.weights, model.weight_patches, mixes),))
 
 
 def mix_by_prefix(ratios: Mapping[str, float]) -> MixOf:

@@ -63,8 +63,9 @@ def _read_encoder(view: WeightView) -> dict[str, Any]:
     layers = [_count(view, f"down_blocks.{level}.resnets") for level in range(levels)]
     down = [_depths(view, f"down_blocks.{level}") for level in range(levels)]
     middle = _depths(view, "mid_block")
-    attention = next(name for name in view if name.endswith("attn2.to_k.weight"))
-    linear = len(view.shape(next(name for name in view if name.endswith("proj_in.weight")))) == 2
+    attention = next((name for name in view if name.endswith("attn2.to_k.weight")), None)
+    projection = next((name for name in view if name.endswith("proj_in.weight")), None)
+    linear = projection is None or len(view.shape(projection)) == 2
     config: dict[str, Any] = {
         "in_channels": view.shape("conv_in.weight")[1],
         "block_out_channels": tuple(channels),
@@ -74,9 +75,10 @@ def _read_encoder(view: WeightView) -> dict[str, Any]:
         # The last level's entry also sets the middle block's depth, so it stands in where that level has none.
         "transformer_layers_per_block": tuple(depths or [1] for depths in [*down[:-1], down[-1] or middle]),
         "attention_head_dim": tuple(max(1, width // HEAD_WIDTH) if linear else HEADS for width in channels),
-        "cross_attention_dim": view.shape(attention)[1],
         "use_linear_projection": linear,
     }
+    if attention is not None:  # small ControlNets have none
+        config["cross_attention_dim"] = view.shape(attention)[1]
     if middle and down[-1] and middle[0] != down[-1][0]:
         raise ModelUnreadable(f"'{view.file.path.name}': this layout of a UNet's middle block is not known")
     if "add_embedding.linear_1.weight" in view:

@@ -11,7 +11,8 @@ from nodes.diffusion.control.running import links
 from nodes.values import Control, Model
 
 _ENCODER = ("down_blocks.", "mid_block.")
-_FEATURE = re.compile(r"adapter\.body\.(\d+)\.resnets\.0\.block1\.weight")
+_FULL_FEATURE = re.compile(r"adapter\.body\.(\d+)\.resnets\.0\.block1\.weight")
+_LIGHT_FEATURE = re.compile(r"adapter\.body\.(\d+)\.out_conv\.weight")
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -45,9 +46,10 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _adapter_fits(shapes: Shapes, unet: Shapes) -> bool:
     """Each of an adapter's features is added to that level of the denoiser's encoder, the last to its middle."""
+    feature = _FULL_FEATURE if "adapter.conv_in.weight" in shapes else _LIGHT_FEATURE
     middle = unet["mid_block.resnets.0.conv1.weight"][0]
     for name, shape in shapes.items():
-        if match := _FEATURE.fullmatch(name):
+        if match := feature.fullmatch(name):
             level = unet.get(f"down_blocks.{match[1]}.resnets.0.conv1.weight", (middle,))
             if shape[0] != level[0]:
                 return False

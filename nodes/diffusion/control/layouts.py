@@ -9,6 +9,7 @@ from nodes.diffusion.weights import WeightFile, WeightView
 
 _ZERO_CONV = re.compile(r"zero_convs\.(\d+)\.0\.(\w+)")
 _HINT = re.compile(r"input_hint_block\.(\d+)\.(\w+)")
+_LIGHT_BODY = re.compile(r"\.(\d+)\.body\.")
 _ADAPTER = re.compile(r"body\.(\d+)\.(.+)")
 
 
@@ -39,10 +40,14 @@ def _hint_layer(index: int, last: int) -> str:
 
 
 def as_adapter(file: WeightFile) -> WeightView | None:
-    """The tensors under ``T2IAdapter``'s names (two residual blocks a level), or ``None`` where it is none."""
+    """The tensors under ``T2IAdapter``'s names, or ``None`` where it is none. Full adapters have two residual blocks
+    a level, numbered through; light ones have one body of them in each.
+    """
     if "adapter.body.0.resnets.0.block1.weight" in file.facts:
         return file.view("")
     view = file.view("")
+    if "body.0.in_conv.weight" in view and "body.0.out_conv.weight" in view:
+        return view.renamed({"adapter." + _LIGHT_BODY.sub(r".\1.resnets.", name, count=1): name for name in view})
     if "conv_in.weight" not in view or "body.0.block1.weight" not in view:
         return None
     names = {f"adapter.{name}": name for name in view if name.startswith("conv_in.")}

@@ -35,10 +35,10 @@ def load_control_net(path: Path) -> ControlNet:
             remedy="use the full ControlNet of the same kind",
         )
     if (view := as_controlnet(file)) is not None:
-        build, kind = (_build_union, "union") if "task_embedding" in view else (_build_controlnet, "controlnet")
+        union = "task_embedding" in view
         return ControlNet(
-            _weights(view, build),
-            kind,
+            _weights(view, _build_union if union else _build_controlnet),
+            "union" if union else "controlnet",
             global_pooling=path.stem.endswith(_SHUFFLE_ENDINGS),
             difference="difference" in file.facts,
         )
@@ -52,7 +52,8 @@ def load_control_net(path: Path) -> ControlNet:
 
 
 def _weights(view: WeightView, build: Callable[[WeightView], nn.Module]) -> Weights:
-    return Weights(content_key(view), partial(build, view), heavy=view.heavy)
+    # Only networks stored as a difference are ever patched, and their sum is rounded as the file's numbers are.
+    return Weights(content_key(view), partial(build, view), heavy=view.heavy, patched_as_stored=True)
 
 
 def _build_controlnet(view: WeightView) -> ControlNetModel:

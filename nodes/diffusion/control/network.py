@@ -9,15 +9,12 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
 from nodes.diffusion import unet
+from nodes.diffusion.control.adapters import adapter_features
 from nodes.diffusion.unet import ControlResiduals
 from nodes.hooks import UNetPatches
 from nodes.values import ControlNet
 
 CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
-
-# Where a T2I adapter's features go, as its authors trained it: input blocks by feature, the rest into the middle.
-_ADAPTER_BLOCKS = (2, 5, 8, 11)
-_ADAPTER_XL_BLOCKS = (3, 5, 8)
 
 
 def control_residuals(
@@ -31,7 +28,7 @@ def control_residuals(
     weight = next(module.parameters())
     x, hint, context = (given.to(weight.device, weight.dtype) for given in (x, hint, context))
     if net.kind == "t2i_adapter":
-        return _adapter_features(module, hint)
+        return adapter_features(module, hint)
     embedding = unet.embed(module, timestep.to(weight.device), y)
     guide = module.controlnet_cond_embedding
     if net.kind == "union":
@@ -48,7 +45,13 @@ def control_residuals(
             hidden = hidden + guided
         skips.append(out(hidden))
     middle = module.controlnet_mid_block(walk.run(unet.middle_parts(module), hidden, "middle", 0))
+    if net.global_pooling:
+        skips, middle = [_averaged(skip) for skip in skips], _averaged(middle)
     return ControlResiduals(skips=tuple(skips), middle=middle)
+
+
+def _averaged(residual: Tensor) -> Tensor:
+    return residual.mean((2, 3), keepdim=True).expand_as(residual)
 
 
 def _control_type_embedding(module: Any, union_type: int | None) -> Tensor:
@@ -70,16 +73,3 @@ def _union_guide(module: Any, guided: Tensor, union_type: int) -> Tensor:
         token = layer(token[None])[0]
     shift: Tensor = module.spatial_ch_projs(token)
     return guided + shift[:, :, None, None]
-
-
-def _adapter_features(module: Any, hint: Tensor) -> ControlResiduals:
-    channels = module.adapter.conv_in.in_channels // module.adapter.unshuffle.downscale_factor**2
-    if channels == 1:
-        hint = hint.mean(1, keepdim=True)
-    features: list[Tensor] = module.adapter(hint)
-    blocks = _ADAPTER_XL_BLOCKS if module.config.adapter_type == "full_adapter_xl" else _ADAPTER_BLOCKS
-    inputs: list[Tensor | None] = [None] * (blocks[-1] + 1)
-    for block, feature in zip(blocks, features, strict=False):
-        inputs[block] = feature
-    middle = features[len(blocks)] if len(features) > len(blocks) else None
-    return ControlResiduals(inputs=tuple(inputs), middle=middle)

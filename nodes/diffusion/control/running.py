@@ -10,15 +10,22 @@ import torch
 from torch import Tensor
 
 from engine.context import Context
+from nodes.diffusion.control.adapters import hint_multiple_px
 from nodes.diffusion.control.network import control_residuals
 from nodes.diffusion.latents import resize
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import ControlCall, ControlFunction
 from nodes.diffusion.unet import ControlResiduals
-from nodes.values import Control
+from nodes.values import Control, ControlNet
 
 PIXELS_PER_LATENT = 8
 _HINT_METHOD = "nearest-exact"
+
+ModuleKey = tuple[str, ...]
+
+
+def _key(net: ControlNet) -> ModuleKey:
+    return (net.weights.key, *(patch.key for patch in net.weight_patches))
 
 
 def lease(
@@ -28,18 +35,18 @@ def lease(
 
     Control networks with the same weights are lent once, whatever prompts and pictures they serve.
     """
-    modules: dict[str, Any] = {}
+    modules: dict[ModuleKey, Any] = {}
     for control in {id(link): link for chain in chains for link in links(chain)}.values():
-        weights = control.net.weights
-        if weights.key not in modules:
-            modules[weights.key] = leases.enter_context(ctx.models.lease(weights))
+        net = control.net
+        if _key(net) not in modules:
+            modules[_key(net)] = leases.enter_context(ctx.models.lease(net.weights, net.weight_patches))
     return ControlRunner(modules, parameterization)
 
 
 class ControlRunner:
     """The control networks of one sampling call, by the key of their weights."""
 
-    def __init__(self, modules: dict[str, Any], parameterization: Parameterization) -> None:
+    def __init__(self, modules: dict[ModuleKey, Any], parameterization: Parameterization) -> None:
         self._modules = modules
         self._parameterization = parameterization
         self._hints: dict[tuple[int, int, int], Tensor] = {}
@@ -49,11 +56,12 @@ class ControlRunner:
         total: ControlResiduals | None = None
         for link in links(control):
             if self._active(link, call.sigma):
+                module = self._modules[_key(link.net)]
                 given = control_residuals(
                     link.net,
-                    self._modules[link.net.weights.key],
+                    module,
                     call.x,
-                    self._hint(link, call),
+                    self._hint(link, call, hint_multiple_px(module) if link.net.kind == "t2i_adapter" else 1),
                     call.timestep,
                     call.context,
                     call.y,
@@ -67,9 +75,10 @@ class ControlRunner:
         last = self._parameterization.percent_to_sigma(link.end_percent)
         return last <= sigma <= first
 
-    def _hint(self, link: Control, call: ControlCall) -> Tensor:
-        """The link's picture at the size and batch of this pass, made once a size."""
-        height, width = (side * PIXELS_PER_LATENT for side in call.x.shape[-2:])
+    def _hint(self, link: Control, call: ControlCall, multiple_px: int) -> Tensor:
+        """The link's picture at the size (sides rounded up) and batch of this pass, made once a size."""
+        sides_px = (side * PIXELS_PER_LATENT for side in call.x.shape[-2:])
+        height, width = (-(-side // multiple_px) * multiple_px for side in sides_px)
         key = (id(link), height, width)
         if key not in self._hints:
             self._hints[key] = resize(link.hint, width, height, _HINT_METHOD, crop=True).to(call.x.device)

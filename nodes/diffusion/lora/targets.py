@@ -11,8 +11,9 @@ UNET_PREFIXES = (
     "lora_unet_", "lycoris_", "base_model_model_unet_", "base_model_model_", "model_diffusion_model_",
     "diffusion_model_", "unet_", "",
 )  # fmt: skip
-_TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_")
-_SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_")
+_TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_",
+                  "text_encoders_clip_l_transformer_", "text_encoders_clip_h_transformer_")  # fmt: skip
+_SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_", "text_encoders_clip_g_transformer_")
 
 # diffusers' first LoRA format named attention processors, and CLIP's projections by the UNet's names.
 _OLD_TEXT_NAMES = {"_to_q": "_q_proj", "_to_k": "_k_proj", "_to_v": "_v_proj", "_to_out": "_out_proj"}
