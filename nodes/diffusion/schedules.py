@@ -28,6 +28,8 @@ ALIGN_YOUR_STEPS = {
 # fmt: on
 """Published at https://research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html."""
 
+_FULL_DENOISE = 0.9999
+
 DISCARDS_PENULTIMATE = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"})
 """Samplers that are given one step more and then not the last level above zero."""
 
@@ -203,22 +205,36 @@ def sigmas(model: Parameterization, scheduler: str, steps: int, denoise: float =
 
     Raises ``InputInvalid`` for a scheduler that is not in ``SCHEDULERS``.
     """
+    _require(steps >= 1, "steps", "must be at least 1")
+    if denoise <= 0.0:
+        return torch.empty(0)
+    return _whole(model, scheduler, int(steps / denoise) if denoise < 1.0 else steps)[-(steps + 1) :]
+
+
+def sampler_sigmas(model: Parameterization, sampler: str, scheduler: str, steps: int, denoise: float = 1.0) -> Tensor:
+    """The levels that KSampler gives ``sampler``: all of a schedule of ``steps`` steps, where it has more levels too.
+
+    Of a partial ``denoise``, as :func:`sigmas`. Some samplers are given none but the last of the two smallest levels.
+    """
+    _require(steps >= 1, "steps", "must be at least 1")
+    if denoise <= 0.0:
+        return torch.empty(0)
+    partial = denoise <= _FULL_DENOISE
+    total = int(steps / denoise) if partial else steps
+    if sampler in DISCARDS_PENULTIMATE:
+        levels = _whole(model, scheduler, total + 1)
+        levels = torch.cat([levels[:-2], levels[-1:]])
+    else:
+        levels = _whole(model, scheduler, total)
+    return levels[-(steps + 1) :] if partial else levels
+
+
+def _whole(model: Parameterization, scheduler: str, steps: int) -> Tensor:
     if scheduler not in SCHEDULERS:
         raise InputInvalid(
             f"unknown scheduler '{scheduler}'", input="scheduler", remedy="one of " + ", ".join(SCHEDULERS)
         )
-    _require(steps >= 1, "steps", "must be at least 1")
-    if denoise <= 0.0:
-        return torch.empty(0)
-    return SCHEDULERS[scheduler](model, int(steps / denoise) if denoise < 1.0 else steps)[-(steps + 1) :]
-
-
-def sampler_sigmas(model: Parameterization, sampler: str, scheduler: str, steps: int, denoise: float = 1.0) -> Tensor:
-    """The levels that KSampler gives ``sampler``: as :func:`sigmas`, less the penultimate one where that is dropped."""
-    if sampler not in DISCARDS_PENULTIMATE or denoise <= 0.0:
-        return sigmas(model, scheduler, steps, denoise)
-    whole = sigmas(model, scheduler, (int(steps / denoise) if denoise < 1.0 else steps) + 1)
-    return torch.cat([whole[:-2], whole[-1:]])[-(steps + 1) :]
+    return SCHEDULERS[scheduler](model, steps)
 
 
 def window(levels: Tensor, start_step: int = 0, end_step: int | None = None, *, end_clean: bool = False) -> Tensor:
