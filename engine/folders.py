@@ -32,6 +32,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "photomaker": ("photomaker",),
     "model_patches": ("model_patches",),
     "audio_encoders": ("audio_encoders",),
+    "annotators": ("annotators",),
 }
 _ALIASES = {alias: kind for kind, names in KINDS.items() for alias in names}
 _EXTRA_PATHS_NAMES = ("extra_model_paths.yaml", "extra_model_paths.yml")

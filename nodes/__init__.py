@@ -26,6 +26,7 @@ MODULES: tuple[str, ...] = (
     "merging",
     "model_patches",
     "model_sampling",
+    "preprocessors",
     "preview",
     "primitives",
     "sample",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from adapters.generate.choices import chosen_control_net, is_union
-from adapters.generate.parameters import ControlParameters, ControlType
+from adapters.generate.parameters import ControlParameters, ControlType, Preprocess
 from adapters.generate.prompt import Link, Prompt, output
 from engine.folders import Folders
 
@@ -21,6 +21,16 @@ _MODES: Mapping[ControlType, str] = {
     "segment": "segment",
     "tile": "tile",
     "repaint": "repaint",
+}
+
+_PREPROCESSORS: Mapping[Preprocess, str] = {
+    "depth": "MiDaS-DepthMapPreprocessor",
+    "hed": "HEDPreprocessor",
+    "lineart": "LineArtPreprocessor",
+    "mlsd": "M-LSDPreprocessor",
+    "normal": "BAE-NormalMapPreprocessor",
+    "openpose": "OpenposePreprocessor",
+    "pidinet": "PiDiNetPreprocessor",
 }
 
 
@@ -40,6 +50,9 @@ def apply_controls(
         if control.preprocess == "canny":
             thresholds = {"low_threshold": control.low_threshold, "high_threshold": control.high_threshold}
             image = output(prompt.add("Canny", "Edges", image=image, **thresholds))
+        elif control.preprocess != "none":
+            preprocessor = _PREPROCESSORS[control.preprocess]
+            image = output(prompt.add("AIO_Preprocessor", "Preprocess", image=image, preprocessor=preprocessor))
         name = chosen_control_net(folders, control.model, control.type)
         if name not in loaders:
             loaders[name] = output(prompt.add("ControlNetLoader", "Load ControlNet", control_net_name=name))

@@ -15,6 +15,8 @@ ControlType = Literal[
     "openpose", "depth", "scribble", "canny", "lineart", "mlsd", "normal", "segment", "tile", "repaint"
 ]
 
+Preprocess = Literal["none", "canny", "depth", "hed", "lineart", "mlsd", "normal", "openpose", "pidinet"]
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -27,7 +29,10 @@ class ControlParameters(_Strict):
     type: ControlType = Field(default="canny", description="What the picture shows.")
     model: str | None = Field(default=None, description="A file of `controlnet`; by the type if left out.")
     mode: ControlType | None = Field(default=None, description="Of a union ControlNet; the type if left out.")
-    preprocess: Literal["none", "canny"] = Field(default="none", description="`canny`: make edges of a photo first.")
+    preprocess: Preprocess = Field(
+        default="none",
+        description="Make it of a photo. All but `canny` need the extra `preprocess` and files in `annotators`.",
+    )
     low_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.1
     high_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
     strength: Annotated[float, Field(ge=0, le=10)] = 1.0

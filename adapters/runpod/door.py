@@ -18,6 +18,7 @@ from adapters.error_documents import error_document
 from adapters.error_table import public_document
 from adapters.generate.compose import compose
 from adapters.intake.take import Intake, IntakeLimits
+from adapters.loading import warm_names
 from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy, AllowList
 from adapters.preparing import Preparation
@@ -95,7 +96,7 @@ class Door:
         """The job's document, and how it is to be answered."""
         seed = None
         if isinstance(wish, PictureInput):
-            made = await run_sync(compose, wish, self._runner.engine.folders, self._settings.warm)
+            made = await run_sync(compose, wish, self._runner.engine.folders, warm_names(self._settings))
             seed = made.seed
             files = await self._intake.take(made.files)
             prepared = await run_sync(self._preparation.prepare, made.nodes, files)

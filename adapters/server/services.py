@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from adapters.blobs.store import BlobStore
 from adapters.intake.take import Intake, IntakeLimits
-from adapters.loading import load_folders, load_registry
+from adapters.loading import load_folders, load_registry, warm_names
 from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy, AllowList
 from adapters.secret import load_secret
@@ -28,6 +29,7 @@ class Services:
     """``registry`` and ``folders`` serve checking and listing; nothing is computed here.
 
     ``secret`` signs download links. ``outbound`` is for addresses that users give, which ``addresses`` allows or not.
+    ``warm``: what workers load before their first job.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Services:
     rates: Rates
     conversions: Conversions
     secret: bytes
+    warm: Sequence[str]
 
 
 def open_services(settings: Settings) -> Services:
@@ -63,6 +66,7 @@ def open_services(settings: Settings) -> Services:
         rates=Rates(settings.rate_limit),
         conversions=Conversions(blobs),
         secret=load_secret(settings),
+        warm=warm_names(settings),
     )
 
 

@@ -11,6 +11,7 @@ from dagfusion_client.errors import (
     Unreachable,
 )
 from dagfusion_client.models import EventDocument, JobDocument, OutputDocument
+from dagfusion_client.requests import Submission
 from dagfusion_client.streams import Preview
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "OutputDocument",
     "Preview",
     "Refused",
+    "Submission",
     "TimedOut",
     "Unreachable",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -16,7 +16,7 @@ from dagfusion_client import requests
 from dagfusion_client.errors import TimedOut, Unreachable
 from dagfusion_client.models import EventDocument, JobDocument, JobPage, OutputDocument, Verdict
 from dagfusion_client.progress import bar
-from dagfusion_client.requests import File, Workflow
+from dagfusion_client.requests import Submission, Workflow
 from dagfusion_client.streams import Cursor, Preview, follow_async
 
 
@@ -44,39 +44,12 @@ class AsyncClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def submit(
-        self,
-        workflow: Workflow,
-        *,
-        files: Mapping[str, File] | None = None,
-        overrides: Mapping[str, Any] | None = None,
-        targets: Sequence[str] | None = None,
-        priority: int | None = None,
-        idempotency_key: str | None = None,
-        webhook: Mapping[str, Any] | None = None,
-        output: Mapping[str, Any] | None = None,
-        previews: bool | None = None,
-        time_limit_s: float | None = None,
-        max_attempts: int | None = None,
-    ) -> JobDocument:
+    async def submit(self, workflow: Workflow, **given: Unpack[Submission]) -> JobDocument:
         """Put a workflow into the queue: a document, or a file (JSON, or a picture that carries a workflow).
 
-        ``files``: by the names that the workflow has for them, a path, bytes, or as text base64 or an address. Tries
-        again where the connection breaks or the queue is full. Raises ``Refused``, ``Unreachable``.
+        Tries again where the connection breaks or the queue is full. Raises ``Refused``, ``Unreachable``.
         """
-        arguments = requests.submission(
-            workflow,
-            files=files or {},
-            overrides=overrides or {},
-            idempotency_key=idempotency_key,
-            targets=targets,
-            priority=priority,
-            webhook=webhook,
-            output=output,
-            previews=previews,
-            time_limit_s=time_limit_s,
-            max_attempts=max_attempts,
-        )
+        arguments = requests.submission(workflow, given)
         return requests.read(await self._send("POST", "/v1/jobs", **arguments), JobDocument)
 
     async def generate(self, *, idempotency_key: str | None = None, **parameters: Any) -> JobDocument:
@@ -143,9 +116,9 @@ class AsyncClient:
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimedOut(job_id, timeout_s or 0.0)
 
-    async def run(self, workflow: Workflow, *, progress: bool = False, **submission: Any) -> JobDocument:
+    async def run(self, workflow: Workflow, *, progress: bool = False, **given: Unpack[Submission]) -> JobDocument:
         """Submit, wait, and give the completed job; with a bar where ``progress`` (needs ``rich``)."""
-        job = await self.submit(workflow, **submission)
+        job = await self.submit(workflow, **given)
         with bar() if progress else nullcontext() as watch:
             return await self.wait(job.id, on_event=watch)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import httpx
 
@@ -15,7 +15,7 @@ from dagfusion_client import requests
 from dagfusion_client.errors import TimedOut, Unreachable
 from dagfusion_client.models import EventDocument, JobDocument, JobPage, OutputDocument, Verdict
 from dagfusion_client.progress import bar
-from dagfusion_client.requests import File, Workflow
+from dagfusion_client.requests import Submission, Workflow
 from dagfusion_client.streams import Cursor, Preview, follow
 
 
@@ -43,39 +43,12 @@ class Client:
         """Close all connections."""
         self._http.close()
 
-    def submit(
-        self,
-        workflow: Workflow,
-        *,
-        files: Mapping[str, File] | None = None,
-        overrides: Mapping[str, Any] | None = None,
-        targets: Sequence[str] | None = None,
-        priority: int | None = None,
-        idempotency_key: str | None = None,
-        webhook: Mapping[str, Any] | None = None,
-        output: Mapping[str, Any] | None = None,
-        previews: bool | None = None,
-        time_limit_s: float | None = None,
-        max_attempts: int | None = None,
-    ) -> JobDocument:
+    def submit(self, workflow: Workflow, **given: Unpack[Submission]) -> JobDocument:
         """Put a workflow into the queue: a document, or a file (JSON, or a picture that carries a workflow).
 
-        ``files``: by the names that the workflow has for them, a path, bytes, or as text base64 or an address. Tries
-        again where the connection breaks or the queue is full. Raises ``Refused``, ``Unreachable``.
+        Tries again where the connection breaks or the queue is full. Raises ``Refused``, ``Unreachable``.
         """
-        arguments = requests.submission(
-            workflow,
-            files=files or {},
-            overrides=overrides or {},
-            idempotency_key=idempotency_key,
-            targets=targets,
-            priority=priority,
-            webhook=webhook,
-            output=output,
-            previews=previews,
-            time_limit_s=time_limit_s,
-            max_attempts=max_attempts,
-        )
+        arguments = requests.submission(workflow, given)
         return requests.read(self._send("POST", "/v1/jobs", **arguments), JobDocument)
 
     def generate(self, *, idempotency_key: str | None = None, **parameters: Any) -> JobDocument:
@@ -140,9 +113,9 @@ class Client:
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimedOut(job_id, timeout_s or 0.0)
 
-    def run(self, workflow: Workflow, *, progress: bool = False, **submission: Any) -> JobDocument:
+    def run(self, workflow: Workflow, *, progress: bool = False, **given: Unpack[Submission]) -> JobDocument:
         """Submit, wait, and give the completed job; with a bar where ``progress`` (needs ``rich``)."""
-        job = self.submit(workflow, **submission)
+        job = self.submit(workflow, **given)
         with bar() if progress else nullcontext() as watch:
             return self.wait(job.id, on_event=watch)
 

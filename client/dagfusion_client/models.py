@@ -39,8 +39,11 @@ class ControlParameters(BaseModel):
         Field(description='Of a union ControlNet; the type if left out.', title='Mode'),
     ] = None
     preprocess: Annotated[
-        Literal['none', 'canny'] | None,
-        Field(description='`canny`: make edges of a photo first.', title='Preprocess'),
+        Literal['none', 'canny', 'depth', 'hed', 'lineart', 'mlsd', 'normal', 'openpose', 'pidinet'] | None,
+        Field(
+            description='Make it of a photo. All but `canny` need the extra `preprocess` and files in `annotators`.',
+            title='Preprocess',
+        ),
     ] = 'none'
     low_threshold: Annotated[
         float | None, Field(ge=0.01, le=0.99, title='Low Threshold')

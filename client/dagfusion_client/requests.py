@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -23,19 +23,32 @@ RETRIED = (429, 502, 503, 504)
 ATTEMPTS = 6
 
 
-def submission(
-    workflow: Workflow,
-    *,
-    files: Mapping[str, File],
-    overrides: Mapping[str, Any],
-    idempotency_key: str | None,
-    **options: Any,
-) -> dict[str, Any]:
+class Submission(TypedDict, total=False):
+    """What may come with a workflow. ``None`` is the same as to leave it out.
+
+    ``files``: by the names that the workflow has for them, a path, bytes, or as text base64 or an address.
+    """
+
+    files: Mapping[str, File] | None
+    overrides: Mapping[str, Any] | None
+    targets: Sequence[str] | None
+    priority: int | None
+    idempotency_key: str | None
+    webhook: Mapping[str, Any] | None
+    output: Mapping[str, Any] | None
+    previews: bool | None
+    time_limit_s: float | None
+    max_attempts: int | None
+
+
+def submission(workflow: Workflow, given: Submission) -> dict[str, Any]:
     """Arguments of a request for ``POST /v1/jobs``. Files that are here go as parts of a form, addresses as text.
 
     Raises ``OSError`` for files that cannot be read, ``ValueError`` for a workflow file that is no JSON.
     """
-    fields = {name: value for name, value in options.items() if value is not None}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    files: Mapping[str, File] = fields.pop("files", {})
+    key = fields.pop("idempotency_key", None) or str(uuid.uuid4())
     texts = {name: value for name, value in files.items() if isinstance(value, str)}
     parts = [("files", (name, _content(value))) for name, value in files.items() if not isinstance(value, str)]
     document: Any = workflow
@@ -46,10 +59,10 @@ def submission(
         else:
             parts.append(("workflow", (workflow.name, content)))
             document = None
-    body = {"overrides": dict(overrides), "files": texts, **fields}
+    body = {**fields, "files": texts}
     if document is not None:
         body["workflow"] = document
-    headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+    headers = {"Idempotency-Key": key}
     if not parts:
         return {"json": body, "headers": headers}
     data = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}

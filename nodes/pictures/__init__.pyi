@@ -6,6 +6,7 @@ from . import encode as encode
 from . import film as film
 from . import filters as filters
 from . import masks as masks
+from . import preprocessors as preprocessors
 from . import resize as resize
 from . import sound as sound
 from . import upscale as upscale

@@ -57,7 +57,7 @@ async def generate_job(
         # Two requests of one key are to be the same, so its seed is not left to chance.
         digest = sha256(f"{caller.owner}\n{options.idempotency_key}".encode()).digest()
         parameters = parameters.model_copy(update={"seed": int.from_bytes(digest[:4])})
-    made = await run_sync(compose, parameters, now.folders, now.settings.warm)
+    made = await run_sync(compose, parameters, now.folders, now.warm)
     request = WorkflowRequest(workflow=dict(made.nodes), files=dict(made.files))
     prepared = await prepare(Body(request, request.files), now)
     return await submit(options, prepared, now, caller, {"seed": made.seed})

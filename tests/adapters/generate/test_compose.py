@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from adapters.generate.choices import CheckpointFacts, checkpoint_facts, chosen_control_net
 from adapters.generate.compose import compose
 from adapters.generate.diffusers_names import translated
-from adapters.generate.parameters import PictureParameters
+from adapters.generate.parameters import PictureParameters, Preprocess
 from adapters.settings import EMBEDDED_MODELS
 from engine.document import read_workflow
 from engine.errors import InputInvalid, ModelMissing
@@ -128,6 +128,14 @@ def test_all_of_it_together(folders: Folders) -> None:
     assert {(scale["width"], scale["height"]) for scale in by_class["ImageScale"]} == {(64, 96)}
     assert by_class["UpscaleModelLoader"][0]["model_name"] == "tiny_upscale_x2.safetensors"
     assert by_class["VAELoader"][0]["vae_name"] == "pixel_space"
+
+
+@pytest.mark.parametrize("preprocess", get_args(Preprocess))
+def test_photos_are_made_into_what_control_nets_take(preprocess: str, folders: Folders) -> None:
+    control = {"image": "x", "model": "tiny_canny.safetensors", "preprocess": preprocess}
+    classes = [node["class_type"] for node in _nodes({"prompt": "x", "controls": [control]}, folders).values()]
+    assert ("Canny" in classes) == (preprocess == "canny")
+    assert ("AIO_Preprocessor" in classes) == (preprocess not in ("none", "canny"))
 
 
 def test_strength_is_what_people_expect(folders: Folders) -> None:

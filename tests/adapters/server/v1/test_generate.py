@@ -12,6 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.adapters.manifest.conftest import entry, write_manifest
 from tests.adapters.server.serving import Web, serving
 from tests.adapters.services import Service
 
@@ -59,6 +60,20 @@ def test_a_picture_is_changed_and_only_inside_a_mask(http: httpx.Client, service
     assert inpainted.convert("RGB").tobytes() != original.tobytes()
 
 
+@pytest.mark.parametrize("given", [(), ("image",), ("image", "mask")], ids=["text", "image", "mask"])
+def test_control_nets_guide_every_kind_of_drawing(http: httpx.Client, service: Service, given: tuple[str, ...]) -> None:
+    task = {name: {"image": PICTURE, "mask": MASK}[name] for name in given}
+    edges = {"image": PICTURE, "type": "canny", "preprocess": "canny", "model": "tiny_canny.safetensors"}
+    drawings = [
+        _drawn(http, **task, controls=controls)[0]
+        for controls in ([], [edges], [edges, {**edges, "image": MASK, "strength": 0.5, "end": 0.8}])
+    ]
+    assert len({drawing.size for drawing in drawings}) == 1
+    assert len({drawing.tobytes() for drawing in drawings}) == 3
+    (silent,) = _drawn(http, **task, controls=[{**edges, "strength": 0}])
+    assert silent.tobytes() == drawings[0].tobytes()
+
+
 def test_the_old_workers_request_is_answered_at_once(http: httpx.Client, service: Service) -> None:
     request = {"prompt": "a red circle", "num_inference_steps": 2, "seed": 3, "scheduler": "K_EULER"}
     request |= {"model": "tiny.safetensors", "num_images": 2}
@@ -69,6 +84,59 @@ def test_the_old_workers_request_is_answered_at_once(http: httpx.Client, service
     assert found["image_url"] == found["images"][0]
     Image.open(io.BytesIO(base64.b64decode(found["images"][0].removeprefix(DATA_URL))))
     assert http.post("/generate", json=request).json()["images"] == found["images"]
+
+
+@pytest.mark.parametrize("given", [(), ("image_url",), ("image_url", "mask_url")], ids=["text", "image", "mask"])
+def test_the_old_workers_request_takes_all_its_fields(
+    http: httpx.Client, service: Service, given: tuple[str, ...]
+) -> None:
+    request: dict[str, Any] = {
+        "prompt": "a red circle",
+        "negative_prompt": "blue",
+        "height": 128,
+        "width": 128,
+        "seed": 42,
+        "scheduler": "DDIM",
+        "num_inference_steps": 2,
+        "refiner_inference_steps": 50,
+        "guidance_scale": 5.5,
+        "strength": 0.6,
+        "high_noise_frac": 0.8,
+        "num_images": 1,
+        "control_image": DATA_URL + PICTURE,
+        "control_type": "canny",
+        "preprocess": "canny",
+        "controlnet": "tiny_canny.safetensors",
+        "controlnet_conditioning_scale": 0.7,
+        "control_guidance_start": 0.0,
+        "control_guidance_end": 0.9,
+        "lora_weights": [{"name": "tiny_style.safetensors", "strength": 0.5}],
+        "model": "tiny.safetensors",
+    }
+    request |= {name: {"image_url": PICTURE, "mask_url": MASK}[name] for name in given}
+    reply = http.post("/generate", json={"input": request})
+    assert reply.status_code == 200, reply.text
+    found = reply.json()
+    assert (found["seed"], len(found["images"])) == (42, 1)
+    with Image.open(io.BytesIO(base64.b64decode(found["image_url"].removeprefix(DATA_URL)))) as image:
+        assert image.size == (128, 128)
+    without = {name: value for name, value in request.items() if not name.startswith(("control", "preprocess"))}
+    assert http.post("/generate", json=without).json()["images"] != found["images"]
+
+
+def test_the_default_model_is_the_one_that_workers_have_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("warm")
+    for name in ("aardvark", "zebra"):
+        path = folder / "models" / "checkpoints" / f"{name}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    listed = entry("zebra.safetensors", b"x", {"civitai": 1}, warm=True)
+    manifest = str(write_manifest(folder / "models.yaml", listed))
+    with serving(folder / "data", models=str(folder / "models"), manifest=manifest) as web, web.client() as client:
+        job = client.post("/v1/generate", json={"prompt": "x"}).json()
+        workflow = client.get(f"/v1/jobs/{job['id']}/workflow").json()
+    (loader,) = (node for node in workflow.values() if node["class_type"] == "CheckpointLoaderSimple")
+    assert loader["inputs"]["ckpt_name"] == "zebra.safetensors"
 
 
 def test_a_request_that_makes_no_sense_is_answered_with_problems(web: Web) -> None:

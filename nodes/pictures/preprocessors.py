@@ -1,0 +1,76 @@
+"""What networks see in pictures, drawn for ControlNets: edges, lines, depth, normals, poses (controlnet_aux)."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.errors import DagfusionError, ModelUnreadable
+from engine.folders import Folders
+from nodes.pictures.encode import levels
+
+KIND = "annotators"
+
+
+@dataclass(frozen=True, slots=True)
+class _Detector:
+    """A class of controlnet_aux, and the files of its networks (of lllyasviel/Annotators on Hugging Face)."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+_DETECTORS: Mapping[str, _Detector] = {
+    "BAE-NormalMapPreprocessor": _Detector("NormalBaeDetector", ("scannet.pt",)),
+    "HEDPreprocessor": _Detector("HEDdetector", ("ControlNetHED.pth",)),
+    "LineArtPreprocessor": _Detector("LineartDetector", ("sk_model.pth", "sk_model2.pth")),
+    "M-LSDPreprocessor": _Detector("MLSDdetector", ("mlsd_large_512_fp32.pth",)),
+    "MiDaS-DepthMapPreprocessor": _Detector("MidasDetector", ("dpt_hybrid-midas-501f0c75.pt",)),
+    "OpenposePreprocessor": _Detector(
+        "OpenposeDetector", ("body_pose_model.pth", "hand_pose_model.pth", "facenet.pth")
+    ),
+    "PiDiNetPreprocessor": _Detector("PidiNetDetector", ("table5_pidinet.pth",)),
+}
+
+
+def detected(pixels: Tensor, name: str, resolution_px: int, folders: Folders, device: torch.device) -> Tensor:
+    """Float[batch, height, width, 3], 0..1, of float[batch, height, width, channels].
+
+    ``resolution_px`` is the shorter side's, near enough. Raises ``ModelMissing``, ``ModelUnreadable``, and
+    ``DagfusionError`` where controlnet_aux is not installed.
+    """
+    detect = _load(_DETECTORS[name], folders).to(device)
+    sizes = {"detect_resolution": resolution_px, "image_resolution": resolution_px}
+    drawn = [np.asarray(detect(levels(picture[..., :3]), output_type="np", **sizes)) for picture in pixels]
+    return torch.from_numpy(np.stack(drawn)).float() / 255.0
+
+
+def _load(detector: _Detector, folders: Folders) -> Any:
+    paths = [folders.find(KIND, file) for file in detector.files]
+    kind = getattr(_controlnet_aux(), detector.name)
+    try:
+        return kind.from_pretrained(str(paths[0].parent))
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelUnreadable(
+            f"'{paths[0]}' cannot be used: {reason}", remedy="load it again from its source"
+        ) from error
+
+
+def _controlnet_aux() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it could do if more were installed
+            return importlib.import_module("controlnet_aux")
+    except ImportError as error:
+        raise DagfusionError(
+            "this preprocessor needs controlnet_aux, which is not installed", remedy="install dagfusion[preprocess]"
+        ) from error

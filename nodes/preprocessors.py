@@ -1,0 +1,42 @@
+"""Pictures for ControlNets, made of photos by the networks of controlnet_aux (the extra ``preprocess``)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from engine.context import Context
+from engine.inputs import Choice, Int
+from engine.registry import node
+from engine.types import Image
+from nodes import pictures
+
+# As the node pack comfyui_controlnet_aux calls them.
+PREPROCESSORS = (
+    "none",
+    "BAE-NormalMapPreprocessor",
+    "HEDPreprocessor",
+    "LineArtPreprocessor",
+    "M-LSDPreprocessor",
+    "MiDaS-DepthMapPreprocessor",
+    "OpenposePreprocessor",
+    "PiDiNetPreprocessor",
+)
+
+
+@node("AIO_Preprocessor", category="image/preprocessors", display_name="AIO Aux Preprocessor")
+def preprocess(
+    ctx: Context,
+    *,
+    image: Image,
+    preprocessor: Annotated[str, Choice(*PREPROCESSORS, optional=True)] = "none",
+    resolution: Annotated[int, Int(min=64, max=16384, step=64, optional=True)] = 512,
+) -> Image:
+    """What a ControlNet takes: edges, lines, depth, normals or poses. ``resolution``: pixels of the shorter side.
+
+    The networks' files are read from the models folder ``annotators``, under the names that they were published by.
+    """
+    if preprocessor == "none":
+        return image
+    return Image(
+        pictures.preprocessors.detected(image.pixels, preprocessor, resolution, ctx.folders, ctx.models.device)
+    )
