@@ -18,7 +18,7 @@ from adapters.intake.take import UPLOADS_FOLDER
 from adapters.store.records import InputFile
 from engine.errors import DagfusionError
 
-_STORED_NAME = re.compile(rf"{UPLOADS_FOLDER}/(?P<digest>[0-9a-f]{{64}})\.[a-z0-9]{{1,12}}")
+_STORED_NAME = re.compile(rf"{re.escape(UPLOADS_FOLDER)}/(?P<digest>[0-9a-f]{{64}})\.[a-z0-9]{{1,12}}")
 
 
 def place_files(files: Iterable[InputFile], blobs: BlobStore, input_folder: Path) -> None:

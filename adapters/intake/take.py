@@ -20,7 +20,7 @@ from adapters.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.settings import MIB, Settings
 from adapters.store.records import InputFile
 
-UPLOADS_FOLDER = "uploads"
+UPLOADS_FOLDER = ".uploads"  # hidden: what jobs brought is not among the files that one chooses from
 _MAX_NAME_CHARS = 255
 _AT_A_TIME = 4
 _FOLDER_NOTES = (" [input]", " [output]", " [temp]")

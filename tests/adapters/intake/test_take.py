@@ -25,6 +25,7 @@ from adapters.outbound.client import OutboundClient
 from adapters.outbound.policy import AddressPolicy
 from adapters.store.records import InputFile
 from engine.errors import DagfusionError
+from engine.folders import Folders
 from tests.adapters.intake.files import picture, png_claiming, safetensors
 from tests.adapters.outbound.servers import endless, loopback_policy, redirect, reply, serving, stall
 
@@ -78,7 +79,11 @@ class Endless(Body):
 
 def left_over(blobs: BlobStore, tmp_path: Path) -> list[Path]:
     assert blobs.is_local
-    return [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+    return _files(tmp_path / "blobs")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def test_a_file_is_the_same_from_every_source(blobs: BlobStore) -> None:
@@ -91,7 +96,7 @@ async def test_a_file_is_the_same_from_every_source(blobs: BlobStore) -> None:
             "d.PNG": Body(PNG),
         }
         taken = await take(blobs, sources)
-    stored_name = f"uploads/{DIGEST}.png"
+    stored_name = f".uploads/{DIGEST}.png"
     assert taken == [InputFile(name, DIGEST, stored_name, "image/png", len(PNG)) for name in sources]
     assert b"".join(blobs.chunks(DIGEST)) == PNG
 
@@ -228,7 +233,7 @@ async def test_files_are_put_where_nodes_find_them(placed: tuple[BlobStore, Inpu
     folder = tmp_path / "input"
     for _ in range(2):
         place_files([file, file], blobs, folder)
-        assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [file.stored_name]
+        assert [path.relative_to(folder).as_posix() for path in _files(folder)] == [file.stored_name]
         assert (folder / file.stored_name).read_bytes() == PNG
 
 
@@ -271,7 +276,7 @@ async def test_many_workers_place_the_same_file(placed: tuple[BlobStore, InputFi
     for thread in threads:
         thread.join()
     assert not errors
-    assert len(list(tmp_path.glob("input*/uploads/*"))) == 10
+    assert len(list(tmp_path.glob("input*/.uploads/*"))) == 10
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -280,7 +285,7 @@ async def test_a_blob_that_is_gone_is_one_clear_error(placed: tuple[BlobStore, I
     blobs.delete(file.digest)
     with pytest.raises(BlobMissing):
         place_files([file], blobs, tmp_path / "input")
-    assert not list((tmp_path / "input").rglob("*.*"))
+    assert not _files(tmp_path / "input")
 
 
 async def test_a_remote_blob_that_was_altered_is_not_placed(tmp_path: Path) -> None:
@@ -289,11 +294,11 @@ async def test_a_remote_blob_that_was_altered_is_not_placed(tmp_path: Path) -> N
     blobs._fs.pipe(blobs._path(file.digest), b"other")
     with pytest.raises(BlobStoreUnavailable, match="does not hold"):
         place_files([file], blobs, tmp_path / "input")
-    assert not list((tmp_path / "input").rglob("*.*"))
+    assert not _files(tmp_path / "input")
 
 
 @pytest.mark.parametrize(
-    "stored_name", ["../x.png", f"uploads/{'0' * 64}.png", "/etc/x", f"uploads/{DIGEST}.p/../../x"]
+    "stored_name", ["../x.png", f".uploads/{'0' * 64}.png", "/etc/x", f"uploads/{DIGEST}.p/../../x"]
 )
 async def test_only_names_of_its_own_making_are_placed(blobs: BlobStore, tmp_path: Path, stored_name: str) -> None:
     (file,) = await take(blobs, {"a.png": Body(PNG)})
@@ -315,11 +320,12 @@ async def test_placed_files_are_swept_when_nobody_needs_them(blobs: BlobStore, t
     )
     folder = tmp_path / "input"
     place_files([used, old, young], blobs, folder)
-    (folder / "uploads" / "mine.png").write_bytes(b"x")
-    for name in (used.stored_name, old.stored_name, "uploads/mine.png"):
+    assert Folders(input=folder).files("input") == []  # They are nobody else's to choose.
+    (folder / ".uploads" / "mine.png").write_bytes(b"x")
+    for name in (used.stored_name, old.stored_name, ".uploads/mine.png"):
         os.utime(folder / name, (0, 0))
     assert sweep_placed(folder, {used.digest}) == 1
-    assert {path.name for path in (folder / "uploads").iterdir()} == {
+    assert {path.name for path in (folder / ".uploads").iterdir()} == {
         os.path.basename(used.stored_name),
         os.path.basename(young.stored_name),
         "mine.png",

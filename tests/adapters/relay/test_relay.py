@@ -64,7 +64,7 @@ def test_what_happens_far_away_is_recorded_here(store: Store, relay: OpenRelay) 
 
 def test_the_document_has_all_that_the_job_is(store: Store, relay: OpenRelay) -> None:
     digest = "ab" * 32
-    file = InputFile("in.png", digest, f"uploads/{digest}.png", "image/png", 3)
+    file = InputFile("in.png", digest, f".uploads/{digest}.png", "image/png", 3)
     far = Attempts(streams)
     job_id = submit(
         store, targets=("1",), files=(file,), extra_pnginfo={"a": 1}, options={"previews": False}, time_limit_s=7
