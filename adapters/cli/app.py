@@ -17,6 +17,7 @@ from adapters.cli.options import (
     CompileOption,
     DebugOption,
     DeviceOption,
+    DiskCacheOption,
     ExtraPathsOption,
     InputOption,
     JsonOption,
@@ -95,6 +96,7 @@ def run(
     precision: PrecisionOption = None,
     attention: AttentionOption = None,
     compile: CompileOption = None,
+    disk_cache_mib: DiskCacheOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -112,6 +114,7 @@ def run(
         precision=precision,
         attention=attention,
         compile=compile,
+        disk_cache_mib=disk_cache_mib,
         json=json,
         debug=debug,
     )

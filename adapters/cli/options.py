@@ -31,6 +31,12 @@ CompileOption = Annotated[
     str | None,
     typer.Option("--compile", metavar="MODE", help="torch.compile: off, default or reduce-overhead (CUDA graphs)."),
 ]
+DiskCacheOption = Annotated[
+    int | None,
+    typer.Option(
+        "--disk-cache-mib", metavar="N", min=0, help="MiB of encodings kept on disk for later starts [1024]; 0: none."
+    ),
+]
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Folder of the queue's database and the blobs.")
 ]

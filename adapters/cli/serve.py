@@ -13,6 +13,7 @@ from adapters.cli.options import (
     CompileOption,
     DataOption,
     DeviceOption,
+    DiskCacheOption,
     ExtraPathsOption,
     InputOption,
     ModelsOption,
@@ -62,6 +63,7 @@ def serve(
     precision: PrecisionOption = None,
     attention: AttentionOption = None,
     compile: CompileOption = None,
+    disk_cache_mib: DiskCacheOption = None,
     log_format: LogFormatOption = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -83,6 +85,7 @@ def serve(
         "precision": precision,
         "attention": attention,
         "compile": compile,
+        "disk_cache_mib": disk_cache_mib,
         "log_format": log_format,
     }
     with exits.reported(json=False, debug=debug):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-_SETTINGS = ("models", "extra_model_paths", "nodes", "input", "output", "device", "precision", "attention", "compile")
+_SETTINGS = (
+    *("models", "extra_model_paths", "nodes", "input", "output"),
+    *("device", "precision", "attention", "compile", "disk_cache_mib"),
+)
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Options:
     precision: str | None = None
     attention: str | None = None
     compile: str | None = None
+    disk_cache_mib: int | None = None
     json: bool = False
     debug: bool = False
 

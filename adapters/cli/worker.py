@@ -12,6 +12,7 @@ from adapters.cli.options import (
     CompileOption,
     DataOption,
     DeviceOption,
+    DiskCacheOption,
     ExtraPathsOption,
     InputOption,
     ModelsOption,
@@ -36,6 +37,7 @@ def worker(
     precision: PrecisionOption = None,
     attention: AttentionOption = None,
     compile: CompileOption = None,
+    disk_cache_mib: DiskCacheOption = None,
     log_format: LogFormatOption = None,
     id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
@@ -56,6 +58,7 @@ def worker(
         "precision": precision,
         "attention": attention,
         "compile": compile,
+        "disk_cache_mib": disk_cache_mib,
         "log_format": log_format,
     }
     with exits.reported(json=False, debug=debug):

@@ -128,11 +128,12 @@ def _of_workers(workers: list[Worker]) -> Iterator[Metric]:
 
 
 def _figures(worker: Worker) -> dict[str, float]:
-    """``memory_process_bytes``, ``cache_hits``, ``models_bytes`` ... of what the worker says."""
+    """``memory_process_bytes``, ``cache_hits``, ``disk_cache_hits``, ``models_bytes`` ... of what the worker says."""
     info = worker.info
-    parts = {"memory": info.get("memory", {}), "cache": info.get("cache", {})}
+    parts = {part: info.get(part, {}) for part in ("memory", "cache", "disk_cache")}
     figures = {f"{part}_{name}": value for part, values in parts.items() for name, value in values.items()}
-    figures |= {name: info[name] for name in ("models_bytes", "models_budget_bytes", "model_loads") if name in info}
+    named = ("models_bytes", "models_budget_bytes", "model_loads", "steps_joined")
+    figures |= {name: info[name] for name in named if name in info}
     figures["models"] = len(info.get("models", ()))
     figures["jobs"] = len(info.get("jobs", ()))
     return {name: float(value) for name, value in figures.items() if isinstance(value, int | float)}

@@ -33,7 +33,9 @@ def worker_info(engine: Engine | None, hands: Hands) -> dict[str, Any]:
         "models_bytes": engine.models.held_bytes,
         "model_loads": engine.models.loads,
         "models_budget_bytes": engine.models.budget_bytes,
+        "steps_joined": engine.turns.joined,
         "cache": asdict(engine.cache.statistics()),
+        "disk_cache": asdict(engine.cache.disk.statistics()) if engine.cache.disk else {},
     }
 
 

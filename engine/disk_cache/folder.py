@@ -101,6 +101,8 @@ def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
         for item in found:
             with contextlib.suppress(FileNotFoundError):
                 stat = item.stat(follow_symlinks=False)
+                if not item.is_file(follow_symlinks=False):
+                    continue
                 if item.name.endswith(SUFFIX):
                     yield stat.st_mtime_ns, _on_disk(stat.st_size), Path(item.path)
                 elif item.name.endswith(_PARTIAL) and stat.st_mtime_ns < oldest_ns:

@@ -25,7 +25,7 @@ def origin(models: ModelStore) -> str:
         torch.backends.cudnn.allow_tf32,
         torch.are_deterministic_algorithms_enabled(),
     ]
-    computed = f"{precision} {formats} {kernels} {getattr(models, 'computing', '')}"
+    computed = f"{precision} {formats} {kernels} {models.computing}"
     return "\n".join([FORMAT, house_code(), _installed(), _device_name(device), computed])
 
 

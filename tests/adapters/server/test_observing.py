@@ -42,6 +42,7 @@ def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
         web.services.store.leases.fail(lease, {"type": "NodeFailed", "message": "x", "remedy": ""})
         web.services.store.workers.register("w1", "here", 1, {})
         info = {"memory": {"process_bytes": 3}, "cache": {"hits": 5, "bytes": 6}, "models": [1, 2], "models_bytes": 9}
+        info |= {"disk_cache": {"hits": 7, "off": True}}
         web.services.store.workers.beat("w1", "ready", info)
 
         def check() -> None:
@@ -55,6 +56,8 @@ def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
             assert _figure(text, "queue_oldest_seconds") > 0
             assert _figure(text, 'workers{state="ready"}') == 1
             assert _figure(text, 'worker_cache_hits{worker="w1"}') == 5
+            assert _figure(text, 'worker_disk_cache_hits{worker="w1"}') == 7
+            assert _figure(text, 'worker_disk_cache_off{worker="w1"}') == 1
             assert _figure(text, 'worker_models{worker="w1"}') == 2
             assert _figure(text, 'worker_memory_process_bytes{worker="w1"}') == 3
             assert _figure(text, 'http_requests_total{method="POST",route="/v1/jobs",status="202"}') == 2
