@@ -33,7 +33,7 @@ EDITS: Mapping[str, Edit] = {
     "cfg": _set("sampler", "cfg", lambda n: 5.0 + n / 16),
     "steps": _set("sampler", "steps", lambda n: 9 + n),
     "prompt": _set("positive", "text", lambda n: f"a blue star {n}"),
-    "image": _set("picture", "image", lambda n: PICTURES[n % 2]),
+    "image": _set("picture", "image", lambda _: PICTURES[1]),
     "model": _set("model", "ckpt_name", lambda n: f"copy{n % 2}.safetensors"),
 }
 
