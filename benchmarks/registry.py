@@ -14,6 +14,7 @@ _MODULES = {
     "load": "benchmarks.load",
     "step": "benchmarks.step",
     "image": "benchmarks.image",
+    "together": "benchmarks.together",
     "cache": "benchmarks.cache",
     "previews": "benchmarks.previews",
     "memory": "benchmarks.memory",
