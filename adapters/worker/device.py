@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from adapters.sent_pictures import with_sent
 from adapters.store.records import InputFile, Output
 from adapters.worker.admission import Admission
 from adapters.worker.in_hand import Stoppable
+from adapters.worker.kept_threads import KeptThreads
 from adapters.worker.outline import outline
 from adapters.worker.outputs import collect
 from adapters.worker.progress import ClassSeconds, Progress
@@ -43,7 +43,7 @@ class Device:
     blobs: BlobStore
     seconds: ClassSeconds = field(default_factory=ClassSeconds)
     between: Callable[[], None] = lambda: None
-    _recorders: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(thread_name_prefix="recorder"))
+    _recorders: KeptThreads = field(default_factory=lambda: KeptThreads("recorder"))
     _admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Device:
         """Who tells ``sink`` of the prompt's run, and how far that is."""
         progress = Progress({i: str(node.get("class_type", "")) for i, node in prompt.items()}, self.seconds)
         publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
-        return Recorder(sink, progress, publish, self._recorders.submit), progress
+        return Recorder(sink, progress, publish, self._recorders.start), progress
 
     def compute(self, work: Work, recorder: Recorder, stoppable: Stoppable) -> RunResult:
         """Wait for the device, then run. Raises ``Cancelled`` where the run was told to stop, and what running raises.

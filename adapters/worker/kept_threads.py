@@ -1,0 +1,35 @@
+"""Threads that are kept for the next use, and that keep no process from ending."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+_Task = Callable[[], object]
+
+
+class KeptThreads:
+    """As many threads as are in use at a time. Unlike those of an executor, the interpreter's end waits for none.
+
+    So a node that never stops, and the thread that waits to tell of it, end with the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._idle: deque[SimpleQueue[_Task]] = deque()
+
+    def start(self, task: _Task) -> None:
+        """Run ``task``, which must not raise, in a thread that is free, or in a new one."""
+        try:
+            tasks = self._idle.pop()
+        except IndexError:
+            tasks = SimpleQueue()
+            threading.Thread(target=self._run, args=(tasks,), name=self._name, daemon=True).start()
+        tasks.put(task)
+
+    def _run(self, tasks: SimpleQueue[_Task]) -> None:
+        while True:
+            tasks.get()()
+            self._idle.append(tasks)
