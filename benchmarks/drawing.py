@@ -100,24 +100,17 @@ def models_folder(bench: Bench, model: str) -> Path:
 
 
 @contextmanager
-def studio(models: Path, folder: Path, device: str, precision: str, *, together: int = 1) -> Iterator[Studio]:
-    """An engine with the default settings but for these, that keeps nothing outside of ``folder``."""
+def studio(models: Path, folder: Path, device: str, precision: str, **settings: object) -> Iterator[Studio]:
+    """An engine with the default settings but for these (by name), that keeps nothing outside of ``folder``."""
     from adapters.loading import load_engine, load_folders, load_registry
     from adapters.settings import read_settings
 
     places = {name: folder / name for name in ("input", "output", "temp")}
     for place in places.values():
         place.mkdir(parents=True, exist_ok=True)
-    given = {
-        "models": [models],
-        "device": device,
-        "precision": precision,
-        "disk_cache_mib": 0,
-        "together": together,
-        **places,
-    }
-    settings = read_settings({**given, "fingerprints": folder / "fingerprints.json"})
-    engine = load_engine(settings, load_registry(settings), load_folders(settings))
+    given = {"models": [models], "device": device, "precision": precision, "disk_cache_mib": 0, "together": 1, **places}
+    chosen = read_settings({**given, "fingerprints": folder / "fingerprints.json", **settings})
+    engine = load_engine(chosen, load_registry(chosen), load_folders(chosen))
     yield Studio(engine)
     engine.cache.clear()
     engine.models.free()
