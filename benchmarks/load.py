@@ -29,7 +29,7 @@ WHAT = ("cold", "warm", "lora", "swap")
 @case(
     "load",
     axes={"family": ("sd15", "sdxl"), "what": WHAT},
-    quick={"family": ("small",)},
+    quick={"family": ("small",), "what": ("lora",)},
     repeats=3,
     told={
         "read": "{family}'s UNet, {what}: every weight read",
