@@ -99,7 +99,9 @@ def _environment(settings: Mapping[str, str], threads: int | None) -> dict[str, 
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAGFUSION_")}
     given = {f"DAGFUSION_{name.upper()}": value for name, value in settings.items()}
     bounded = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return kept | bounded | {"PYTHONUNBUFFERED": "1"} | given
+    # Fresh is fresh: what an earlier service encoded is not to help this one.
+    own = {"PYTHONUNBUFFERED": "1", "DAGFUSION_DISK_CACHE_MIB": "0"}
+    return kept | bounded | own | given
 
 
 @contextmanager
