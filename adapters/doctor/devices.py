@@ -10,6 +10,7 @@ from adapters.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.doctor.machine import nvidia_driver
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError
+from nodes.diffusion.compiling import check_compiler
 
 GROUP = "device"
 LOW_VRAM_BYTES = 6e9
@@ -37,6 +38,19 @@ def devices(around: Surroundings) -> Iterator[Finding]:
         "pictures take minutes without a GPU; the embedded models and small sizes work" if device.type == "cpu" else ""
     )
     yield Finding(GROUP, "choice", "warn" if slow else "ok", choice, slow)
+    if around.settings.compile != "off":
+        yield _compiling(device, around.settings.compile)
+
+
+def _compiling(device: torch.device, mode: str) -> Finding:
+    try:
+        check_compiler(device)
+    except DagfusionError as error:
+        return Finding(GROUP, "compiling", "fail", error.message, error.remedy)
+    if device.type == "cpu":
+        remedy = "leave it off on a CPU: it takes minutes, and steps take longer with it"
+        return Finding(GROUP, "compiling", "warn", f"torch.compile, {mode}, on a CPU", remedy)
+    return Finding(GROUP, "compiling", "ok", f"torch.compile, {mode}")
 
 
 def name(dtype: torch.dtype) -> str:

@@ -18,7 +18,9 @@ from engine.sources import house_code
 def origin(models: ModelStore) -> str:
     """Equal where equal keys make equal bits, in whichever process. It changes when ``models`` moves to a device."""
     device, precision = models.device, models.precision
-    formats = [compute_dtype(device, precision, wide=wide) for wide in (False, True)]
+    formats = [
+        compute_dtype(device, precision, wide=wide, heavy=heavy) for wide in (False, True) for heavy in (False, True)
+    ]
     kernels = [
         torch.get_float32_matmul_precision(),
         torch.backends.cuda.matmul.allow_tf32,

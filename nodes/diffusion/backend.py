@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.computing import Compile, Computing
 from engine.model_store import ModelStore
-from nodes.diffusion.compiling import check_compiler, compiled
+from nodes.diffusion.compiling import check_compiler, compiled, sizes_apart
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.kernels.choice import Mix, mix_for
 
@@ -47,7 +47,8 @@ def using(backend: Backend) -> Iterator[None]:
     """Networks that run within, in this thread, are computed by ``backend``."""
     token = _current.set(backend)
     try:
-        yield
+        with nullcontext() if backend.compile == "off" else sizes_apart():
+            yield
     finally:
         _current.reset(token)
 

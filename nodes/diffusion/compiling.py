@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import ParamSpec
 
 import torch
 from torch import Tensor
+from torch.fx.experimental import _config
 
 from engine.computing import Compile
 from engine.errors import DagfusionError
@@ -34,6 +36,11 @@ def check_compiler(device: torch.device) -> None:
         ) from error
 
 
+def sizes_apart() -> AbstractContextManager[object]:
+    """Within, code is compiled for any sizes: sides that are equal by chance (of a square picture) may differ later."""
+    return _config.patch(use_duck_shape=False)  # type: ignore[no-any-return]
+
+
 @cache
 def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
     """``part``, a function of a module and tensors, compiled for sizes of any kind.
@@ -44,7 +51,7 @@ def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
     """
     graphs = mode == "reduce-overhead"
     quick: Callable[P, Tensor] = torch.compile(  # type: ignore[call-overload]  # torch's lack the last two
-        part, dynamic=None if graphs else True, mode=mode, recompile_limit=MOST_VARIANTS, isolate_recompiles=True
+        part, dynamic=True, mode=mode, recompile_limit=MOST_VARIANTS, isolate_recompiles=True
     )
     broken = False
 

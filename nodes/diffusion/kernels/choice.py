@@ -32,17 +32,25 @@ def mix_for(device: torch.device, attention: Attention) -> Mix:
     if attention == "sdpa" or (attention == "auto" and device.type != "cuda"):
         return sdpa.mix
     if attention == "sage":
-        if device.type != "cuda":
-            raise DagfusionError(
-                f"SageAttention needs an NVIDIA GPU, and networks run on '{device}'",
-                remedy="take --attention auto, or a CUDA device",
-            )
-        return Forced(sages.installed())
+        return _forced(device)
     try:
         return Probed(sages.installed())
     except DagfusionError as error:
         _log.info("attention by torch: %s", error.message)
         return sdpa.mix
+
+
+def _forced(device: torch.device) -> Forced:
+    if device.type != "cuda":
+        raise DagfusionError(
+            f"SageAttention needs an NVIDIA GPU, and networks run on '{device}'",
+            remedy="take --attention auto, or a CUDA device",
+        )
+    sage = sages.installed()
+    small = judge(sage, Case(device, torch.float16, sage.widths[0], LEAST_TOKENS))
+    if small.failure:
+        raise DagfusionError(f"{sage.label} does not run on '{device}': {small}", remedy=sages.REMEDY)
+    return Forced(sage)
 
 
 class Forced:

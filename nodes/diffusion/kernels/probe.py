@@ -65,10 +65,10 @@ def judge(sage: Sage, case: Case) -> Verdict:
     def drawn() -> Tensor:
         return torch.randn(BATCH, HEADS, case.tokens, case.width, generator=source).to(case.device, case.dtype)
 
-    queries, keys, values = drawn(), drawn(), drawn()
-    # Keys of trained networks have a large part in common, which is what takes 8 bits beyond their range.
-    keys += 4 * drawn()[:, :, :1]
     try:
+        queries, keys, values = drawn(), drawn(), drawn()
+        # Keys of trained networks have a large part in common, which is what takes 8 bits beyond their range.
+        keys += 4 * drawn()[:, :, :1]
         exact = sdpa.mix(queries.float(), keys.float(), values.float())
         distance = float((sage(queries, keys.clone(), values).float() - exact).norm() / exact.norm())
         own = _quickest_s(lambda: sage(queries, keys, values), case.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,17 @@ def test_an_attention_kernel_that_cannot_be(doctor: Doctor) -> None:
     assert code == 1
     assert found["attention choice"]["value"] == "SageAttention needs an NVIDIA GPU, and networks run on 'cpu'"
     assert "--attention auto" in found["attention choice"]["remedy"]
+
+
+@pytest.mark.parametrize(("compiler", "status"), [("g++", "warn"), ("no-such-compiler", "fail")])
+def test_compiling_on_a_cpu(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, compiler: str, status: str) -> None:
+    if status == "warn" and shutil.which(compiler) is None:
+        pytest.skip("takes g++, and there is none")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, compiler))
+    code, found = doctor("--device", "cpu", "--compile", "default")
+    assert code == (status == "fail")
+    assert found["device compiling"]["status"] == status
+    assert "device compiling" not in doctor("--device", "cpu")[1]
 
 
 def test_folders_that_cannot_be_used(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.computing import Computing
 from engine.errors import DagfusionError
 from engine.model_store import ModelStore
-from nodes.diffusion.kernels import sage, sdpa
+from nodes.diffusion.kernels import choice, sage, sdpa
 from nodes.diffusion.kernels.choice import Forced, Probed, mix_for
 from nodes.diffusion.kernels.probe import Case, Verdict, judge
 from nodes.diffusion.kernels.sage import Sage
@@ -70,7 +70,9 @@ def test_sage_where_it_cannot_be(install: Install, models_dir: Path) -> None:
         drawn(models_dir, store, "tiny_sd15.safetensors")
 
 
-def test_on_a_gpu_by_what_is_installed(install: Install, caplog: pytest.LogCaptureFixture) -> None:
+def test_on_a_gpu_by_what_is_installed(
+    install: Install, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with caplog.at_level(logging.INFO), pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda _name: None)
         assert mix_for(CUDA, "auto") is mix_for(CUDA, "auto") is sdpa.mix
@@ -80,7 +82,12 @@ def test_on_a_gpu_by_what_is_installed(install: Install, caplog: pytest.LogCaptu
     install("2")
     mix_for.cache_clear()
     assert isinstance(mix_for(CUDA, "auto"), Probed)
+    monkeypatch.setattr(choice, "judge", Judge(SLOW))  # is no reason against what is asked for
     assert isinstance(mix_for(CUDA, "sage"), Forced)
+    mix_for.cache_clear()
+    monkeypatch.setattr(choice, "judge", Judge(Verdict(failure="it fails: Unsupported CUDA architecture: sm70")))
+    with pytest.raises(DagfusionError, match="does not run on 'cuda:0': it fails: Unsupported CUDA architecture"):
+        mix_for(CUDA, "sage")
 
 
 def test_each_case_is_tried_once(caplog: pytest.LogCaptureFixture) -> None:

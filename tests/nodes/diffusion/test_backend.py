@@ -1,0 +1,70 @@
+"""What computes a sampling call: chosen by the model store, in force for that call and its thread alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.computing import Computing
+from engine.model_store import ModelStore
+from nodes.diffusion import backend
+from nodes.diffusion.backend import PLAIN, Backend
+from nodes.diffusion.kernels import sdpa
+from tests.nodes.drawing import drawn
+
+Mixed = tuple[int, int]  # head width, keys
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[Mixed]:
+    """What every model store's kernel is asked for."""
+    asked: list[Mixed] = []
+
+    def mix(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        asked.append((q.shape[-1], k.shape[-2]))
+        return sdpa.mix(q, k, v)
+
+    monkeypatch.setattr(backend, "mix_for", lambda _device, _attention: mix)
+    return asked
+
+
+def test_a_sampling_call_attends_by_the_stores_kernel(models_dir: Path, counting: list[Mixed]) -> None:
+    store = ModelStore("cpu", computing=Computing(attention="sdpa"))
+    drawn(models_dir, store, "tiny_sd15.safetensors", steps=1)
+    # Self-attention over 8 x 8 tokens and fewer, and over the prompt's 77; the VAE's over pixels is not among them.
+    assert {keys for _, keys in counting} >= {64, 77}
+    assert all(width == 4 or width == 8 for width, _ in counting)
+    assert backend.current() is PLAIN
+
+
+def test_a_call_ends_as_it_began_when_it_fails() -> None:
+    def fail() -> None:
+        with backend.using(Backend(compile="default")):
+            assert backend.current().compile == "default"
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert backend.current() is PLAIN
+
+
+def test_threads_have_their_own() -> None:
+    seen: list[Backend] = []
+    with backend.using(Backend(mix=lambda q, k, v: q)):
+        thread = threading.Thread(target=lambda: seen.append(backend.current()))
+        thread.start()
+        thread.join()
+    assert seen == [PLAIN]
+
+
+def test_compiled_parts_call_other_kernels_as_they_are(counting: list[Mixed]) -> None:
+    chosen = backend.backend_for(torch.device("cpu"), Computing(compile="default"))
+    part: Callable[..., Tensor] = torch.compile(lambda q: chosen.mix(q, q, q) + 1, backend="eager")
+    q = torch.randn(1, 1, 4, 8)
+    assert torch.equal(part(q), sdpa.mix(q, q, q) + 1)
+    assert counting == [(8, 4)]
