@@ -34,6 +34,8 @@ class Database:
         try:
             self._engine = self._open()
             self._writer = self._engine.execution_options(dagfusion_writes=True)
+            # A transaction of PostgreSQL's sees no single state either, and takes two more ways there and back.
+            self._reader = self._engine if self.sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
             self._set_up()
         except (SQLAlchemyError, OSError) as error:
             raise StoreUnavailable(
@@ -43,8 +45,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database."""
-        with self._engine.connect() as connection:
+        """To read from the database; each statement sees one state of it."""
+        with self._reader.connect() as connection:
             yield connection
 
     @contextmanager

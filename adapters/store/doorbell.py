@@ -26,13 +26,13 @@ class Doorbell:
 
     def __init__(self, database: str) -> None:
         name = hashlib.sha256(os.path.realpath(database).encode()).hexdigest()[:16]
-        self._folder = Path(tempfile.gettempdir(), f"dagfusion-{os.getuid()}", name)
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder = Path(tempfile.gettempdir(), f"dagfusion-{os.getuid()}-{name}")
 
     def ring(self) -> None:
         """Wake those who listen. Never waits, never fails."""
         with suppress(OSError), os.scandir(self._folder) as listeners, _socket() as bell:
+            if os.lstat(self._folder).st_uid != os.getuid():
+                return  # Somebody else had made it before: who knows where that rings.
             bell.setblocking(False)
             for listener in listeners:
                 try:
@@ -49,6 +49,7 @@ class Doorbell:
         with _socket() as ear:
             ear.settimeout(timeout_s)
             try:
+                self._folder.mkdir(exist_ok=True, mode=0o700)
                 ear.bind(str(path))
             except OSError:
                 yield lambda: time.sleep(timeout_s)
@@ -57,6 +58,8 @@ class Doorbell:
                 yield lambda: _hear(ear)
             finally:
                 path.unlink(missing_ok=True)
+                with suppress(OSError):  # Others listen still.
+                    self._folder.rmdir()
 
 
 def _socket() -> socket.socket:

@@ -20,7 +20,7 @@ def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 
 def _sockets(bell: Doorbell) -> list[Path]:
-    return list(bell._folder.iterdir())
+    return list(bell._folder.iterdir()) if bell._folder.exists() else []
 
 
 def test_a_ring_is_heard_and_one_without_listeners_harms_nobody(tmp_path: Path) -> None:
@@ -55,6 +55,7 @@ def test_what_a_killed_listener_left_is_cleared_away(tmp_path: Path) -> None:
     import socket
 
     bell = Doorbell(str(tmp_path / "queue.sqlite"))
+    bell._folder.mkdir()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(str(bell._folder / "1-dead"))
     assert _sockets(bell)
