@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -42,3 +43,10 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def given_settings(options: Mapping[str, object]) -> dict[str, object]:
+    """Those of a command's options that are settings, whose names they have, and that were given."""
+    from adapters.settings import Settings
+
+    return {name: value for name, value in options.items() if name in Settings.model_fields and value is not None}

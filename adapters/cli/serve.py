@@ -20,6 +20,7 @@ from adapters.cli.options import (
     NodesOption,
     OutputOption,
     PrecisionOption,
+    given_settings,
 )
 
 
@@ -57,7 +58,7 @@ def serve(
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
     input: InputOption = None,
-    out: OutputOption = None,
+    output: OutputOption = None,
     data: DataOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -68,28 +69,8 @@ def serve(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Serve the API, ComfyUI's protocol and a page, and run the jobs that come in."""
-    given = {
-        "host": host,
-        "port": port,
-        "workers": 0 if no_worker else workers,
-        "warm": warm,
-        "concurrency": concurrency,
-        "together": together,
-        "models": models,
-        "extra_model_paths": extra_model_paths,
-        "nodes": nodes,
-        "input": input,
-        "output": out,
-        "data": data,
-        "device": device,
-        "precision": precision,
-        "attention": attention,
-        "compile": compile,
-        "disk_cache_mib": disk_cache_mib,
-        "log_format": log_format,
-    }
     with exits.reported(json=False, debug=debug):
-        _serve({name: value for name, value in given.items() if value is not None})
+        _serve(given_settings(locals()) | ({"workers": 0} if no_worker else {}))
 
 
 def _serve(given: dict[str, object]) -> None:

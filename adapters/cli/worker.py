@@ -19,6 +19,7 @@ from adapters.cli.options import (
     NodesOption,
     OutputOption,
     PrecisionOption,
+    given_settings,
 )
 from adapters.cli.serve import ConcurrencyOption, LogFormatOption, TogetherOption, WarmOption
 
@@ -31,7 +32,7 @@ def worker(
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
     input: InputOption = None,
-    out: OutputOption = None,
+    output: OutputOption = None,
     data: DataOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -44,26 +45,9 @@ def worker(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Run jobs of the queue. With DAGFUSION_DATABASE_URL and DAGFUSION_BLOBS on as many machines as you like."""
-    given = {
-        "warm": warm,
-        "concurrency": concurrency,
-        "together": together,
-        "models": models,
-        "extra_model_paths": extra_model_paths,
-        "nodes": nodes,
-        "input": input,
-        "output": out,
-        "data": data,
-        "device": device,
-        "precision": precision,
-        "attention": attention,
-        "compile": compile,
-        "disk_cache_mib": disk_cache_mib,
-        "log_format": log_format,
-    }
     with exits.reported(json=False, debug=debug):
         from adapters.settings import read_settings
         from adapters.worker.process import run_worker
 
-        settings = read_settings({name: value for name, value in given.items() if value is not None})
+        settings = read_settings(given_settings(locals()))
         run_worker(settings, id, with_parent=with_parent)
