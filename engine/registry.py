@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from engine.errors import DagfusionError
 from engine.schema import NodeSpec
+from engine.sources import code_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ENTRY_POINT_GROUP = "dagfusion.nodes"
@@ -95,6 +96,8 @@ class Registry(Mapping[str, NodeSpec]):
             module = load()
             for spec in _declared_in(module):
                 _ = spec.inputs, spec.outputs
+                if spec.keep:
+                    code_of(spec.run.__module__)  # read now, as it is imported
         except DagfusionError:
             raise
         except Exception as error:

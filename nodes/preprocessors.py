@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from engine.context import Context
+from engine.fingerprint import file_fingerprint
 from engine.inputs import Choice, Int
 from engine.registry import node
 from engine.types import Image
@@ -23,7 +24,19 @@ PREPROCESSORS = (
 )
 
 
-@node("AIO_Preprocessor", category="image/preprocessors", display_name="AIO Aux Preprocessor")
+def _networks(ctx: Context, preprocessor: str | None) -> list[str]:
+    """Fingerprints of the files that are read; of all that could be if the choice is linked, so not known."""
+    names = PREPROCESSORS if preprocessor is None else (preprocessor,)
+    return [file_fingerprint(file) for name in names for file in pictures.preprocessors.files_read(name, ctx.folders)]
+
+
+@node(
+    "AIO_Preprocessor",
+    category="image/preprocessors",
+    display_name="AIO Aux Preprocessor",
+    fingerprint=_networks,
+    keep=True,
+)
 def preprocess(
     ctx: Context,
     *,

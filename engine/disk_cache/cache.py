@@ -56,6 +56,7 @@ class DiskCache:
         self._folder = BoundedFolder(folder, budget_bytes)
         self._kinds = Kinds(types)
         self._origin = origin
+        origin()  # Reads the code now: when files change later, what is imported is still what they were.
         self._lock = threading.Lock()
         # Its thread starts with the first entry. The process waits at its end for what is still to be written.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="disk-cache")

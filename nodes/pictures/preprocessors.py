@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import DagfusionError, ModelUnreadable
+from engine.errors import DagfusionError, ModelMissing, ModelUnreadable
 from engine.folders import Folders
 from nodes.pictures.encode import levels
 
@@ -51,6 +53,15 @@ def detected(pixels: Tensor, name: str, resolution_px: int, folders: Folders, de
     sizes = {"detect_resolution": resolution_px, "image_resolution": resolution_px}
     drawn = [np.asarray(detect(levels(picture[..., :3]), output_type="np", **sizes)) for picture in pixels]
     return torch.from_numpy(np.stack(drawn)).float() / 255.0
+
+
+def files_read(name: str, folders: Folders) -> list[Path]:
+    """The files of the networks that this preprocessor loads, of those that are there."""
+    files: list[Path] = []
+    for file in _DETECTORS[name].files if name in _DETECTORS else ():
+        with suppress(ModelMissing):
+            files.append(folders.find(KIND, file))
+    return files
 
 
 def _load(detector: _Detector, folders: Folders) -> Any:

@@ -19,6 +19,9 @@ from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
 from nodes.kept_values import KEPT_TYPES
 
+Nodes = dict[str, tuple[str, dict[str, Any]]]
+EMPTY = {"width": 64, "height": 64, "batch_size": 1, "color": 255}
+
 
 @pytest.fixture
 def folder(tmp_path: Path, models_dir: Path) -> Path:
@@ -40,7 +43,7 @@ def started(folder: Path, precision: str = "float32") -> Engine:
     return Engine(builtin_registry(), folders, models, disk_cache=disk)
 
 
-def hits(engine: Engine, nodes: dict[str, tuple[str, dict[str, Any]]], *outputs: str) -> tuple[int, int]:
+def hits(engine: Engine, nodes: Nodes, *outputs: str) -> tuple[int, int]:
     """How many outputs were found on disk and how many were written, with what ``outputs`` need."""
     documents = {name: NodeDocument(class_type=kind, inputs=inputs) for name, (kind, inputs) in nodes.items()}
     engine.run(Workflow(nodes=documents), list(outputs))
@@ -51,7 +54,7 @@ def hits(engine: Engine, nodes: dict[str, tuple[str, dict[str, Any]]], *outputs:
     return statistics.hits, statistics.writes
 
 
-def prompt(text: str) -> dict[str, tuple[str, dict[str, Any]]]:
+def prompt(text: str) -> Nodes:
     return {
         "model": ("CheckpointLoaderSimple", {"ckpt_name": "a.safetensors"}),
         "text": ("CLIPTextEncode", {"text": text, "clip": ["model", 1]}),
@@ -90,12 +93,12 @@ def test_another_embedding_under_the_same_name_finds_nothing(folder: Path) -> No
 
 
 def test_every_class_that_keeps_is_found(folder: Path) -> None:
-    picture = {"image": ("EmptyImage", {"width": 64, "height": 64, "color": 255})}
-    hole = {"mask": ("SolidMask", {"value": 1.0, "width": 64, "height": 64})}
+    picture: Nodes = {"image": ("EmptyImage", EMPTY)}
+    hole: Nodes = {"mask": ("SolidMask", {"value": 1.0, "width": 64, "height": 64})}
     vae, both = {"vae": ["model", 2]}, {"positive": ["text", 0], "negative": ["text", 0]}
     seen, mask = {"pixels": ["image", 0]}, {"mask": ["mask", 0]}
     tiles = {"tile_size": 512, "overlap": 64, "temporal_size": 64, "temporal_overlap": 8}
-    more = {
+    more: Nodes = {
         "whole": ("VAEEncode", {**seen, **vae}),
         "tiled": ("VAEEncodeTiled", {**seen, **vae, **tiles}),
         "inpaint": ("VAEEncodeForInpaint", {**seen, **vae, **mask, "grow_mask_by": 6}),
@@ -103,7 +106,7 @@ def test_every_class_that_keeps_is_found(folder: Path) -> None:
         "edit": ("InstructPixToPixConditioning", {**both, **seen, **vae}),
         "control": ("CLIPTextEncodeControlnet", {"clip": ["model", 1], "conditioning": ["text", 0], "text": "b"}),
     }
-    nodes = {**prompt("a cat"), **picture, **hole, **more}
+    nodes: Nodes = {**prompt("a cat"), **picture, **hole, **more}
     assert hits(started(folder), nodes, *more) == (0, len(more) + 1)
     engine = started(folder)
     assert hits(engine, nodes, *more) == (len(more), 0)
@@ -112,9 +115,9 @@ def test_every_class_that_keeps_is_found(folder: Path) -> None:
 
 def test_a_conditioning_with_a_control_net_stays_in_memory(folder: Path) -> None:
     net = next((folder / "models" / "controlnet").iterdir()).name
-    nodes = {
+    nodes: Nodes = {
         **prompt("a cat"),
-        "image": ("EmptyImage", {"width": 64, "height": 64}),
+        "image": ("EmptyImage", EMPTY),
         "net": ("ControlNetLoader", {"control_net_name": net}),
         "controlled": (
             "ControlNetApply",

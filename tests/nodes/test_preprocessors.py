@@ -13,6 +13,7 @@ from engine.errors import ModelMissing, ModelUnreadable
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from engine.types import Image
+from nodes import builtin_registry
 from nodes.preprocessors import PREPROCESSORS, preprocess
 
 with warnings.catch_warnings():
@@ -56,3 +57,16 @@ def test_a_file_that_holds_something_else_is_refused(ctx: Context, tmp_path: Pat
     path.write_bytes(b"no")
     with pytest.raises(ModelUnreadable, match="ControlNetHED"):
         preprocess(ctx, image=Image(torch.rand(1, 64, 64, 3)), preprocessor="HEDPreprocessor")
+
+
+def test_results_depend_on_the_files_of_the_networks(ctx: Context, tmp_path: Path) -> None:
+    fingerprint = builtin_registry()["AIO_Preprocessor"].fingerprint
+    assert fingerprint is not None
+    assert fingerprint(ctx, preprocessor="HEDPreprocessor") == fingerprint(ctx, preprocessor="none") == []
+    seen = []
+    for content in (b"one", b"three"):
+        (tmp_path / "annotators" / "ControlNetHED.pth").write_bytes(content)
+        assert fingerprint(ctx, preprocessor="PiDiNetPreprocessor") == []
+        assert fingerprint(ctx, preprocessor=None) == fingerprint(ctx, preprocessor="HEDPreprocessor")
+        seen += fingerprint(ctx, preprocessor="HEDPreprocessor")
+    assert len(set(seen)) == 2

@@ -92,7 +92,9 @@ def test_damaged_files_are_dropped_with_a_line_in_the_log(
     (file,) = files(make)
     data = bytearray(file.read_bytes())
     data[-5] ^= 1
-    file.write_bytes({"flip": data, "cut": data[:-7], "empty": b"", "other": b"not a tensor at all"}[damage])
+    file.write_bytes(
+        {"flip": bytes(data), "cut": bytes(data[:-7]), "empty": b"", "other": b"not a tensor at all"}[damage]
+    )
     cache = make()
     assert cache.get("k") is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
