@@ -21,6 +21,7 @@ from engine.graph import build_graph, extend_graph, resolved
 from engine.keys import ONCE, Keys
 from engine.live_values import LiveValues
 from engine.mapping import join
+from engine.model_order import grouped_by_network
 from engine.node_call import NodeCall, lazy_inputs_asked_for
 from engine.plan import Plan, make_plan, plan_more
 from engine.report import Report
@@ -93,7 +94,7 @@ class Run:
     def _prepare(self) -> tuple[Plan, tuple[str, ...]]:
         """The plan, and the ids of the nodes whose outputs are known."""
         self._keys.add(self._nodes)
-        plan = self._plan(self._wanted)
+        plan = self._plan(grouped_by_network(self._graph, self._wanted))
         known = self._around.cache.touch([self._keys[node.id] for node in self._nodes]) | plan.found.keys()
         steps = set(plan.steps)
         cached = tuple(node.id for node in self._nodes if self._keys[node.id] in known and node.id not in steps)
