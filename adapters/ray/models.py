@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import DagfusionError
-from engine.file_inputs import named_file
+from adapters.named_models import named_models
 from engine.folders import Folders
-from engine.inputs import FileChoice
 from engine.schema import NodeSpec
-
-_NO_MODELS = ("input", "output", "temp")
 
 
 def main_model(prompt: Mapping[str, Any], registry: Mapping[str, NodeSpec], folders: Folders) -> str:
     """The largest of the model files that a prompt (API form) names, as ``kind/name``; empty where it names none."""
-    sizes = {label: path.stat().st_size for label, path in _files(prompt, registry, folders)}
+    sizes = {label: path.stat().st_size for label, path in named_models(prompt, registry, folders)}
     return max(sizes, key=lambda label: (sizes[label], label), default="")
-
-
-def _files(prompt: Mapping[str, Any], registry: Mapping[str, NodeSpec], folders: Folders) -> Iterator[tuple[str, Path]]:
-    for node in prompt.values():
-        spec = registry.get(str(node.get("class_type")))
-        for one in spec.given_inputs if spec else ():
-            value = node.get("inputs", {}).get(one.name)
-            if not isinstance(one.marker, FileChoice) or one.marker.kind in _NO_MODELS or not isinstance(value, str):
-                continue
-            try:
-                path = named_file(one.marker, value, folders)
-            except DagfusionError:
-                continue  # the run will say so
-            if path is not None:
-                yield f"{one.marker.kind}/{value}", path

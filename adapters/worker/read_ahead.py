@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.named_models import named_models
 from adapters.store import Store
-from engine.errors import DagfusionError
 from engine.folders import Folders
-from engine.inputs import FileChoice
 from engine.schema import NodeSpec
 
 _LOOK_EVERY_S = 0.25
@@ -57,20 +55,7 @@ class ReadAhead:
         except SQLAlchemyError as error:
             _log.warning("the next job's files are not read ahead: %s", error)
             return []
-        return [] if job is None else list(model_files(job.prompt, self._registry, self._folders))
-
-
-def model_files(prompt: Mapping[str, Any], registry: Mapping[str, NodeSpec], folders: Folders) -> Iterator[Path]:
-    """The model files that a prompt in API form names, as far as they are there."""
-    for node in prompt.values():
-        spec = registry.get(node.get("class_type", ""))
-        for given in spec.given_inputs if spec is not None else ():
-            marker, value = given.marker, node.get("inputs", {}).get(given.name)
-            if isinstance(marker, FileChoice) and marker.upload is None and isinstance(value, str):
-                try:
-                    yield folders.find(marker.kind, value)
-                except DagfusionError:
-                    continue  # told when the job runs
+        return [] if job is None else [path for _, path in named_models(job.prompt, self._registry, self._folders)]
 
 
 def read_through(path: Path, stopped: threading.Event) -> bool:

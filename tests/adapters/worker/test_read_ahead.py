@@ -12,7 +12,7 @@ import pytest
 from adapters.store import Store
 from adapters.store.records import NewJob
 from adapters.worker import read_ahead
-from adapters.worker.read_ahead import ReadAhead, model_files, read_through
+from adapters.worker.read_ahead import ReadAhead, read_through
 from benchmarks.service import until
 from engine.folders import Folders
 from nodes import builtin_registry
@@ -36,12 +36,6 @@ def prompt(checkpoint: str = "one.safetensors") -> dict[str, Any]:
         "4": {"class_type": "Unknown", "inputs": {"ckpt_name": "one.safetensors"}},
         "5": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": ["1", 0]}},
     }
-
-
-def test_model_files_that_are_there_are_named(folders: Folders, tmp_path: Path) -> None:
-    wanted = [tmp_path / "checkpoints" / "one.safetensors", tmp_path / "loras" / "one.safetensors"]
-    assert list(model_files(prompt(), REGISTRY, folders)) == wanted
-    assert list(model_files(prompt("missing.safetensors"), REGISTRY, folders)) == wanted[1:]
 
 
 def test_a_file_is_read_to_its_end_unless_told_to_stop(folders: Folders, tmp_path: Path) -> None:
