@@ -13,6 +13,9 @@ from nodes import builtin_registry
 JOBS_TOGETHER_ON_A_GPU = 4
 
 if TYPE_CHECKING:
+    import torch
+
+    from engine.computing import Computing
     from engine.disk_cache import DiskCache
     from engine.engine import Engine
     from engine.model_store import ModelStore
@@ -56,20 +59,27 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     """An engine on the settings' device. Raises ``DagfusionError`` where it cannot compute as they ask for."""
     let_waiting_threads_sleep()
     keep_compiled_code_in(settings.compiled)
-    from engine.computing import Computing
     from engine.engine import Engine
     from engine.fingerprint import keep_fingerprints_in
     from engine.model_store import ModelStore
-    from nodes.diffusion import backend
 
     keep_fingerprints_in(settings.fingerprints)
-    computing = Computing(settings.attention, settings.compile)
-    models = ModelStore(device=settings.device, precision=settings.precision, computing=computing)
-    backend.chosen(models)
+    models = ModelStore(device=settings.device, precision=settings.precision)
+    models.computing = load_computing(settings, models.device)
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
     together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
     cache_bytes = settings.cache_mib * MIB
     return Engine(registry, folders, models, cache_bytes, at_once=together, disk_cache=disk_cache)
+
+
+def load_computing(settings: Settings, device: torch.device) -> Computing:
+    """By which kernels ``device`` computes. Raises ``DagfusionError`` where it cannot as the settings ask for."""
+    from engine.computing import Computing
+    from nodes.diffusion.backend import backend_for
+
+    computing = Computing(settings.attention, settings.compile)
+    backend_for(device, computing)
+    return computing
 
 
 def load_disk_cache(settings: Settings, models: ModelStore) -> DiskCache:

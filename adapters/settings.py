@@ -210,6 +210,7 @@ _PLACES = {
         "TEMP",
         "FINGERPRINTS",
         "DISK_CACHE",
+        "COMPILED",
         "DATA",
         "MANIFEST",
     )

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from adapters.blobs.store import BlobStore
 from adapters.direct.gpu import check_gpu
 from adapters.direct.tries import failure_of
-from adapters.loading import load_engine, load_folders, load_registry, warm_names
+from adapters.loading import load_computing, load_engine, load_folders, load_registry, warm_names
 from adapters.modal.errors import ManifestUnmet
 from adapters.settings import EMBEDDED_MODELS, Settings
+from engine.collection import collect_seldom
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
@@ -65,10 +66,12 @@ class Start:
             self.seconds[phase] = round(time.monotonic() - started_at, 3)
 
     def _load(self) -> None:
+        collect_seldom()
         check_manifest(self.settings)
         for name in _IMPORTED:
             importlib.import_module(name)
-        on_cpu = self.settings.model_copy(update={"device": "cpu", "precision": _precision_in_ram(self.settings)})
+        plain = {"device": "cpu", "precision": _precision_in_ram(self.settings), "attention": "auto", "compile": "off"}
+        on_cpu = self.settings.model_copy(update=plain)
         engine = load_engine(on_cpu, load_registry(on_cpu), load_folders(on_cpu))
         _import_by_running(engine)
         for name in warm_names(self.settings):
@@ -92,6 +95,7 @@ class Start:
             return
         check_gpu(self.settings.device, GPU_REMEDY)
         engine.models.move_to(self.settings.device, self.settings.precision)
+        engine.models.computing = load_computing(self.settings, engine.models.device)
         warm(engine, warm_names(self.settings))
         blobs = BlobStore(self.settings.blob_url)
         self.runner = JobRunner(engine, blobs, stop_grace_s=self.settings.stop_grace_s)

@@ -38,7 +38,7 @@ def check_compiler(device: torch.device) -> None:
 
 def sizes_apart() -> AbstractContextManager[object]:
     """Within, code is compiled for any sizes: sides that are equal by chance (of a square picture) may differ later."""
-    return _config.patch(use_duck_shape=False)  # type: ignore[no-any-return]
+    return _config.patch(use_duck_shape=False)  # type: ignore[attr-defined, no-any-return]
 
 
 @cache
