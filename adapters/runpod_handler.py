@@ -15,6 +15,7 @@ from typing import Any
 from adapters.logs import set_up_logging
 from adapters.settings import Settings, read_settings
 from adapters.supervisor.exit_codes import WRONG_SETTING
+from engine.collection import collect_seldom
 from engine.errors import DagfusionError
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> None:
     """Load everything first, so that a worker that says it is ready is; then work until RunPod ends it."""
+    collect_seldom()
     try:
         settings = read_settings({})
         set_up_logging(settings.log_format, "runpod")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 
+from engine.collection import collect_seldom
+
 INTERRUPTED = 130  # as a shell reports a process that Ctrl-C ended
 
 
 def main() -> None:
     """Entry point of the console script ``dagfusion``."""
-    # A short process that imports thousands of modules. The collector looks through all that they hold time and again
-    # while it grows, and once more at the exit: together some seconds of every run.
-    gc.set_threshold(100_000, 20, 50)
+    collect_seldom()
     try:
         from adapters.cli.app import app
 
@@ -19,4 +19,4 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     finally:
-        gc.freeze()
+        gc.freeze()  # else the collector looks through all modules once more at the exit

@@ -17,6 +17,7 @@ from adapters.logs import set_up_logging
 from adapters.relay.far import Alive, FarMessage, Unable
 from adapters.relay.pulse import EVERY_S, with_pulse
 from adapters.settings import Settings
+from engine.collection import collect_seldom
 from engine.context import CancelToken
 
 _LAST_WORDS_S = 0.5  # for the message that tells why to leave this process
@@ -39,6 +40,7 @@ class ReplicaOfGpu:
         pulse_s: float = EVERY_S,
         pause_s: float = 2.0,
     ) -> None:
+        collect_seldom()
         set_up_logging(settings.log_format, "replica")
         self._hold, self._leave, self._pulse_s = hold, leave, pulse_s
         self._leaving = False

@@ -34,7 +34,7 @@ def warm(engine: Engine, names: Iterable[str]) -> None:
 
 
 def _warm_checkpoint(engine: Engine, name: str) -> None:
-    workflow = Workflow(nodes=_one_step(name))
+    workflow = Workflow(nodes=one_step(name))
     engine.run(workflow, ["checkpoint"])
     try:
         engine.run(workflow, ["image"])
@@ -53,7 +53,9 @@ def _before_outputs(engine: Engine, workflow: Workflow) -> list[str]:
     return list(dict.fromkeys(link.node_id for link in links))
 
 
-def _one_step(name: str) -> dict[str, NodeDocument]:
+def one_step(name: str) -> dict[str, NodeDocument]:
+    """A workflow without output nodes: the checkpoint of that name draws a small picture (node ``image``) in a step."""
+
     def node(class_type: str, **inputs: object) -> NodeDocument:
         return NodeDocument(class_type=class_type, inputs=inputs)
 
