@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.engine import Engine
 from engine.errors import GraphInvalid, NodeFailed
@@ -31,6 +31,10 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
     write_pictures(folder / "input")
     (folder / "models" / "loras").mkdir(parents=True)
     write_loras(folder / "models" / "loras")
+    (folder / "models" / "controlnet").mkdir()
+    tensors = load_file(models_dir / "controlnet" / "tiny_controlnet.safetensors")
+    difference = folder / "models" / "controlnet" / "difference.safetensors"
+    save_file(tensors | {"difference": torch.zeros(1)}, difference)
     folders = Folders(
         model_folders([models_dir, folder / "models"]), folder / "input", output=folder / "output", temp=folder / "temp"
     )
@@ -134,6 +138,17 @@ def test_a_controlnet_of_another_family(engine: Engine, apply: str) -> None:
     with pytest.raises(NodeFailed, match=r"node 6 \(KSampler\), input '(positive|negative)'.*ControlNet") as caught:
         run(engine, controlled("tiny_sdxl.safetensors", apply))
     assert "ControlNet" in caught.value.remedy
+
+
+def test_a_controlnet_that_is_stored_as_a_difference(engine: Engine) -> None:
+    graph = controlled("tiny_sd15.safetensors", "ControlNetApply")
+    loader = next(entry for entry in graph.values() if entry["class_type"] == "ControlNetLoader")
+    loader["inputs"]["control_net_name"] = "difference.safetensors"
+    with pytest.raises(NodeFailed, match=r"ControlNetLoader\), input 'control_net_name'") as caught:
+        run(engine, graph)
+    assert "DiffControlNetLoader" in caught.value.remedy
+    loader.update(class_type="DiffControlNetLoader", inputs=loader["inputs"] | {"model": ["1", 0]})
+    assert run(engine, graph) == [(64, 64)]
 
 
 @pytest.mark.parametrize("node", ["SetLatentNoiseMask", "VAEEncodeForInpaint", "InpaintModelConditioning"])

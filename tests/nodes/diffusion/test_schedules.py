@@ -91,6 +91,16 @@ def test_penultimate_level_is_dropped_for_some_samplers(sampler: str, denoise: f
     )
 
 
+@pytest.mark.parametrize(("sampler", "steps", "count"), [("euler", 6, 8), ("euler", 8, 9), ("uni_pc", 5, 7)])
+def test_a_full_schedule_keeps_the_levels_that_it_has_beyond_its_steps(sampler: str, steps: int, count: int) -> None:
+    """ddim_uniform takes every 1000 // steps-th of 1000 entries: the strides of 6 steps leave room for a seventh."""
+    made = schedules.sampler_sigmas(discrete(), sampler, "ddim_uniform", steps)
+    assert len(made) == count
+    assert made[0] == discrete().sigmas[1 :: 1000 // (steps + (sampler == "uni_pc"))][-1]
+    assert len(schedules.sigmas(discrete(), "ddim_uniform", steps)) <= steps + 1
+    assert len(schedules.sampler_sigmas(discrete(), sampler, "ddim_uniform", steps, 0.7)) == steps + 1
+
+
 def test_window_takes_some_steps() -> None:
     levels = torch.tensor([4.0, 3.0, 2.0, 1.0, 0.0])
     before = levels.clone()

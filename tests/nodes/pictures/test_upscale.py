@@ -75,18 +75,25 @@ def test_alpha_is_dropped_and_odd_sides_work(model: upscale.UpscaleModel) -> Non
 
 
 def test_smaller_tiles_where_memory_runs_out(model: upscale.UpscaleModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+    pixels = torch.rand(1, 150, 300, 3, generator=torch.Generator().manual_seed(2))
+    with monkeypatch.context() as smaller:
+        smaller.setattr(upscale, "TILE_PX", 128)
+        expected = upscale.enlarge(pixels, model, ModelStore("cpu"), silent)
+    tried: list[int] = []
+    plain = upscale.UpscaleNetwork.forward
 
-    def run_out(planes: object, run: object, scale: int, tile_px: int, *_: object) -> torch.Tensor:
-        sizes.append(tile_px)
-        if tile_px > 128:
+    def run(network: upscale.UpscaleNetwork, tile: torch.Tensor) -> torch.Tensor:
+        tried.append(max(tile.shape[-2:]))
+        if tile.shape[-2] * tile.shape[-1] > 128 * 128:
             raise torch.OutOfMemoryError("full")
-        return torch.full((1, 3, 4, 4), 2.0)
+        return plain(network, tile)
 
-    monkeypatch.setattr(upscale, "tiled", run_out)
-    out = upscale.enlarge(torch.rand(1, 2, 2, 3), model, ModelStore("cpu"), silent)
-    assert sizes == [512, 256, 128]
-    assert out.unique().tolist() == [1.0]
+    monkeypatch.setattr(upscale.UpscaleNetwork, "forward", run)
+    done: list[tuple[int, int]] = []
+    enlarged = upscale.enlarge(pixels, model, ModelStore("cpu"), lambda *tiles: done.append(tiles))
+    assert torch.equal(enlarged, expected)
+    assert tried[:3] == [300, 256, 128], "the whole, then tiles of half the size until one fits"
+    assert done[-1] == (len(done), len(done)), "what was begun in vain is not counted"
 
 
 def test_memory_that_does_not_hold_the_smallest_tile(

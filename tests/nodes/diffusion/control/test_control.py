@@ -1,26 +1,26 @@
-"""ControlNets, union ControlNets and T2I adapters against diffusers' own forward passes, and how they add up."""
+"""ControlNets and union ControlNets against diffusers' own forward passes, and how they add up."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import ControlNetModel, ControlNetUnionModel, T2IAdapter
+from diffusers import ControlNetModel, ControlNetUnionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.context import Context
-from engine.errors import InputInvalid, ModelUnreadable
+from engine.errors import ModelUnreadable
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from nodes.diffusion.checkpoints import load_unet
-from nodes.diffusion.control import check_fit, lease, load_control_net
+from nodes.diffusion.control import lease, load_control_net
 from nodes.diffusion.control.network import control_residuals
+from nodes.diffusion.merging import add_to_model
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.passes import ControlCall
 from nodes.diffusion.unet import ControlResiduals
@@ -134,38 +134,52 @@ def test_a_union_network_whose_mode_parts_are_silent_is_a_plain_controlnet(
     )
 
 
-@pytest.mark.parametrize("layout", ["diffusers", "original"])
-@pytest.mark.parametrize("kind", ["full_adapter", "full_adapter_xl"])
-def test_an_adapters_features_go_into_the_blocks_it_was_trained_for(tmp_path: Path, kind: str, layout: str) -> None:
-    factor = 16 if kind == "full_adapter_xl" else 8
-    module = T2IAdapter(3, [32, 64, 64, 64], 2, factor, kind)
-    tensors = randomised(module)
-    module.load_state_dict(tensors)
-    if layout == "original":
-        tensors = {_original_name(name): tensor for name, tensor in tensors.items()}
-    save_file(tensors, tmp_path / "adapter.safetensors")
-    net = load_control_net(tmp_path / "adapter.safetensors")
-    hint = torch.rand(1, 3, 128, 128)
-    given = {"x": torch.zeros(1, 4, 16, 16), "hint": hint, "timestep": torch.zeros(1), "context": torch.zeros(1, 1, 8)}
-    ours = residuals(net, given)
+def test_networks_for_shuffled_pictures_add_what_they_would_on_average(
+    tmp_path: Path, inputs: dict[str, Tensor]
+) -> None:
+    module = ControlNetModel(**tiny_config())
+    for name in ("net", "net_shuffle", "net_shuffle_fp16"):
+        save_file(randomised(module), tmp_path / f"{name}.safetensors")
+    plain, *averaged = (
+        residuals(load_control_net(tmp_path / f"{name}.safetensors"), inputs)
+        for name in ("net", "net_shuffle", "net_shuffle_fp16")
+    )
+    for each in averaged:
+        for ours, whole in zip([*each.skips, each.middle], [*plain.skips, plain.middle], strict=True):
+            assert ours is not None
+            assert whole is not None
+            torch.testing.assert_close(ours, whole.mean((2, 3), keepdim=True).expand_as(whole))
+
+
+def test_a_small_network_without_attention(tmp_path: Path, inputs: dict[str, Tensor]) -> None:
+    config = tiny_config() | {"down_block_types": ("DownBlock2D",) * 2, "transformer_layers_per_block": (0, 0)}
+    module = ControlNetModel(**config, use_linear_projection=True)
+    module.load_state_dict(randomised(module))
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
     with torch.no_grad():
-        features = module(hint)
-    blocks = (3, 5, 8) if kind == "full_adapter_xl" else (2, 5, 8, 11)
-    placed = {block: feature for block, feature in enumerate(ours.inputs) if feature is not None}
-    assert tuple(placed) == blocks
-    for feature, block in zip(features, blocks, strict=False):
-        torch.testing.assert_close(placed[block], feature)
-    assert (ours.middle is None) == (kind == "full_adapter")
+        _, middle = module(
+            inputs["x"], inputs["timestep"], inputs["context"], controlnet_cond=inputs["hint"], return_dict=False
+        )
+    ours = residuals(load_control_net(tmp_path / "net.safetensors"), inputs).middle
+    assert ours is not None
+    assert (ours - middle).norm() <= 1e-5 * middle.norm()
 
 
-def _original_name(name: str) -> str:
-    name = name.removeprefix("adapter.")
-    if not name.startswith("body."):
-        return name
-    _, level, kind, *rest = name.split(".")
-    if kind == "in_conv":
-        return f"body.{int(level) * 2}.in_conv.{rest[0]}"
-    return f"body.{int(level) * 2 + int(rest[0])}.{'.'.join(rest[1:])}"
+def test_a_difference_is_added_to_the_models_weights(models_dir: Path, tmp_path: Path) -> None:
+    models = ModelStore("cpu")
+    model = load_unet(models_dir / "checkpoints" / "tiny_sd15.safetensors")
+    stored = load_file(models_dir / "controlnet" / "tiny_controlnet.safetensors")
+    save_file(stored | {"difference": torch.zeros(1)}, tmp_path / "net.safetensors")
+    net = load_control_net(tmp_path / "net.safetensors")
+    assert net.difference
+    summed = add_to_model(models, net, model)
+    name, own = "down_blocks.0.resnets.0.conv1.weight", "control_model.input_blocks.1.0.in_layers.2.weight"
+    zero_convolution = "controlnet_down_blocks.0.weight"
+    with models.lease(model.weights) as unet, models.lease(summed.weights, summed.weight_patches) as module:
+        ours, whole = dict(module.named_parameters()), dict(unet.named_parameters())
+        rounded = (whole[name].float() + stored[own].float()).half().float()
+        torch.testing.assert_close(ours[name].float(), rounded)
+        assert torch.equal(ours[zero_convolution].float(), stored["control_model.zero_convs.0.0.weight"].float())
 
 
 def call(inputs: Mapping[str, Tensor], sigma: float = 1.0) -> ControlCall:
@@ -213,19 +227,6 @@ def test_pictures_of_any_size_and_number_fit_the_latent(net: ControlNet, inputs:
         assert given
         assert given.middle is not None
         assert given.middle.shape[0] == 2
-
-
-@pytest.mark.parametrize("fits", [True, False])
-def test_adapters_fit_where_their_features_can_be_added(models_dir: Path, tmp_path: Path, fits: bool) -> None:
-    model = load_unet(models_dir / "checkpoints" / "tiny_sd15.safetensors")
-    levels = re.compile(r"down_blocks\.\d+\.resnets\.0\.conv1\.weight")
-    shapes = ModelStore("cpu").shapes(model.weights)
-    widths = [shape[0] for name, shape in sorted(shapes.items()) if levels.fullmatch(name)]
-    widths[1] += 0 if fits else 16
-    save_file(T2IAdapter(3, widths, 2, 8).state_dict(), tmp_path / "adapter.safetensors")
-    control = Control(load_control_net(tmp_path / "adapter.safetensors"), torch.rand(1, 3, 64, 64), 1.0)
-    with nullcontext() if fits else pytest.raises(InputInvalid, match="does not fit the model"):
-        check_fit(ModelStore("cpu"), control, model, "positive")
 
 
 def test_a_checkpoint_is_no_controlnet(models_dir: Path) -> None:
