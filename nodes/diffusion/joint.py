@@ -34,11 +34,12 @@ class UNetPass:
 
     @property
     def kind(self) -> Hashable | None:
-        """Equal for passes that can be one; None for a pass whose hooks or ControlNets look at one job's step."""
-        if self.control is not None or self.patches != UNetPatches():
+        """Equal for passes that can be one; None for a pass whose hooks look at one job's step."""
+        if self.patches != UNetPatches():
             return None
         width = None if self.y is None else self.y.shape[1]
-        return self.module, self.x.shape[1:], self.context.shape[1:], self.x.dtype, self.context.dtype, width
+        control = None if self.control is None else _form(self.control)
+        return self.module, self.x.shape[1:], self.context.shape[1:], self.x.dtype, self.context.dtype, width, control
 
 
 def forward(one: UNetPass, turns: Turns) -> Tensor:
@@ -60,8 +61,35 @@ def _forward_all(passes: Sequence[UNetPass]) -> Sequence[Tensor]:
         torch.cat([one.timestep for one in passes]),
         torch.cat([one.context for one in passes]),
         y=torch.cat(ys) if ys else None,
+        control=_joined(passes),
     )
-    return made.split([one.x.shape[0] for one in passes])
+    return torch.split_with_sizes(made, [one.x.shape[0] for one in passes])
+
+
+def _form(control: ControlResiduals) -> Hashable:
+    """Equal for residuals that can be joined."""
+    parts = (*control.skips, None, control.middle, None, *control.inputs)
+    return len(control.skips), tuple(None if part is None else part.shape[1:] for part in parts)
+
+
+def _joined(passes: Sequence[UNetPass]) -> ControlResiduals | None:
+    """The residuals of all passes, which have one form, row by row."""
+    controls = [one.control for one in passes if one.control is not None]
+    if not controls:
+        return None
+    rows = [one.x.shape[0] for one in passes]
+
+    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
+        given = [
+            part.expand(count, *part.shape[1:]) for part, count in zip(parts, rows, strict=True) if part is not None
+        ]
+        return torch.cat(given) if given else None
+
+    return ControlResiduals(
+        tuple(join(parts) for parts in zip(*(one.skips for one in controls), strict=True)),
+        join([one.middle for one in controls]),
+        tuple(join(parts) for parts in zip(*(one.inputs for one in controls), strict=True)),
+    )
 
 
 def _forward_alone(one: UNetPass) -> Tensor:

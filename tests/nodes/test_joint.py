@@ -128,6 +128,33 @@ def test_each_job_gets_its_own_picture_whatever_its_sampler_steps_and_cfg(
     assert passes[4:] == [2] * 3, "the longest goes on alone"
 
 
+def with_control(job: Workflow, strength: float) -> Workflow:
+    """``job`` with a ControlNet on its positive prompt, which reads the job's own picture."""
+    more = workflow(
+        net=("ControlNetLoader", {"control_net_name": "tiny_controlnet.safetensors"}),
+        hint=("EmptyImage", {"width": 64, "height": 64, "batch_size": 1, "color": int(1000 * strength)}),
+        steered=(
+            "ControlNetApply",
+            {"conditioning": ["positive", 0], "control_net": ["net", 0], "image": ["hint", 0], "strength": strength},
+        ),
+    )
+    sampler = job.nodes["sample"]
+    steered = sampler.model_copy(update={"inputs": sampler.inputs | {"positive": ["steered", 0]}})
+    return Workflow(nodes={**job.nodes, **more.nodes, "sample": steered})
+
+
+def test_jobs_with_controlnets_join_too(new_engine: Callable[[], Engine], passes: list[int]) -> None:
+    jobs = [with_control(job, strength) for job, strength in zip(JOBS[:2], (0.4, 0.9), strict=True)]
+    alone = [pixels(new_engine(), job) for job in jobs]
+    passes.clear()
+    engine = new_engine()
+    together = at_once(engine, [partial(pixels, engine, job) for job in jobs])
+    assert set(passes) == {4}, "both prompts of both jobs"
+    for one, other, free in zip(together, alone, [pixels(new_engine(), job) for job in JOBS[:2]], strict=True):
+        assert (one.int() - other.int()).abs().max() <= 1
+        assert not torch.equal(one, free), "the ControlNets do something"
+
+
 def test_jobs_with_other_weights_take_turns(new_engine: Callable[[], Engine], passes: list[int]) -> None:
     engine = new_engine()
     jobs = [drawing("a", 1, "a fox"), drawing("b", 1, "a fox", lora=1.0)]
