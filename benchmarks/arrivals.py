@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
     repeats=1,
     told={
         "latency p50": "{graphs} jobs arriving at {rate}/s: median time from a job's arrival to its end",
-        "latency p99": "the same, 99th percentile",
+        "latency p99": "{graphs} jobs arriving at {rate}/s: 99th percentile of that time",
     },
 )
 def serve(bench: Bench, *, graphs: str, rate: int, jobs: int) -> Iterator[Figure]:

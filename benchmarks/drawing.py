@@ -80,6 +80,14 @@ class Studio:
         """Draw it."""
         return self.engine.run(Workflow(nodes=nodes))
 
+    def dtype(self, checkpoint: str) -> str:
+        """The number format that the checkpoint's denoiser is computed in here."""
+        from nodes.diffusion.checkpoints import load_checkpoint
+
+        path = self.engine.folders.find("checkpoints", checkpoint)
+        assert path is not None
+        return str(self.engine.models.dtype(load_checkpoint(path).model.weights)).removeprefix("torch.")
+
     def picture(self, nodes: Nodes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Draw it and read it back: uint8[height, width, 3]."""
         import numpy as np

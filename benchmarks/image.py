@@ -6,10 +6,11 @@ import itertools
 import math
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import rivals
-from benchmarks.case import Bench, Figure, case
+from benchmarks.case import Bench, Figure, Value, case
 from benchmarks.drawing import MODELS, Nodes, checkpoint_of, models_folder, studio, text_to_image
 from benchmarks.timing import in_turns, ratios
 
@@ -34,18 +35,29 @@ PROMPTS = (
         "sampler": ("euler", "dpmpp_2m"),
         "deepcache": (1,),
         "precision": ("auto",),
+        "attention": ("auto",),
+        "compile": ("off",),
     },
     quick={"model": ("tiny",), "size_px": (64,), "steps": (2,), "sampler": ("euler",), "deepcache": (1, 2)},
     repeats=3,
     told={
         "picture": "a picture of {model} at {size_px} px, {steps} steps of {sampler}",
         "ratio": "a picture of {model} at {size_px} px, {steps} steps, {precision} precision, against {against}",
-        "speed-up": "DeepCache at every {deepcache} steps, {model}, {steps} steps of {sampler}: times as fast",
-        "PSNR": "the same: difference from the picture without it",
+        "speed-up": "DeepCache with interval {deepcache}, {model} at {size_px} px, {steps} steps of {sampler}: speed",
+        "PSNR": "DeepCache with interval {deepcache}, {model}, {steps} steps of {sampler}: PSNR against without",
     },
 )
 def image(
-    bench: Bench, *, model: str, size_px: int, steps: int, sampler: str, deepcache: int, precision: str
+    bench: Bench,
+    *,
+    model: str,
+    size_px: int,
+    steps: int,
+    sampler: str,
+    deepcache: int,
+    precision: str,
+    attention: str,
+    compile: str,
 ) -> Iterator[Figure]:
     """Whole pictures: seconds, steps/s, pictures/min; with DeepCache, the speed-up and the PSNR against without.
 
@@ -61,15 +73,18 @@ def image(
             checkpoint, size_px=size_px, steps=steps, seed=seed, sampler=sampler, prompt=prompt, deepcache=interval
         )
 
-    more = {"size_px": size_px}
+    more: dict[str, Value] = {"size_px": size_px}
     if bench.against is not None:
-        both = rivals.pair(bench, models=str(folder.absolute()), precision=precision)
+        computing = {"precision": precision, "attention": attention, "compile": compile}
+        both = rivals.pair(bench, models=str(folder.absolute()), device=bench.device, **computing)
         bound = EQUAL_PRECISION if precision == "float32" else OWN_PRECISION
         yield from rivals.compared(both, map(graph, _seeds()), bench.repeats, more, bound=bound)
         return
-    draw = bench.open(
-        ("studio", model, precision), lambda: studio(folder, bench.folder / "engine", bench.device, precision)
+    make = partial(
+        studio, folder, bench.folder / "engine", bench.device, precision, attention=attention, compile=compile
     )
+    draw = bench.open((model, precision, attention, compile), make)
+    more["dtype"] = draw.dtype(checkpoint)
     seeds = bench.once("seeds", _seeds)
     sides = {str(n): lambda n=n: draw.run(graph(next(seeds), interval=n)) for n in sorted({1, deepcache})}
     seconds = {int(side): taken for side, taken in in_turns(sides, bench.repeats).items()}
@@ -83,7 +98,7 @@ def image(
         yield Figure("PSNR", "dB", [psnr(plain, cached) for plain, cached in pairs], better="higher", more=more)
 
 
-def _speeds(seconds: list[float], steps: int, more: dict[str, Any]) -> Iterator[Figure]:
+def _speeds(seconds: list[float], steps: int, more: dict[str, Value]) -> Iterator[Figure]:
     yield Figure("picture", "s", seconds, more=more)
     yield Figure("steps", "1/s", [steps / taken for taken in seconds], better="higher", more=more)
     yield Figure("pictures", "1/min", [60 / taken for taken in seconds], better="higher", more=more)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.case import Bench, Figure, case
 from benchmarks.resident import MIB, Peak
-from benchmarks.weights import random_tensors
+from benchmarks.weights import Shapes, random_tensors
 
 if TYPE_CHECKING:
     from engine.model_store import ModelStore
@@ -67,7 +67,7 @@ def write_files(folder: Path, family: str) -> Path:
     shapes = unet_shapes(family)
     for seed, name in enumerate(("a", "b")):
         save_file(dict(random_tensors(shapes, seed)), folder / f"{name}.safetensors")
-    pairs = {}
+    pairs: Shapes = {}
     for key, shape in shapes.items():
         if ".attn" in key and key.endswith("weight") and len(shape) == 2:
             stem = f"lora_unet_{key.removesuffix('.weight').replace('.', '_')}"

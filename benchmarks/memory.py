@@ -20,7 +20,10 @@ WHAT = ("idle", "load", "picture")
     axes={"what": WHAT, "model": ("tiny", "sd15"), "size_px": (0,), "precision": ("auto",)},
     quick={"what": ("picture",), "model": ("tiny",), "size_px": (64,)},
     repeats=1,
-    told={"peak RAM": "{what}, {model} at {size_px} px: peak memory of the process", "peak VRAM": "of the GPU"},
+    told={
+        "peak RAM": "{what}, {model} at {size_px} px: peak memory of the process",
+        "peak VRAM": "{what}, {model} at {size_px} px: peak memory of the GPU",
+    },
 )
 def memory(bench: Bench, *, what: str, model: str, size_px: int, precision: str) -> Iterator[Figure]:
     """Peak RAM and VRAM of a fresh process: an idle engine, a checkpoint read through, a picture of two steps.

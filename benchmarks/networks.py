@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.weights import UNETS, Shapes, random_tensors
 from engine.errors import DagfusionError
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 # A network that is there for a trial run: as SD1.5's, in small.
 SMALL = {"block_out_channels": (32, 64, 64, 64), "cross_attention_dim": 64}
-KERNELS = ("auto", "flash", "efficient", "cudnn", "math")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,11 @@ class Inputs:
     added: dict[str, torch.Tensor] | None = None
 
 
-def unet(family: str, dtype: torch.dtype, device: str, *, compile: bool = False, channels_last: bool = False) -> Any:
-    """A family's UNet, or the ``small`` one. ``compile``: its repeated blocks. Raises ``DagfusionError``."""
+def unet(family: str, dtype: torch.dtype, device: str, *, compile: str = "off", channels_last: bool = False) -> Any:
+    """A family's UNet, or the ``small`` one. ``compile``: its repeated blocks, in torch's mode of that name, or off.
+
+    Raises ``DagfusionError`` for families that are not known.
+    """
     import torch
 
     network = _empty(family)
@@ -38,8 +41,8 @@ def unet(family: str, dtype: torch.dtype, device: str, *, compile: bool = False,
     network = network.requires_grad_(False).eval()
     if channels_last:
         network = network.to(memory_format=torch.channels_last)
-    if compile:
-        network.compile_repeated_blocks(dynamic=True)
+    if compile != "off":
+        network.compile_repeated_blocks(dynamic=True, mode=compile)
     return network
 
 
@@ -98,19 +101,25 @@ def format_named(dtype: str) -> torch.dtype:
     return found
 
 
-def attention_by(kernel: str) -> AbstractContextManager[object]:
-    """Torch's attention by one kernel alone; ``auto`` lets torch choose. Raises ``DagfusionError`` for other names."""
+@contextmanager
+def computing_by(kernel: str, compile: str, device: str) -> Iterator[None]:
+    """How this project computes networks meanwhile: by its own choice of kernel (``auto``, ``sage``), or torch's.
+
+    The names of torch's kernels hold for the bare module too. Raises ``DagfusionError`` for other names.
+    """
+    import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    backends = {
+    from engine.computing import Attention, Compile, Computing
+    from nodes.diffusion import backend
+
+    forced = {
         "flash": SDPBackend.FLASH_ATTENTION,
         "efficient": SDPBackend.EFFICIENT_ATTENTION,
         "cudnn": SDPBackend.CUDNN_ATTENTION,
         "math": SDPBackend.MATH,
     }
-    if kernel == "auto":
-        return nullcontext()
-    if kernel not in backends:
-        raise DagfusionError(f"there is no attention kernel '{kernel}'", remedy=f"one of: {', '.join(KERNELS)}")
-    made: AbstractContextManager[object] = sdpa_kernel(backends[kernel])
-    return made
+    computing = Computing(cast("Attention", "sdpa" if kernel in forced else kernel), cast("Compile", compile))
+    torch_by = sdpa_kernel(forced[kernel]) if kernel in forced else nullcontext()
+    with backend.using(backend.backend_for(torch.device(device), computing)), torch_by:
+        yield

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.record import Record, Value
-from benchmarks.show import plain
+from benchmarks.show import parameters, plain
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Line = list[Record]
 WIDE = 50  # values this far apart are drawn on logarithmic scales
 
 
@@ -69,10 +68,10 @@ def longest_axis(records: Sequence[Record]) -> str | None:
 
 
 def _lines(axes: Axes, records: Sequence[Record], along: str) -> None:
-    lines: dict[str, Line] = defaultdict(list)
-    for record in records:
+    lines: dict[str, list[Record]] = defaultdict(list)
+    for name, record in zip(_names(records, without=along), records, strict=True):
         if along in record.parameters:
-            lines[_name(record, without=along)].append(record)
+            lines[name].append(record)
     for name, line in lines.items():
         points = sorted(line, key=lambda record: float(record.parameters[along]))
         x = [float(record.parameters[along]) for record in points]
@@ -89,15 +88,15 @@ def _lines(axes: Axes, records: Sequence[Record], along: str) -> None:
 
 
 def _bars(axes: Axes, records: Sequence[Record]) -> None:
-    names = [_name(record) or record.subject for record in records]
     axes.barh(range(len(records)), [record.median for record in records], xerr=[record.spread for record in records])
-    axes.set_yticks(range(len(records)), names, fontsize="small")
+    axes.set_yticks(range(len(records)), _names(records), fontsize="small")
     axes.invert_yaxis()
     axes.set_xlabel(records[0].unit)
 
 
-def _name(record: Record, without: str = "") -> str:
-    """What tells this record from its neighbours."""
-    values = [plain(value) for name, value in record.parameters.items() if name != without]
-    subject = record.subject if record.subject != "dagfusion" else ""
-    return " ".join(filter(None, (subject, *values, record.dtype, record.kernel, record.label)))
+def _names(records: Sequence[Record], without: str | None = None) -> list[str]:
+    """What tells each of them from the others."""
+    told = [{"of": r.subject, **parameters(r), "label": r.label} for r in records]
+    every = dict.fromkeys(name for one in told for name in one)
+    varying = [name for name in every if name != without and len({one.get(name) for one in told}) > 1]
+    return [" ".join(f"{name}={plain(one[name])}" for name in varying if one.get(name, "") != "") for one in told]

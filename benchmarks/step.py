@@ -23,7 +23,7 @@ BOUND = 1.03
         "batch": (2,),
         "dtype": ("float32", "bfloat16"),
         "kernel": ("auto",),
-        "compile": (0,),
+        "compile": ("off",),
         "channels_last": (0,),
     },
     quick={"family": ("small",), "size_px": (64,), "dtype": ("float32",)},
@@ -32,18 +32,21 @@ BOUND = 1.03
     },
 )
 def step(
-    bench: Bench, *, family: str, size_px: int, batch: int, dtype: str, kernel: str, compile: int, channels_last: int
+    bench: Bench, *, family: str, size_px: int, batch: int, dtype: str, kernel: str, compile: str, channels_last: int
 ) -> Iterator[Figure]:
     """A UNet step against the bare diffusers module, by family, size, batch, dtype, kernel, compile, channels_last.
 
-    Weights are random. Beside it stand the floors: the weights read once, the products at the device's best rate.
+    ``kernel``: ``auto`` and ``sage`` are this project's (the bare module has torch's choice then); ``flash``,
+    ``efficient``, ``cudnn`` and ``math`` are torch's, on both sides. ``compile``: ``off``, ``default`` or
+    ``reduce-overhead``, of the bare module's repeated blocks and of this project's parts. Weights are random. Beside it
+    stand the floors: the weights read once, and the products at the device's best rate.
     """
     import torch
 
     from nodes.diffusion import unet
 
     number = networks.format_named(dtype)
-    network = networks.unet(family, number, bench.device, compile=bool(compile), channels_last=bool(channels_last))
+    network = networks.unet(family, number, bench.device, compile=compile, channels_last=bool(channels_last))
     given = networks.inputs(network, batch, size_px // 8)
     made: dict[str, torch.Tensor] = {}
 
@@ -55,13 +58,13 @@ def step(
     def ours() -> None:
         made["dagfusion"] = unet.predict(network, given.x, given.timestep, given.context, y=given.y)
 
-    with torch.no_grad(), networks.attention_by(kernel):
+    with torch.no_grad(), networks.computing_by(kernel, compile, bench.device):
         seconds = in_turns({"diffusers": theirs, "dagfusion": ours}, bench.repeats)
         yield Figure("step", "s", seconds["dagfusion"])
         yield Figure("step", "s", seconds["diffusers"], subject="diffusers")
         yield Figure("ratio", "x", ratios(seconds["dagfusion"], seconds["diffusers"]), bound=BOUND)
         yield Figure("distance", "", [distance(made["dagfusion"], made["diffusers"])])
-        if not compile:
+        if compile == "off":
             yield from _floors(bench, network, number, theirs)
 
 
