@@ -42,7 +42,7 @@ EDITS: Mapping[str, Edit] = {
     "cache",
     axes={"edit": tuple(EDITS), "model": ("tiny",), "steps": (8,)},
     quick={"edit": ("nothing", "seed"), "steps": (2,)},
-    told={"again": "an edit of the {edit}, the workflow run again"},
+    told={"nodes run": "edited: {edit}; nodes that run again of {of}, image to image"},
 )
 def cache(bench: Bench, *, edit: str, model: str, steps: int) -> Iterator[Figure]:
     """What each kind of edit costs again, in an image-to-image workflow that has run: nodes and seconds.
