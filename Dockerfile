@@ -33,7 +33,7 @@ COPY models models
 COPY benchmarks benchmarks
 RUN hatchling build -t wheel -d /dist
 
-# What the wheel requires, in the versions of the lock. EXTRAS: postgres, s3, otel, runpod, preprocess.
+# What the wheel requires, in the versions of the lock. EXTRAS: postgres, s3, otel, runpod, ray, preprocess.
 FROM python AS environment-cuda
 ARG EXTRAS="postgres s3"
 RUN --mount=type=bind,source=requirements.lock,target=/project/requirements.lock \

@@ -11,6 +11,7 @@ from engine.suggest import nearest
 
 _MODULES = {
     "overhead": "benchmarks.overhead",
+    "cold": "benchmarks.cold",
     "load": "benchmarks.load",
     "step": "benchmarks.step",
     "image": "benchmarks.image",

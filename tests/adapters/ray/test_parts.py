@@ -15,7 +15,7 @@ from adapters.blobs.store import BlobStore
 from adapters.direct.messages import Completed, Failed, Stopped
 from adapters.direct.tries import TRIES
 from adapters.loading import load_folders, load_registry
-from adapters.ray.api import api_replicas
+from adapters.ray.api import api_replicas, open_api
 from adapters.ray.far_replicas import FarReplicas
 from adapters.ray.models import main_model
 from adapters.ray.replica import ReplicaOfGpu
@@ -185,3 +185,10 @@ def test_settings_come_from_arguments_and_the_environment(monkeypatch: pytest.Mo
     assert (chosen.gpus, chosen.max_replicas) == (2.0, 8)
     with pytest.raises(DagfusionError, match="gpus"):
         read_ray_settings({"gpus": "many"})
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_error(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    blocked = settings.model_copy(update={"data": tmp_path / "file"})
+    with pytest.raises(DagfusionError, match="file"):
+        open_api(blocked, RaySettings(), lambda *_: Response(), lambda: True)
