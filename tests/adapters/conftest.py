@@ -45,7 +45,8 @@ def offline_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAGFUSION_")}
     # As on a user's machine; compiling torch and diffusers anew in every process would take most of the tests' time.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return kept | {"PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    own = {"PYTHONPATH": str(folder), "PYTHONUNBUFFERED": "1", "XDG_CACHE_HOME": str(folder / "cache")}
+    return kept | own | {"DAGFUSION_DISK_CACHE_MIB": "0"}  # no test finds what another one encoded
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def dagfusion(offline_environment: dict[str, str], tmp_path: Path) -> Dagfusion:
     """Run ``dagfusion`` in an empty folder; returns the finished process."""
 
     def run(*arguments: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [Path(sys.executable).parent / "dagfusion", *map(str, arguments)]
+        command = [str(Path(sys.executable).parent / "dagfusion"), *map(str, arguments)]
         return subprocess.run(
             command, env=offline_environment, cwd=tmp_path, input=input, capture_output=True, text=True, timeout=240
         )
