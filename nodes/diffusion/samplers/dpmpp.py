@@ -14,7 +14,6 @@ from nodes.diffusion.samplers.steps import (
     ancestral_step,
     half_log_snr,
     intervals,
-    midpoint,
     predict,
     predict_both,
     renoised_step,
@@ -103,7 +102,7 @@ def sample_dpmpp_2s_ancestral_cfg_pp(
         if down == 0:
             x = denoised
         else:
-            middle = midpoint(sigma, down)
+            middle = _halfway(sigma, down)
             clean, uncond = denoise.with_uncond(_toward(x + (denoised - uncond), denoised, sigma, middle), middle)
             x = _toward(x + (denoised - uncond), clean, sigma, down)
         if sigma_next > 0 and eta > 0:
@@ -120,10 +119,16 @@ def _toward(x: Tensor, clean: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
 def _middle(model: Parameterization, sigma: Tensor, target: Tensor) -> Tensor:
     """The level halfway in half the log SNR."""
     if not model.is_flow:
-        return midpoint(sigma, target)
+        return _halfway(sigma, target)
     if sigma >= 1:
         return torch.tensor(BELOW_ONE)
     return sigma_at(model, half_log_snr(model, sigma).lerp(half_log_snr(model, target), 0.5))
+
+
+def _halfway(sigma: Tensor, target: Tensor) -> Tensor:
+    """The geometric mean of two levels, as the middle of a step in time: it rounds otherwise than the mean does."""
+    time, end = -sigma.log(), -target.log()
+    return (-(time + (end - time) / 2)).exp()
 
 
 def _step_ratio(sigmas: Tensor, step: int) -> Tensor:

@@ -59,7 +59,9 @@ def ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float) -> tuple[Tenso
     """
     if not eta:
         return sigma_next, torch.zeros(())
-    up = torch.minimum(sigma_next, eta * sigma_next * (1 - (sigma_next / sigma) ** 2).clamp(min=0).sqrt())
+    # In this order, so that levels round as ComfyUI's: some guidance tells from the last bit whether noise rose.
+    variance = sigma_next**2 * (sigma**2 - sigma_next**2).clamp(min=0) / sigma**2
+    up = torch.minimum(sigma_next, eta * variance**0.5)
     return (sigma_next**2 - up**2) ** 0.5, up
 
 
