@@ -13,6 +13,7 @@ from benchmarks import rivals
 from benchmarks.case import Bench, Figure, Value, case
 from benchmarks.drawing import MODELS, Nodes, checkpoint_of, models_folder, studio, text_to_image
 from benchmarks.timing import in_turns, ratios
+from benchmarks.weights import FAMILIES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,7 @@ def image(
 ) -> Iterator[Figure]:
     """Whole pictures: seconds, steps/s, pictures/min; with DeepCache, the speed-up and the PSNR against without.
 
+    The PSNR is that of the embedded model: what random weights draw looks like nothing.
     ``size_px`` 0 is the model's own size. With ``--against``, on both servers in turns, where precision float32 is
     what the other one computes in on a CPU.
     """
@@ -91,6 +93,7 @@ def image(
     yield from _speeds(seconds[deepcache], steps, more)
     if deepcache > 1:
         yield Figure("speed-up", "x", ratios(seconds[1], seconds[deepcache]), better="higher", more=more)
+    if deepcache > 1 and model not in FAMILIES:
         pairs = [
             [draw.picture(graph(number, interval=interval, prompt=prompt)) for interval in (1, deepcache)]
             for number, prompt in enumerate(PROMPTS * bench.repeats)
