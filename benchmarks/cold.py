@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def cold(bench: Bench, *, model: str, start: str) -> Iterator[Figure]:
     for metric, found in zip(("stage", "stage, processor"), zip(*runs, strict=True), strict=True):
         yield from (Figure(metric, "s", [one[name] for one in found], more={"stage": name}) for name in found[0])
     costs = [_import_costs(folder, checkpoint) for _ in range(bench.repeats)]
-    for package, _ in sum(costs, Counter[str]()).most_common(TOP):
+    for package in sorted(costs[0], key=lambda name: -costs[0][name])[:TOP]:
         yield Figure("import", "s", [one[package] for one in costs], more={"package": package})
 
 
@@ -92,11 +92,11 @@ def _process(folder: Path, *arguments: str) -> list[dict[str, float]]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _import_costs(folder: Path, checkpoint: str) -> Counter[str]:
+def _import_costs(folder: Path, checkpoint: str) -> defaultdict[str, float]:
     """Seconds that modules took themselves, by package (``-X importtime``; its own cost is in them)."""
     command = [sys.executable, "-P", "-X", "importtime", "-m", "benchmarks.cold_process"]
     done = subprocess.run([*command, "stages", str(folder), checkpoint], check=True, capture_output=True, text=True)
-    costs: Counter[str] = Counter()
+    costs: defaultdict[str, float] = defaultdict(float)
     for line in done.stderr.splitlines():
         if found := _LINE.match(line):
             costs[found[2].partition(".")[0]] += int(found[1]) / 1e6

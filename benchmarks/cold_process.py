@@ -12,11 +12,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.settings import Settings
+from adapters.settings import Settings, read_settings
+from engine.collection import collect_seldom
 
 if TYPE_CHECKING:
     from adapters.direct.runner import JobRunner
@@ -126,8 +128,8 @@ def _asked(url: str, checkpoint: str, started_at: float) -> dict[str, float]:
 
 def milestones(http: Any, checkpoint: str, started_at: float) -> Iterator[tuple[str, float]]:
     """Seconds since ``started_at`` (monotonic) until the service lives, is ready and has drawn a picture."""
-    for name, path in (("health", "/health"), ("ready", "/ready")):
-        _until(lambda path=path: http.get(path).status_code == 200)
+    for name in ("health", "ready"):
+        _until(partial(_answers, http, f"/{name}"))
         yield name, time.monotonic() - started_at
     prompt = {name: node.model_dump(exclude_defaults=True) for name, node in picture(checkpoint).items()}
     job = http.post("/v1/jobs", params={"wait": 60}, json={"workflow": prompt}).json()
@@ -143,6 +145,10 @@ def picture(checkpoint: str, seed: int = 1) -> dict[str, Any]:
 
     saved = NodeDocument(class_type="SaveImage", inputs={"images": ["image", 0], "filename_prefix": f"cold{seed}"})
     return one_step(checkpoint) | {"saved": saved}
+
+
+def _answers(http: Any, path: str) -> bool:
+    return bool(http.get(path).status_code == 200)
 
 
 def _until(look: Callable[[], bool], limit_s: float = 120.0) -> None:
@@ -161,7 +167,7 @@ def _until(look: Callable[[], bool], limit_s: float = 120.0) -> None:
 
 def _settings(folder: Path) -> Settings:
     places = {name: folder / name for name in ("data", "input", "output", "temp")}
-    return Settings(models=[folder / "models"], fingerprints=folder / "fingerprints.json", workers=0, **places)
+    return read_settings({"models": [folder / "models"], "fingerprints": folder / "fingerprints.json", **places})
 
 
 def _engine(settings: Settings) -> Engine:
@@ -174,6 +180,7 @@ def _hold(engine: Engine, checkpoint: str) -> None:
     from nodes.diffusion.checkpoints import load_checkpoint
 
     loaded = load_checkpoint(engine.folders.find("checkpoints", checkpoint))
+    assert loaded.clip is not None and loaded.vae is not None
     for weights in (loaded.model.weights, *loaded.clip.weights, loaded.vae.weights):
         with engine.models.lease(weights):
             pass
@@ -194,6 +201,7 @@ def _started_at() -> float:
 def main() -> None:
     """See the module."""
     what, folder, checkpoint, *count = sys.argv[1:]
+    collect_seldom()  # as every door does
     if what == "stages":
         print(json.dumps(stages(Path(folder), checkpoint)))
     else:

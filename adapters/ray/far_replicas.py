@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from adapters.relay.watching import once
 from engine.context import CancelToken
 
 _LOOK_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 class Messages(Protocol):
@@ -60,6 +62,9 @@ class FarReplicas:
 
     def _wait_for_gpus(self, cancel: CancelToken) -> bool:
         """A cluster that scales may have to start a node. True also once nobody waits any more."""
+        if self._has_gpus():
+            return True
+        _log.warning("no node of the Ray cluster has the GPUs that a replica asks for; waiting %g s", self._start_s)
         until = time.monotonic() + self._start_s
         while not self._has_gpus():
             if cancel.cancelled:
