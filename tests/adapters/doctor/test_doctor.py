@@ -98,13 +98,13 @@ def test_an_attention_kernel_that_cannot_be(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(("compiler", "status"), [("g++", "warn"), ("no-such-compiler", "fail")])
-def test_compiling_on_a_cpu(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, compiler: str, status: str) -> None:
+def test_compiling_on_a_cpu(doctor: Doctor, compiler: str, status: str) -> None:
     from torch._inductor import config
 
     if status == "warn" and shutil.which(compiler) is None:
         pytest.skip("takes g++, and there is none")
-    monkeypatch.setattr(config.cpp, "cxx", (None, compiler))
-    code, found = doctor("--device", "cpu", "--compile", "default")
+    with config.patch({"cpp.cxx": (None, compiler)}):
+        code, found = doctor("--device", "cpu", "--compile", "default")
     assert code == (status == "fail")
     assert found["device compiling"]["status"] == status
     assert "device compiling" not in doctor("--device", "cpu")[1]

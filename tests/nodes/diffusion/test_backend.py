@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from engine.computing import Computing
 from engine.model_store import ModelStore
 from nodes.diffusion import backend
 from nodes.diffusion.backend import PLAIN, Backend
+from nodes.diffusion.compiling import compiled
 from nodes.diffusion.kernels import sdpa
 from tests.nodes.drawing import drawn
 
@@ -68,3 +71,23 @@ def test_compiled_parts_call_other_kernels_as_they_are(counting: list[Mixed]) ->
     q = torch.randn(1, 1, 4, 8)
     assert torch.equal(part(q), sdpa.mix(q, q, q) + 1)
     assert counting == [(8, 4)]
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling for the CPU takes g++, and there is none")
+def test_a_sampling_call_runs_compiled_parts(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced as for compiling, and run without: that takes a minute less, and code for a CPU is tested elsewhere."""
+    real, parts = torch.compile, list[str]()
+
+    def traced(part: Callable[..., Tensor], **options: Any) -> Callable[..., Tensor]:
+        parts.append(part.__name__)
+        return real(part, **options | {"backend": "eager", "mode": None})
+
+    monkeypatch.setattr(torch, "compile", traced)
+    compiled.cache_clear()
+    exact, _ = drawn(models_dir, ModelStore("cpu"), "tiny_sd15.safetensors", steps=1)
+    made, _ = drawn(
+        models_dir, ModelStore("cpu", computing=Computing(compile="default")), "tiny_sd15.safetensors", steps=1
+    )
+    compiled.cache_clear()
+    assert sorted(parts) == ["plain_layer", "resnet"]
+    assert 0 < float((made - exact).norm() / exact.norm()) < 1e-4  # its attention is the fused one

@@ -90,11 +90,14 @@ def test_other_errors_are_the_parts_own(monkeypatch: pytest.MonkeyPatch) -> None
         compiling.compiled(lacking, "default")(torch.ones(()))
 
 
-def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler() -> None:
     from torch._inductor import config
 
-    monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
-    with pytest.raises(DagfusionError, match=r"takes a C\+\+ compiler, and there is none \(install g\+\+, or take"):
+    missing = config.patch({"cpp.cxx": (None, "no-such-compiler")})
+    with (
+        missing,
+        pytest.raises(DagfusionError, match=r"takes a C\+\+ compiler, and there is none \(install g\+\+, or take"),
+    ):
         backend_for(CPU, Computing(compile="default"))
 
 
