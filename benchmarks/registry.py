@@ -21,7 +21,7 @@ _MODULES = {
     "memory": "benchmarks.memory",
     "endurance": "benchmarks.endurance",
     "serve": "benchmarks.arrivals",
-    "service": "benchmarks.serving",
+    "service": "benchmarks.serve",
 }
 
 
