@@ -1,0 +1,88 @@
+"""Recorded workflows: nodes that mark what is compared, an engine that has them, the distance of two results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from safetensors import safe_open
+from torch import Tensor
+
+from engine.context import Context
+from engine.engine import Engine
+from engine.folders import Folders, model_folders
+from engine.inputs import Wire
+from engine.model_store import ModelStore
+from engine.registry import node
+from engine.schema import NodeSpec
+from engine.types import Image, Latent
+from engine.workflow import NodeDocument, Workflow
+from nodes import builtin_registry
+from nodes.values import Conditioning, Sigmas
+
+Recorded = Annotated[Any, Wire("*")]
+
+
+@node("ProbeLatent", category="test", output_node=True)
+def probe_latent(ctx: Context, *, latent: Latent, name: str) -> Recorded:
+    found = {"samples": latent.samples}
+    return found if latent.noise_mask is None else found | {"noise_mask": latent.noise_mask}
+
+
+@node("ProbeImage", category="test", output_node=True)
+def probe_image(ctx: Context, *, image: Image, name: str) -> Recorded:
+    return {"image": image.pixels}
+
+
+@node("ProbeSigmas", category="test", output_node=True)
+def probe_sigmas(ctx: Context, *, sigmas: Sigmas, name: str) -> Recorded:
+    return {"sigmas": sigmas.values}
+
+
+@node("ProbeConditioning", category="test", output_node=True)
+def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -> Recorded:
+    found = {}
+    for i, entry in enumerate(conditioning.entries):
+        found[f"{i}.cond"] = entry.context
+        if entry.pooled is not None:
+            found[f"{i}.pooled"] = entry.pooled
+    return found
+
+
+def probing_engine(folder: Path, *models: Path) -> Engine:
+    """One engine for all cases, as a server would have: what several of them share is computed once.
+
+    ``folder`` is for what runs write, ``models`` are searched in order.
+    """
+    registry = builtin_registry()
+    for probe in (probe_latent, probe_image, probe_sigmas, probe_conditioning):
+        specs: list[NodeSpec] = probe.__dict__["__dagfusion_nodes__"]
+        for spec in specs:
+            registry.add(spec)
+    folders = Folders(model_folders(list(models)), folder / "input", folder / "output", folder / "temp")
+    return Engine(registry, folders, ModelStore("cpu", precision="float32"))
+
+
+def run(engine: Engine, graph: Mapping[str, dict[str, Any]]) -> dict[str, Tensor]:
+    """What the probes of a workflow found, by name."""
+    workflow = Workflow(nodes={node_id: NodeDocument(**entry) for node_id, entry in graph.items()})
+    result = engine.run(workflow)
+    return {name: tensor for output in result.outputs.values() for name, tensor in output.values[0][0].items()}
+
+
+def read(path: Path) -> dict[str, dict[str, Tensor]]:
+    """Recorded tensors by case and name."""
+    by_case: dict[str, dict[str, Tensor]] = {}
+    with safe_open(path, "pt") as file:
+        for key in file.keys():  # noqa: SIM118 - this is no mapping
+            case, _, name = key.partition("/")
+            by_case.setdefault(case, {})[name] = file.get_tensor(key)
+    return by_case
+
+
+def distance(ours: Tensor, reference: Tensor) -> float:
+    """Relative L2 distance; where the reference is all zeros, the L2 norm of ours."""
+    reference = reference.double()
+    norm = reference.norm()
+    return float((ours.double() - reference).norm() / (norm or 1.0))
