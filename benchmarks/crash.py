@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -97,7 +97,7 @@ def run(folder: Path, kills: int, jobs: int, seed: int, *, steps: int = 10) -> R
     receiver = Receiver()
     settings = {"nodes": str(NODES), "allowed_hosts": "127.0.0.1", "lease_s": "5", "max_attempts": "100"}
     started_at = time.monotonic()
-    with receiver.listening(), running(folder, **settings) as service:
+    with receiver.listening(), running(folder, ready=True, threads=1, **settings) as service:
         client = _Client(service, receiver, steps)
         client.add(jobs)
         for _ in range(kills):
@@ -131,7 +131,7 @@ class _Client:
         """Submit so many more, in the background."""
         numbers = range(self.sent, self.sent + count)
         self.sent += count
-        thread = threading.Thread(target=lambda: [self._submit(number) for number in numbers], daemon=True)
+        thread = threading.Thread(target=self._submit_all, args=(numbers,), daemon=True)
         thread.start()
         self._threads.append(thread)
 
@@ -143,6 +143,10 @@ class _Client:
     def unfinished(self) -> int:
         """Jobs that have not ended, or not arrived."""
         return self.sent - self._service.store.jobs.count(JobState.COMPLETED)
+
+    def _submit_all(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._submit(number)
 
     def _submit(self, number: int) -> None:
         key = f"job-{number}"

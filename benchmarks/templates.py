@@ -51,10 +51,10 @@ class Tally:
         self.files["converted"] += 1
         self.files["without a note"] += not conversion.notes
         self.nodes["kept"] += len(conversion.nodes)
-        for node in conversion.nodes.values():
-            if node.class_type not in registry:
+        for kept in conversion.nodes.values():
+            if kept.class_type not in registry:
                 self.nodes["kept, of a class that is not known here"] += 1
-                self.unknown[node.class_type] += 1
+                self.unknown[kept.class_type] += 1
         for scope, node in walk(expand(read_ui_document(document))):
             self.nodes["in the files, subgraphs expanded"] += 1
             if is_virtual(node, known=node.type in registry):
