@@ -26,7 +26,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/dagfusion bench overhead
 
 # The lock is a plain requirements file without any index address in it.
 lock: $(READY)
