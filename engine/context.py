@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from engine.folders import Folders
     from engine.model_store import ModelStore
+
+PREVIEW_EVERY_S = 0.1
 
 
 class CancelToken:
@@ -55,6 +59,7 @@ class Context:
     turns: Turns = field(default_factory=Turns)
     previews: bool = False
     shown: dict[str, list[Any]] = field(default_factory=dict)
+    _previewed_s: float = -math.inf
 
     def check_cancelled(self) -> None:
         """Raise ``Cancelled`` if the run was cancelled. Long nodes call it at least once a second."""
@@ -64,11 +69,16 @@ class Context:
     def progress(self, value: int, total: int, preview: Callable[[], torch.Tensor] | None = None) -> None:
         """Report ``value`` of ``total`` done, and check for cancellation.
 
-        ``preview`` makes a picture (uint8[height, width, 3]); it is called only if somebody wants previews.
+        ``preview`` makes a picture (uint8[height, width, 3]). It is called only if somebody wants previews, and of
+        steps that follow each other quickly for ten a second and the last: each makes a GPU wait for its picture.
         """
         self.check_cancelled()
         self.log.emit(NodeProgress(node_id=self.node_id, value=value, total=total))
-        if preview is not None and self.previews:
+        if preview is None or not self.previews:
+            return
+        now = time.monotonic()
+        if value >= total or now - self._previewed_s >= PREVIEW_EVERY_S:
+            self._previewed_s = now
             self.log.emit(NodePreview(node_id=self.node_id, picture=preview()))
 
     def show(self, kind: str, *items: SavedFile | str | bool | Mapping[str, Any]) -> None:
