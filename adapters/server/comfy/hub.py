@@ -42,7 +42,7 @@ class Hub:
         return len(self._unended)
 
     async def join(self, client: Client, outbox: Outbox) -> None:
-        """Let ``outbox`` take what is for ``client``, in place of an earlier one; ``leave`` has to follow.
+        """Let ``outbox`` take what is for ``client``, in place of one that arrived earlier; ``leave`` has to follow.
 
         Its first message is the state of now: nothing that happened before this call is missing in it, and all that
         happens later follows.
@@ -57,7 +57,9 @@ class Hub:
                     await self._moved.wait()
         except TimeoutError:
             _log.warning("a ComfyUI client is told the state as of event %d, not %d", self._position, now)
-        self._outboxes[client] = outbox
+        newest = self._outboxes.get(client)
+        if newest is None or newest.arrival < outbox.arrival:  # joining takes one longer than the other
+            self._outboxes[client] = outbox
         outbox.put_status(self.remaining, first=True)
         for conversation in self._of(client):
             state = conversation.executing()

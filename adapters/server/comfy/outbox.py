@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,10 +40,11 @@ class OutboxFull(Exception):
 
 @dataclass
 class Outbox:
-    """``flags``: the features that the client has announced."""
+    """``flags``: the features that the client has announced. ``arrival`` counts up from client to client."""
 
     sid: str
     flags: Mapping[str, Any] = field(default_factory=dict)
+    arrival: int = field(default_factory=itertools.count().__next__)
     _waiting: deque[Message | Picture] = field(default_factory=deque)
     _preview: PreviewPicture | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)

@@ -37,8 +37,9 @@ async def talk(
     client_id: Annotated[str, Query(alias="clientId", max_length=200)] = "",
 ) -> None:
     """Without ``clientId`` the client gets one in the first message, but only ``status`` messages."""
-    await socket.accept()
+    # Before the client knows that it is connected, so that one that connects twice arrives in that order.
     hub, outbox = hub_of(socket, now), Outbox(client_id or uuid.uuid4().hex)
+    await socket.accept()
     client = (caller.owner, outbox.sid)
     try:
         await hub.join(client, outbox)

@@ -230,9 +230,10 @@ def test_submitting_first_and_connecting_then_never_looks_done(
 
 
 def test_the_newest_socket_of_an_id_gets_its_messages(connect: Callable[..., Talk]) -> None:
-    old, new = connect("twice"), connect("twice")
-    new.receive()
-    assert "execution_success" in types(new.until_done(new.submit(picture_prompt(47))))
+    for number in range(10):  # the server may be done with the old one later than with the new one
+        old, new = connect("twice"), connect("twice")
+        new.receive()
+        assert "execution_success" in types(new.until_done(new.submit(picture_prompt(4700 + number))))
     old.socket.close()  # takes nothing from the new one
     assert "execution_success" in types(new.until_done(new.submit(picture_prompt(48))))
 
