@@ -57,12 +57,14 @@ class Conversions:
     def _convert(self, digest: str, format: PictureFormat, quality: int) -> bytes:
         from PIL import Image, UnidentifiedImageError
 
-        Image.MAX_IMAGE_PIXELS = MAX_SIDE_PX**2  # nodes make no larger ones
+        Image.MAX_IMAGE_PIXELS = None  # counted here: Pillow's bound is one for the whole process
         with self._blobs.open(digest) as file:
             try:
                 with Image.open(file) as picture:
+                    if picture.width * picture.height > MAX_SIDE_PX**2:  # nodes make no larger ones
+                        raise ValueError(f"{picture.width}x{picture.height} pixels are too many")
                     return _encoded(picture, format, quality)
-            except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+            except (UnidentifiedImageError, ValueError, OSError) as error:
                 raise MediaTypeRefused(
                     f"this output cannot be given as {format}: {error}", remedy="ask for it without a format"
                 ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,8 @@ def test_kernels_that_do_not_load(doctor: Doctor, tmp_path: Path, monkeypatch: p
     (tmp_path / "fakes/sageattention/__init__.py").write_text("raise ImportError('undefined symbol: _ZN3c10')")
     (tmp_path / "fakes/xformers.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path / "fakes")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("sageattention", "xformers")]:
+        monkeypatch.delitem(sys.modules, name)
     code, found = doctor()
     assert code == 0
     assert found["attention sageattention"]["status"] == "warn"

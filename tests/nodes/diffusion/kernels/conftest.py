@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodes.diffusion.kernels.choice import mix_for
-from tests.nodes.diffusion.kernels.builds import write_build
+from tests.nodes.diffusion.kernels.builds import BUILDS, write_build
 
 _MODULES = ("sageattention", "sageattn3")
 
@@ -26,6 +26,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     def put(build: str) -> None:
         write_build(tmp_path / build, build)
         monkeypatch.syspath_prepend(tmp_path / build)
+        for other in {*_MODULES} - {BUILDS[build][0]}:
+            monkeypatch.setitem(sys.modules, other, None)  # as if it were not installed
 
     forget()
     yield put
