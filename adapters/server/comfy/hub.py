@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 
 from adapters.sent_pictures import SENDING_CLASSES
-from adapters.server.comfy.messages import QUEUE_KINDS, Conversation, FinalPicture, QueueChanged
+from adapters.server.comfy.messages import QUEUE_KINDS, Conversation, FinalPicture, QueueChanged, StatesChanged
 from adapters.server.comfy.outbox import Outbox, Picture
 from adapters.server.services import Services
 from adapters.store.records import Job, JobState, Preview, StoredEvent
@@ -146,6 +146,8 @@ class Hub:
                 self._tell_remaining()
             elif outbox is None:
                 continue
+            elif isinstance(sent, StatesChanged):
+                outbox.put_states(conversation.job.id, conversation.progress_state)
             elif isinstance(sent, FinalPicture):
                 places = conversation.nodes.places(sent.node_id) | {"prompt_id": conversation.job.id}
                 outbox.put(Picture(sent.file, sent.digest, places))

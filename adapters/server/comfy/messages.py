@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -37,7 +37,12 @@ class QueueChanged:
     """Here everybody is told how many jobs remain."""
 
 
-Sent = Message | FinalPicture | QueueChanged
+@dataclass(frozen=True, slots=True)
+class StatesChanged:
+    """Here the client is told how far the nodes are. What it has not read of that when there is news is left out."""
+
+
+Sent = Message | FinalPicture | QueueChanged | StatesChanged
 QUEUE_KINDS = frozenset({"queued", "started", "completed", "failed", "cancelled"})
 
 
@@ -69,6 +74,10 @@ class Conversation:
             return None
         return self._message("executing", node=self.running, display_node=self.nodes.display_id(self.running))
 
+    def progress_state(self) -> Message:
+        """How far the nodes are now."""
+        return self._message("progress_state", nodes=self.nodes.states(self.job.id))
+
     def class_of(self, node_id: str) -> str:
         """The node's class; empty where it is not known."""
         told = self.nodes.class_of(node_id)
@@ -92,12 +101,12 @@ class Conversation:
         node_id = self.nodes.start(event.data)
         self.running = node_id
         display_id = self.nodes.display_id(node_id)
-        return [*self._progress_state(), self._message("executing", node=node_id, display_node=display_id)]
+        return [*self._states_changed(), self._message("executing", node=node_id, display_node=display_id)]
 
     def _on_node_progress(self, event: StoredEvent) -> list[Sent]:
         node_id, value, total = event.data["node_id"], event.data["value"], event.data["total"]
         self.nodes.advance(node_id, value, total)
-        return [*self._progress_state(), self._message("progress", value=value, max=total, node=node_id)]
+        return [*self._states_changed(), self._message("progress", value=value, max=total, node=node_id)]
 
     def _on_node_finished(self, event: StoredEvent) -> list[Sent]:
         data = event.data
@@ -115,7 +124,7 @@ class Conversation:
         if shown or data["cached"]:
             display_id = self.nodes.display_id(node_id)
             told = [self._message("executed", node=node_id, display_node=display_id, output=shown or None)]
-        return [*pictures, *told, *self._progress_state()]
+        return [*pictures, *told, *self._states_changed()]
 
     def _on_node_blocked(self, event: StoredEvent) -> list[Sent]:
         node_id = str(event.data["node_id"])
@@ -171,10 +180,8 @@ class Conversation:
         real = node_id if node_id in self.job.prompt else self.nodes.display_id(node_id)
         return {"node_id": real, "node_type": self.class_of(real)}
 
-    def _progress_state(self) -> Sequence[Message]:
-        if not self.live:
-            return ()
-        return (Message("progress_state", {"prompt_id": self.job.id, "nodes": self.nodes.states(self.job.id)}),)
+    def _states_changed(self) -> list[Sent]:
+        return [StatesChanged()] if self.live else []
 
     def _message(self, kind: str, **data: Any) -> Message:
         return Message(kind, data | {"prompt_id": self.job.id})

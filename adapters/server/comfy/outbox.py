@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,15 @@ class PreviewPicture:
     places: Mapping[str, Any]
 
 
+@dataclass(slots=True)
+class _States:
+    """How far a job's nodes are: what ``make`` says of them when its turn comes, unless it is ``outdated`` by then."""
+
+    prompt_id: str
+    make: Callable[[], Message]
+    outdated: bool = False
+
+
 class OutboxFull(Exception):
     """The client does not read what it is sent."""
 
@@ -45,7 +54,8 @@ class Outbox:
     sid: str
     flags: Mapping[str, Any] = field(default_factory=dict)
     arrival: int = field(default_factory=itertools.count().__next__)
-    _waiting: deque[Message | Picture] = field(default_factory=deque)
+    _waiting: deque[Message | Picture | _States] = field(default_factory=deque)
+    _states: dict[str, _States] = field(default_factory=dict)
     _preview: PreviewPicture | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,6 +81,18 @@ class Outbox:
             self._waiting.pop()
         self.put(Message("status", data))
 
+    def put_states(self, prompt_id: str, make: Callable[[], Message]) -> None:
+        """How far the nodes of this prompt are: one message, however often that changes until it is read.
+
+        Of a graph of hundreds of nodes that finish at once, each message would list them all.
+        """
+        known = self._states.get(prompt_id)
+        if known is not None:
+            known.outdated = True
+        entry = self._states[prompt_id] = _States(prompt_id, make)
+        self._waiting.append(entry)
+        self._news.set()
+
     def show(self, picture: bytes, media_type: str, places: Mapping[str, Any], *, to_all: bool) -> None:
         """Send this unfinished picture when nothing else waits; clients that have not announced that they want it
         get it only where it is ``to_all``.
@@ -84,8 +106,13 @@ class Outbox:
         while True:
             if len(self._waiting) > MAX_WAITING:
                 raise OutboxFull
-            if self._waiting:
-                return self._waiting.popleft()
+            while self._waiting:
+                entry = self._waiting.popleft()
+                if not isinstance(entry, _States):
+                    return entry
+                if not entry.outdated:
+                    del self._states[entry.prompt_id]
+                    return entry.make()
             if self._preview is not None:
                 preview, self._preview = self._preview, None
                 return preview

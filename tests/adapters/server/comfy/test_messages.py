@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.server.comfy.frames import picture_frame, picture_frame_with_metadata
 from adapters.server.comfy.history_entry import history_entry
-from adapters.server.comfy.messages import Conversation, FinalPicture, Message, QueueChanged, Sent
+from adapters.server.comfy.messages import Conversation, FinalPicture, Message, QueueChanged, Sent, StatesChanged
 from adapters.store.records import Job, JobState, StoredEvent
 
 JOB = "8f0e"
@@ -45,7 +45,12 @@ def events(*happenings: tuple[str, dict[str, Any]]) -> list[StoredEvent]:
 
 def told(*happenings: tuple[str, dict[str, Any]], live: bool = False) -> list[Sent]:
     conversation = Conversation(job(), live=live)
-    return [sent for event in events(*happenings) for sent in conversation.take(event)]
+    return [read(conversation, sent) for event in events(*happenings) for sent in conversation.take(event)]
+
+
+def read(conversation: Conversation, sent: Sent) -> Sent:
+    """What a client gets that reads everything at once."""
+    return conversation.progress_state() if isinstance(sent, StatesChanged) else sent
 
 
 def names(sent: list[Sent]) -> list[str]:
@@ -191,7 +196,7 @@ def test_the_state_of_a_large_run_stays_small() -> None:
         node = {"node_id": f"n{number}", "class_type": "EmptyImage", "display_id": f"n{number}"}
         happenings += [("node_started", node), ("node_finished", node | {"shown": {}, "cached": False, "seconds": 0})]
     sent = [one for event in events(*happenings) for one in conversation.take(event)]
-    last = sent[-1]
+    last = read(conversation, sent[-1])
     assert isinstance(last, Message)
     assert len(last.data["nodes"]) == 201
     assert "1" in last.data["nodes"]  # it still runs

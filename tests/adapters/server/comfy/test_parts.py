@@ -65,6 +65,31 @@ def test_a_number_that_nobody_has_read_is_replaced_but_never_the_first() -> None
     assert second == Message("status", {"status": {"exec_info": {"queue_remaining": 2}}})
 
 
+def test_of_the_states_of_a_job_the_newest_is_sent_in_its_place() -> None:
+    outbox = Outbox("me")
+    states = {"a": 0, "b": 0}
+
+    def change(prompt_id: str) -> None:
+        states[prompt_id] += 1
+        outbox.put_states(prompt_id, lambda: Message("progress_state", {prompt_id: states[prompt_id]}))
+
+    for number in range(3):
+        change("a")
+        outbox.put(Message("executing", {"node": str(number)}))
+    change("b")
+    news = [message for message in heard(outbox, 5) if isinstance(message, Message)]
+    assert [message.type for message in news] == [
+        "executing",
+        "executing",
+        "progress_state",
+        "executing",
+        "progress_state",
+    ]
+    assert [message.data for message in news if message.type == "progress_state"] == [{"a": 3}, {"b": 1}]
+    change("a")
+    assert heard(outbox, 1) == [Message("progress_state", {"a": 4})]
+
+
 def test_a_client_that_does_not_read_is_dropped() -> None:
     outbox = Outbox("me")
     for number in range(MAX_WAITING + 1):
