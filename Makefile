@@ -20,6 +20,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/dagfusion bench table --into README.md --check
 
 format: $(READY)
 	$(BIN)/ruff format .
