@@ -29,6 +29,15 @@ from tests.engine.toys import workflow
 REGISTRY = builtin_registry()
 
 
+@pytest.fixture(autouse=True)
+def one_thread_each() -> Iterator[None]:
+    """Every run's thread would have a team of its own for torch, and on few cores they get in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def new_engine(models_dir: Path, tmp_path: Path) -> Callable[[], Engine]:
     """Engines that know nothing yet, for up to four runs at once."""
