@@ -8,10 +8,12 @@ but in a few cases that amplify rounding.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from engine.engine import Engine
@@ -22,6 +24,15 @@ SIDES = Path(__file__).parent / "sides"
 WORKFLOWS: dict[str, dict[str, Any]] = json.loads((SIDES / "workflows.json").read_text())
 BOUND = 1e-4
 BOUNDS = {"patches_perp_neg_without_negative": 1e-3, "lora_tucker": 1e-3, "lora_tucker_negative": 1e-3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads_as_recorded() -> Iterator[None]:
+    """These were recorded with one thread; the number of threads changes the order of sums."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
