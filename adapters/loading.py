@@ -36,6 +36,7 @@ def load_folders(settings: Settings) -> Folders:
     embedded = [EMBEDDED_MODELS] if EMBEDDED_MODELS.is_dir() else []
     return Folders(
         models=model_folders([*settings.models, *embedded], extra),
+        shipped=tuple(embedded),
         input=settings.input,
         output=settings.output,
         temp=settings.temp,

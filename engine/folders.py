@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DagfusionError, ModelMissing
-from engine.suggest import nearest
+from engine.suggest import nearest_file
 from engine.types import SavedFile
 
 # Folder names that ComfyUI's users have, by kind; the first is where new files would go.
@@ -44,13 +44,15 @@ class Folders:
     """Model folders (searched in order) and the run's own folders.
 
     ``models`` maps a kind to folders; build it with :func:`model_folders`. Names of files are relative to a folder,
-    with forward slashes, and never leave it.
+    with forward slashes, and never leave it. ``shipped``: models folders that come with the program, where nobody is
+    to put files of their own.
     """
 
     models: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     input: Path = Path("input")
     output: Path = Path("output")
     temp: Path = Path("temp")
+    shipped: Sequence[Path] = ()
 
     def of_kind(self, kind: str) -> Sequence[Path]:
         """The folders of a kind (``clip`` and ``unet`` are known as aliases); may be empty."""
@@ -68,10 +70,8 @@ class Folders:
             path = contained(folder, name)
             if path is not None and _is_file(path):
                 return path
-        near = nearest(name, self.files(kind))
-        where = ", ".join(str(folder) for folder in self.of_kind(kind))
-        place = f"put it into {where}" if where else f"give a models folder that has {kind}"
-        remedy = f"did you mean {near}?" if near else place
+        near = nearest_file(name, self.files(kind))
+        remedy = f"did you mean {near}?" if near else self._place_for(kind)
         raise ModelMissing(f"model file '{name}' is not among the {kind}", remedy=remedy)
 
     def find_input(self, name: str) -> Path:
@@ -82,9 +82,16 @@ class Folders:
                 name, folder = name.removesuffix(f" [{kind}]"), getattr(self, kind)
         path = contained(folder, name)
         if path is None or not _is_file(path):
-            near = nearest(name, _walk(folder, None))
-            raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else "")
+            near = nearest_file(name, _walk(folder, None))
+            place = "put it there, name another folder by --input or DAGFUSION_INPUT, or send it with the job"
+            raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else place)
         return path
+
+    def _place_for(self, kind: str) -> str:
+        own = [f for f in self.of_kind(kind) if not any(f.is_relative_to(root) for root in self.shipped)]
+        if own:
+            return f"put it into {', '.join(map(str, own))}"
+        return f"put it into {kind} of your models folder, and name that folder by --models or DAGFUSION_MODELS"
 
     def path_of(self, saved: SavedFile) -> Path:
         """Where a file that an output node wrote is."""
@@ -139,7 +146,9 @@ def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
 
     try:
         document: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise DagfusionError(f"'{file}' cannot be read: {error.strerror}", remedy="check the path") from error
+    except (ValueError, yaml.YAMLError) as error:
         raise DagfusionError(f"'{file}' is not readable YAML: {error}") from error
     if not isinstance(document, dict):
         raise DagfusionError(f"'{file}' must map a name to folders")

@@ -79,3 +79,32 @@ def test_a_name_that_no_file_can_have_is_a_missing_file(root: Path, name: str) -
         folders.find("checkpoints", name)
     with pytest.raises(ModelMissing):
         folders.find_input(name)
+
+
+def test_a_missing_file_is_told_with_the_one_that_may_be_meant_or_the_place_for_it(tmp_path: Path) -> None:
+    mine, shipped = tmp_path / "models", tmp_path / "shipped"
+    for file in (mine / "checkpoints" / "xl" / "photo.safetensors", shipped / "checkpoints" / "tiny.safetensors"):
+        file.parent.mkdir(parents=True)
+        file.write_text("a")
+    (shipped / "loras").mkdir()
+    folders = Folders(models=model_folders([mine, shipped]), shipped=[shipped])
+
+    def remedy(kind: str, name: str) -> str:
+        with pytest.raises(ModelMissing) as caught:
+            folders.find(kind, name)
+        return caught.value.remedy
+
+    assert remedy("checkpoints", "photo.safetensors") == "did you mean 'xl/photo.safetensors'?"
+    assert remedy("checkpoints", "XL\\fotos.ckpt") == "did you mean 'xl/photo.safetensors'?"
+    # Only the suffix is alike, which says nothing.
+    assert remedy("checkpoints", "animagine.safetensors") == f"put it into {mine / 'checkpoints'}"
+    assert remedy("loras", "style.safetensors").startswith("put it into loras of your models folder")
+    assert remedy("checkpoints", "..").startswith("put it into")
+    with pytest.raises(ModelMissing) as caught:
+        Folders(input=tmp_path / "input").find_input("cat.png")
+    assert "--input" in caught.value.remedy
+
+
+def test_extra_paths_that_are_not_there_are_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(DagfusionError, match=r"nowhere\.yaml' cannot be read: No such file"):
+        model_folders([], [tmp_path / "nowhere.yaml"])
