@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.blobs.store import BlobStore
 from adapters.intake.placing import place_files
-from adapters.intake.rewrite import rewrite_inputs
+from adapters.intake.rewrite import rewrite_inputs, unread
 from adapters.store.records import InputFile
 from engine.document import read_document
 from engine.errors import GraphInvalid, Problem
@@ -58,7 +58,9 @@ class Preparation:
         wanted = _targets(targets, workflow)
         place_files(files, self.blobs, self.folders.input)
         checked = inspect(workflow, self.registry, self.folders, wanted)
-        return Prepared(workflow, wanted, tuple(files), tuple(str(note) for note in reading.notes), checked)
+        notes = [str(note) for note in reading.notes]
+        notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
+        return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)
 
 
 def _targets(names: Sequence[str] | None, workflow: Workflow) -> tuple[str, ...] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from adapters.server.errors import RequestInvalid
+from engine.suggest import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -17,6 +18,18 @@ def validated(kind: type[Model], document: Mapping[str, Any]) -> Model:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        fields = tuple((".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False))
+        fields = field_errors(error.errors(include_url=False), kind.model_fields)
         place, message = fields[0]
         raise RequestInvalid(f"{place}: {message}" if place else message, fields=fields) from error
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]], known: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:
+    """Place and message of each of pydantic's ``errors``. ``known``: the names that a wrong one may be meant for."""
+    return tuple((".".join(map(str, one["loc"])), _message(one, known)) for one in errors)
+
+
+def _message(error: Mapping[str, Any], known: Iterable[str]) -> str:
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"])
+    near = nearest(str(error["loc"][-1]), known)
+    return f"there is no such field; did you mean {near}?" if near else "there is no such field"

@@ -25,6 +25,17 @@ def rewrite_inputs(workflow: Workflow, registry: Mapping[str, NodeSpec], files: 
     return workflow.model_copy(update={"nodes": nodes})
 
 
+def unread(workflow: Workflow, files: Iterable[InputFile]) -> list[str]:
+    """Names of those of ``files`` that no input of the rewritten ``workflow`` chooses."""
+    chosen = {
+        value.removesuffix(_INPUT_NOTE)
+        for node in workflow.nodes.values()
+        for value in node.inputs.values()
+        if isinstance(value, str)
+    }
+    return [file.name for file in files if file.stored_name not in chosen]
+
+
 def _rewritten(node: NodeDocument, spec: NodeSpec | None, stored: Mapping[str, str]) -> NodeDocument:
     if spec is None:
         return node

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from adapters.error_table import public_document, row_of
 from adapters.server.errors import KeyMissing, RequestInvalid
 from adapters.store.errors import StoreUnavailable
+from adapters.validation import field_errors
 from engine.errors import DagfusionError
 
 MEDIA_TYPE = "application/problem+json"
@@ -119,7 +120,7 @@ def _headers(error: BaseException) -> dict[str, str]:
 
 
 def _fields(error: RequestValidationError) -> tuple[tuple[str, str], ...]:
-    return tuple((".".join(str(part) for part in one["loc"]), str(one["msg"])) for one in error.errors())
+    return field_errors(error.errors())
 
 
 def _summary(error: RequestValidationError) -> tuple[Any]:

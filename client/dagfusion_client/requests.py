@@ -21,6 +21,7 @@ File = Path | bytes | str
 ENDED = ("completed", "failed", "cancelled")
 RETRIED = (429, 502, 503, 504)
 ATTEMPTS = 6
+_PICTURE_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 
 class Submission(TypedDict, total=False):
@@ -127,8 +128,14 @@ def target(output: OutputDocument, to: Path | str) -> Path:
     place = Path(to)
     if place.is_dir() or not place.suffix:
         place.mkdir(parents=True, exist_ok=True)
-        return place / Path(output.name).name
+        return place / _with_its_suffix(Path(output.name).name, output.media_type)
     return place
+
+
+def _with_its_suffix(name: str, media_type: str | None) -> str:
+    """Of a picture that comes in another format than it was saved in."""
+    suffix = _PICTURE_SUFFIXES.get(media_type or "")
+    return name if suffix is None or name.lower().endswith((suffix, ".jpeg")) else str(Path(name).with_suffix(suffix))
 
 
 def part_of(place: Path) -> Path:

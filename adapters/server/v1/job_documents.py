@@ -93,8 +93,17 @@ def job_summary(job: Job) -> JobDocument:
         cancel_requested=job.cancel_requested,
         seed=job.options.get("seed"),
         idempotency_key=job.idempotency_key,
-        progress=None if job.progress is None else Progress.model_validate(job.progress),
+        progress=_progress(job),
         error=None if job.error is None else JobError.model_validate(job.error),
         notes=list(job.options.get("notes", ())),
         last_event=job.last_event,
     )
+
+
+def _progress(job: Job) -> Progress | None:
+    if job.progress is None:
+        return None
+    progress = Progress.model_validate(job.progress)
+    if job.state.ended:
+        progress.eta_s = 0.0  # Of a job that was stopped, what it said last still stands in its row.
+    return progress

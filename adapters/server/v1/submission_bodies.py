@@ -16,6 +16,7 @@ from adapters.server.errors import BodyTooLarge, MediaTypeRefused, RequestInvali
 from adapters.server.v1.submission import WorkflowRequest
 from adapters.validation import validated
 from engine.strict_json import MAX_BYTES
+from engine.unwrap import is_api
 
 Form = TypeVar("Form", bound=WorkflowRequest)
 Form_co = TypeVar("Form_co", bound=WorkflowRequest, covariant=True)
@@ -62,9 +63,14 @@ async def read_body(request: Request, kind: type[Form]) -> Body[Form]:
 
 
 def _bare(document: dict[str, Any], kind: type[WorkflowRequest]) -> dict[str, Any]:
-    """A workflow on its own, or in a wrapper of ComfyUI's, as a request; a request with a mistake stays one."""
+    """A workflow on its own, or in a wrapper of ComfyUI's, as a request; a request with a mistake stays one.
+
+    What stands beside a member ``workflow`` is a field of a request, unless that is a node of this name, or the UI form
+    beside the API form (``prompt``), as in pictures.
+    """
+    wrapper = "workflow" not in document or "prompt" in document or is_api(document)
     ours = document.keys() & (kind.model_fields.keys() - {"workflow"})
-    return document if ours else {"workflow": document}
+    return {"workflow": document} if wrapper and not ours else document
 
 
 async def _read_form(request: Request, kind: type[Form]) -> Body[Form]:

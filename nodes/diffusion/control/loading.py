@@ -37,13 +37,13 @@ def load_control_net(path: Path) -> ControlNet:
     if (view := as_controlnet(file)) is not None:
         union = "task_embedding" in view
         return ControlNet(
-            _weights(view, _build_union if union else _build_controlnet),
+            _weights(view, _build_union if union else _build_controlnet, path.name),
             "union" if union else "controlnet",
             global_pooling=path.stem.endswith(_SHUFFLE_ENDINGS),
             difference="difference" in file.facts,
         )
     if (view := as_adapter(file)) is not None:
-        return ControlNet(_weights(view, build_adapter), "t2i_adapter")
+        return ControlNet(_weights(view, build_adapter, path.name), "t2i_adapter")
     raise ModelUnreadable(
         f"'{path.name}' is neither a ControlNet nor a T2I adapter of the Stable Diffusion families",
         input="control_net_name",
@@ -51,9 +51,9 @@ def load_control_net(path: Path) -> ControlNet:
     )
 
 
-def _weights(view: WeightView, build: Callable[[WeightView], nn.Module]) -> Weights:
+def _weights(view: WeightView, build: Callable[[WeightView], nn.Module], label: str) -> Weights:
     # Only networks stored as a difference are ever patched, and their sum is rounded as the file's numbers are.
-    return Weights(content_key(view), partial(build, view), heavy=view.heavy, patched_as_stored=True)
+    return Weights(content_key(view), partial(build, view), label, heavy=view.heavy, patched_as_stored=True)
 
 
 def _build_controlnet(view: WeightView) -> ControlNetModel:

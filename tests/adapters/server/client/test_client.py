@@ -56,6 +56,14 @@ def test_a_workflow_is_run_and_its_output_saved(client: Client, tmp_path: Path) 
     assert sorted(one.name for one in (tmp_path / "results").iterdir()) == [output.name]
 
 
+def test_a_picture_in_another_format_is_saved_under_its_suffix(client: Client, tmp_path: Path) -> None:
+    job = client.run(picture_prompt(prefix="format"), output={"format": "webp"})
+    assert job.outputs is not None
+    saved = client.download(job.outputs[0], tmp_path)
+    with Image.open(saved) as picture:
+        assert (saved.suffix, picture.format) == (".webp", "WEBP")
+
+
 def test_files_go_along_as_paths_bytes_and_text(client: Client, tmp_path: Path) -> None:
     for name, colour in (("red.png", (255, 0, 0)), ("green.png", (0, 255, 0))):
         Image.new("RGB", (4, 4), colour).save(tmp_path / name)

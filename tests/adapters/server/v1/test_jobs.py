@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from adapters.server.v1.job_documents import job_summary
 from adapters.store.records import Happening
 from tests.adapters.server.serving import PICTURE, Web, serving
 from tests.adapters.services import Service
@@ -83,8 +85,13 @@ def test_a_job_is_accepted_and_can_be_looked_up(client: httpx.Client) -> None:
         UI_FORM,
         {"prompt": PICTURE, "client_id": "x"},
         {"input": {"workflow": PICTURE, "images": []}},
+        {"prompt": PICTURE, "workflow": UI_FORM},
+        {
+            "workflow": PICTURE["1"],
+            "2": {**PICTURE["2"], "inputs": {"images": ["workflow", 0], "filename_prefix": "x"}},
+        },
     ],
-    ids=["api", "with-extra", "ui", "wrapped", "bare-api", "bare-ui", "as-prompt", "as-runpod"],
+    ids=["api", "with-extra", "ui", "wrapped", "bare-api", "bare-ui", "as-prompt", "as-runpod", "as-png", "named-so"],
 )
 def test_a_workflow_is_taken_in_every_form(web: Web, client: httpx.Client, body: dict[str, Any]) -> None:
     reply = client.post("/v1/jobs", json=body)
@@ -131,9 +138,25 @@ def test_everything_wrong_is_told_before_anything_is_queued(client: httpx.Client
     ],
 )
 def test_fields_that_make_no_sense_are_named(client: httpx.Client, more: dict[str, Any], field: str) -> None:
-    reply = client.post("/v1/jobs", json={"workflow": PICTURE, "priority": 0, **more})
-    assert reply.status_code == 422, reply.text
-    assert field in [one["input"] for one in reply.json()["problems"]]
+    for body in ({"workflow": PICTURE, "priority": 0, **more}, {"workflow": PICTURE, **more}):
+        reply = client.post("/v1/jobs", json=body)
+        assert reply.status_code == 422, reply.text
+        assert field in [one["input"] for one in reply.json()["problems"]]
+
+
+def test_a_field_that_there_is_not_is_told_with_the_nearest_one(client: httpx.Client) -> None:
+    (problem,) = client.post("/v1/jobs", json={"workflow": PICTURE, "override": {}}).json()["problems"]
+    assert problem["message"] == "there is no such field; did you mean 'overrides'?"
+    (problem,) = client.post("/v1/jobs", json={"workflow": PICTURE, "client_id": "x"}).json()["problems"]
+    assert (problem["input"], problem["message"]) == ("client_id", "there is no such field")
+    (problem,) = client.post("/v1/generate", json={"prompt": "a", "step": 3}).json()["problems"]
+    assert (problem["input"], problem["message"]) == ("body.step", "there is no such field")
+
+
+def test_files_that_no_input_names_are_told_in_the_notes(client: httpx.Client) -> None:
+    data = base64.b64encode(PNG).decode()
+    job = client.post("/v1/jobs", json={"workflow": PICTURE, "files": {"foto.png": data}}).json()
+    assert job["notes"] == ["file 'foto.png' came along, but no input names it"]
 
 
 def test_inputs_are_overridden_with_values_as_json_has_them(web: Web, client: httpx.Client) -> None:
@@ -182,6 +205,11 @@ def test_cancelling_hits_that_job_alone(web: Web, client: httpx.Client) -> None:
     web.services.store.leases.cancelled(lease)
     assert [client.get(f"/v1/jobs/{job_id}").json()["state"] for job_id in ids] == ["cancelled", "queued", "cancelled"]
     assert client.delete(f"/v1/jobs/{ids[0]}").json()["state"] == "cancelled"
+    stopped = web.services.store.jobs.get(ids[2])
+    assert stopped is not None
+    said_last = {"done": 1, "total": 3, "fraction": 0.4, "eta_s": 59.0}
+    progress = job_summary(replace(stopped, progress=said_last)).progress
+    assert progress is not None and (progress.fraction, progress.eta_s) == (0.4, 0.0)
     assert client.delete("/v1/jobs/nothing").status_code == 404
 
 
