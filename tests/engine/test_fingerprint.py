@@ -96,9 +96,13 @@ def test_rewriting_in_place_with_size_and_time_restored_is_noticed(tmp_path: Pat
     assert files.of(path) != before
 
 
-def test_a_file_just_written_is_not_trusted_to_stay(tmp_path: Path, hashed: list[Path]) -> None:
+def test_a_file_just_written_is_not_trusted_to_stay(
+    tmp_path: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     files, path = FileFingerprints(), tmp_path / "f"
     path.write_bytes(b"x")
+    just_after_ns = path.stat().st_mtime_ns + 10_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: just_after_ns)
     files.of(path)
     files.of(path)
     assert len(hashed) == 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,77 +13,114 @@ from adapters.worker.outline import outline
 from engine.context import CancelToken
 from engine.errors import Cancelled
 from nodes import builtin_registry
+from tests.adapters.services import until
 
 REGISTRY = builtin_registry()
 
 
 class Guests:
-    """Jobs in threads, which stay until they are told to leave; ``order``: who came in."""
+    """Jobs in threads, which stay until they are told to leave; ``order``: who came in.
+
+    Whatever a test does with them, it goes on once all have done what they can.
+    """
 
     def __init__(self, admission: Admission) -> None:
         self.admission, self.firsts = admission, 0
         self.order: list[str] = []
         self._pool = ThreadPoolExecutor(8)
         self._leave: dict[str, threading.Event] = {}
-        self._known = 0
+        self._left = 0
 
     def come(self, name: str, outline: str) -> None:
         self._leave[name] = threading.Event()
         self._pool.submit(self._stay, name, outline)
-        time.sleep(0.03)  # so that they wait in this order
+        self._settle()
+
+    def leave(self, name: str) -> None:
+        self._leave[name].set()
+        self._left += 1
+        self._settle()
+
+    def __enter__(self) -> Guests:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for event in self._leave.values():
+            event.set()
+        self._pool.shutdown()
 
     def _stay(self, name: str, outline: str) -> None:
         with self.admission.place(outline, CancelToken(), self._first):
             self.order.append(name)
-            self._leave[name].wait(10)
+            self._leave[name].wait()
 
     def _first(self) -> None:
         self.firsts += 1
 
-    def leave(self, name: str) -> None:
-        self._leave[name].set()
-        time.sleep(0.05)
+    def _settle(self) -> None:
+        until(self._is_settled)
+
+    def _is_settled(self) -> bool:
+        """Everybody has arrived, who could come in has, and who was told to leave is gone."""
+        admission = self.admission
+        with admission._condition:
+            waiting, present = admission._waiting, len(admission._present)
+            everybody = len(waiting) + present + self._left == len(self._leave)
+            return everybody and len(self.order) == present + self._left and not any(map(admission._is_next, waiting))
+
+
+class Clock(SimpleNamespace):
+    """The admission's, which stands still unless the test turns it."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("adapters.worker.admission.time", clock)
+    return clock
 
 
 def test_one_after_another_by_default() -> None:
-    guests = Guests(Admission())
-    for name in "abc":
-        guests.come(name, "same")
-    assert guests.order == ["a"]
-    guests.leave("a")
-    assert guests.order == ["a", "b"]
-    guests.leave("b")
-    guests.leave("c")
-    assert guests.firsts == 3
+    with Guests(Admission()) as guests:
+        for name in "abc":
+            guests.come(name, "same")
+        assert guests.order == ["a"]
+        guests.leave("a")
+        assert guests.order == ["a", "b"]
+        guests.leave("b")
+        guests.leave("c")
+        assert guests.firsts == 3
 
 
 def test_those_that_fit_come_in_together_up_to_a_number() -> None:
-    guests = Guests(Admission(at_once=2))
-    for name in "abc":
-        guests.come(name, "same")
-    assert guests.order == ["a", "b"]
-    guests.leave("a")
-    assert guests.order == ["a", "b", "c"]
-    assert guests.firsts == 1, "the device was never empty between"
-    for name in "bc":
-        guests.leave(name)
+    with Guests(Admission(at_once=2)) as guests:
+        for name in "abc":
+            guests.come(name, "same")
+        assert guests.order == ["a", "b"]
+        guests.leave("a")
+        assert guests.order == ["a", "b", "c"]
+        assert guests.firsts == 1, "the device was never empty between"
 
 
-def test_who_fits_goes_before_who_does_not_for_a_while_only() -> None:
-    guests = Guests(Admission(at_once=3, patience_s=0.3))
-    guests.come("a", "one")
-    guests.come("x", "other")
-    guests.come("b", "one")
-    assert guests.order == ["a", "b"]
-    time.sleep(0.4)
-    guests.come("c", "one")
-    assert guests.order == ["a", "b"], "x has waited long enough"
-    guests.leave("a")
-    guests.leave("b")
-    assert guests.order == ["a", "b", "x"]
-    guests.leave("x")
-    assert guests.order == ["a", "b", "x", "c"]
-    guests.leave("c")
+def test_who_fits_goes_before_who_does_not_for_a_while_only(clock: Clock) -> None:
+    with Guests(Admission(at_once=3, patience_s=0.3)) as guests:
+        guests.come("a", "one")
+        guests.come("x", "other")
+        guests.come("b", "one")
+        assert guests.order == ["a", "b"]
+        clock.now += 0.4
+        guests.come("c", "one")
+        assert guests.order == ["a", "b"], "x has waited long enough"
+        guests.leave("a")
+        guests.leave("b")
+        assert guests.order == ["a", "b", "x"]
+        guests.leave("x")
+        assert guests.order == ["a", "b", "x", "c"]
 
 
 def test_a_job_that_waits_can_be_cancelled() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,37 +39,65 @@ def prompt(checkpoint: str = "one.safetensors") -> dict[str, Any]:
 
 
 def test_a_file_is_read_to_its_end_unless_told_to_stop(folders: Folders, tmp_path: Path) -> None:
-    path, stopped = tmp_path / "loras" / "one.safetensors", threading.Event()
-    assert read_through(path, stopped)
-    assert not read_through(tmp_path / "missing", stopped)
-    stopped.set()
-    assert not read_through(path, stopped)
+    path = tmp_path / "loras" / "one.safetensors"
+    assert read_through(path, lambda: False)
+    assert not read_through(tmp_path / "missing", lambda: False)
+    assert not read_through(path, lambda: True)
 
 
 def test_a_file_too_large_for_the_page_cache_is_left_alone(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1_000_000}))
-    assert not read_through(tmp_path / "loras" / "one.safetensors", threading.Event())
+    assert not read_through(tmp_path / "loras" / "one.safetensors", lambda: False)
 
 
-def test_the_next_jobs_files_are_read_once(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Path] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that were read."""
+    noted: list[Path] = []
 
-    def note(path: Path, stopped: threading.Event) -> bool:
-        read.append(path)
+    def note(path: Path, stopped: Callable[[], bool]) -> bool:
+        noted.append(path)
         return True
 
     monkeypatch.setattr(read_ahead, "read_through", note)
-    store = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    return noted
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def test_the_next_jobs_files_are_read_once(store: Store, folders: Folders, tmp_path: Path, read: list[Path]) -> None:
     ahead = ReadAhead(store, REGISTRY, folders)
     ahead.start()
     store.jobs.submit(NewJob(prompt=prompt()))
-    until(lambda: len(read) == 2, 10)
+    until(lambda: len(read) == 2)
     (tmp_path / "loras" / "two.safetensors").write_bytes(b"")
     more = prompt() | {"6": {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": "two.safetensors"}}}
     store.jobs.submit(NewJob(prompt=more, priority=1))
-    until(lambda: len(read) == 3, 10)
+    until(lambda: len(read) == 3)
     assert [path.name for path in read] == ["one.safetensors"] * 2 + ["two.safetensors"]
     ahead.close()
-    store.close()
+
+
+def test_files_of_a_job_that_names_many_are_not_read_again(
+    store: Store, folders: Folders, tmp_path: Path, read: list[Path]
+) -> None:
+    names = [f"{number}.safetensors" for number in range(12)]
+    for name in names:
+        (tmp_path / "loras" / name).write_bytes(b"")
+    nodes = {name: {"class_type": "LoraLoaderModelOnly", "inputs": {"lora_name": name}} for name in names}
+    ahead = ReadAhead(store, REGISTRY, folders)
+    store.jobs.submit(NewJob(prompt=nodes))
+    for _ in range(3):
+        ahead._round()
+    assert [path.name for path in read] == names
+    store.jobs.submit(NewJob(prompt=prompt(), priority=1))
+    ahead._round()
+    assert [path.name for path in read[12:]] == ["one.safetensors"] * 2
+    assert len(ahead._read) == 8  # the others are forgotten: they may have left the page cache
