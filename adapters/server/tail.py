@@ -115,7 +115,7 @@ class Tail:
                     continue
                 for preview in _fresh(topic, shown) if previews else ():
                     yield preview
-                if not topic.after(cursor):
+                if topic.after(cursor) == []:  # not None: then there was more news, meanwhile, than is kept here
                     await topic.wait()
         finally:
             self._preview_watchers -= previews

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.server.tail import Tail
 from adapters.store import Store
-from adapters.store.records import Lease, NewJob, Preview
+from adapters.store.records import Happening, Lease, NewJob, Preview
 
 
 @pytest.fixture
@@ -57,3 +57,30 @@ def test_pictures_are_read_only_while_somebody_watches_them(store: Store, monkey
         following.cancel()
 
     asyncio.run(run())
+
+
+def test_a_watcher_that_was_busy_with_a_picture_misses_no_event(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.server.tail._KEPT", 3)
+    lease = _claimed(store)
+
+    async def run() -> list[int]:
+        tail = Tail(store)
+        following = asyncio.create_task(tail.run())
+        numbers: list[int] = []
+        async with aclosing(tail.follow(None, previews=True)) as batches:
+            async for batch in batches:
+                if not isinstance(batch, Preview):
+                    numbers += [event.position for event in batch]
+                    if len(numbers) == 2:
+                        store.previews.put(lease, "1", "image/jpeg", b"picture")
+                    if len(numbers) == 12:
+                        break
+                else:
+                    for _ in range(10):  # more than is kept, and nothing after them
+                        store.leases.record(lease, [Happening("node_progress")])
+                    while tail._position != 12:
+                        await asyncio.sleep(0.01)
+        following.cancel()
+        return numbers
+
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == list(range(1, 13))
