@@ -94,14 +94,14 @@ def _check_rate(text: str) -> None:
 
 
 def _print_table(found: list[ApiKey]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from adapters.cli.tables import print_table
 
-    table = Table("Id", "Name", "Scopes", "Rate limit", "Made", "Revoked", title=f"{len(found)} API keys", box=None)
-    for key in found:
-        scopes = ", ".join(key.scopes)
-        table.add_row(key.id, key.name, scopes, key.rate_limit or "", _day(key.created_at), _day(key.revoked_at))
-    Console().print(table)
+    columns = ("Id", "Name", "Scopes", "Rate limit", "Made", "Revoked")
+    rows = [
+        (key.id, key.name, ",".join(key.scopes), key.rate_limit or "", _day(key.created_at), _day(key.revoked_at))
+        for key in found
+    ]
+    print_table(columns, rows, title=f"{len(found)} API keys")
 
 
 def _day(time_s: float | None) -> str:

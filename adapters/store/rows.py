@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from adapters.store.records import InputFile, Job, JobState, Output, Webhook
@@ -75,8 +76,12 @@ def summary(row: Any, state: JobState, error: Mapping[str, Any] | None = None) -
     return {
         "id": row.id,
         "state": str(state),
-        "created_at": row.created_at,
-        "started_at": row.started_at,
+        "created_at": _iso(row.created_at),
+        "started_at": None if row.started_at is None else _iso(row.started_at),
         "attempts": row.attempts,
         "error": error,
     }
+
+
+def _iso(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat()

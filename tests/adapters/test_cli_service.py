@@ -67,6 +67,8 @@ def test_a_key_is_shown_once_and_good_until_it_is_revoked(dagfusion: Dagfusion, 
     listed = dagfusion("keys", "list", "--data", "data", "--json").stdout
     assert made["id"] in listed
     assert made["key"] not in listed
+    (line,) = dagfusion("keys", "list", "--data", "data").stdout.splitlines()
+    assert line.split("\t")[:3] == [made["id"], "bob", "read"], "nothing is cut off"
     assert dagfusion("keys", "revoke", made["id"], "--data", "data").returncode == 0
     assert store.keys.find(made["key"]) is None
     again = dagfusion("keys", "revoke", made["id"], "--data", "data")

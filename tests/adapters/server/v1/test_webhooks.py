@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -63,6 +64,8 @@ def test_a_message_is_signed_with_the_secret_that_the_submitter_got(web: Web, re
         verify(job["webhook_secret"], headers, body)
         message = json.loads(body)
         assert (message["type"], message["job_id"]) == ("job.completed", job["id"])
+        assert datetime.fromisoformat(message["data"]["created_at"]) == datetime.fromisoformat(job["created_at"])
+        assert message["data"]["started_at"] > message["data"]["created_at"]
         listed = until(lambda: _delivered(client, job["id"]), 10)
         assert listed[0]["id"] == message["id"] and listed[0]["last_status"] == 200
         assert job["webhook_secret"] not in client.get("/v1/webhooks", params={"job_id": job["id"]}).text
