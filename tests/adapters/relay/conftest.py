@@ -13,6 +13,7 @@ from adapters.relay.relay import Relay
 from adapters.store import Store
 
 OpenRelay = Callable[..., Relay]
+PATIENT = Patience(start_s=60.0, silence_s=60.0, stop_s=60.0)
 
 
 @pytest.fixture
@@ -24,12 +25,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def relay(store: Store) -> Iterator[OpenRelay]:
-    """Start a relay to a far side. Patience is short unless the test says otherwise."""
+    """Start a relay to a far side."""
     opened: list[Relay] = []
 
     def start(run: Run, **more: Any) -> Relay:
-        patience = Patience(**({"start_s": 60.0, "silence_s": 60.0, "stop_s": 60.0} | more.pop("patience", {})))
-        opened.append(Relay(store, run, patience=patience, **({"name": "relay", "slots": 2} | more)))
+        opened.append(Relay(store, run, **({"name": "relay", "slots": 2, "patience": PATIENT} | more)))
         opened[-1].start()
         return opened[-1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,17 @@ from adapters.store import Store
 from adapters.store.records import InputFile, Job, JobState, Lease, NewJob
 from adapters.store.tables import jobs
 from engine.context import CancelToken
-from tests.adapters.relay.conftest import OpenRelay
-from tests.adapters.relay.far_sides import Attempts, Ignores, completed, dies, ends_early, heeds, stalls, streams
+from tests.adapters.relay.conftest import PATIENT, OpenRelay
+from tests.adapters.relay.far_sides import (
+    Attempts,
+    Ignores,
+    completed,
+    dies,
+    ends_early,
+    heeds,
+    stalls,
+    streams,
+)
 from tests.adapters.services import until
 
 
@@ -32,6 +42,19 @@ def now(store: Store, job_id: str) -> Job:
 
 def ended(store: Store, job_id: str) -> Job:
     return until(lambda: job if (job := now(store, job_id)).state.ended else None)  # type: ignore[return-value]
+
+
+@dataclass
+class FirstAttempt:
+    """Patience that is ``short`` with the job's first attempt alone: on a busy machine, later ones are to get through."""
+
+    store: Store
+    job_id: str
+    short: Mapping[str, float]
+
+    def __getattr__(self, name: str) -> float:
+        usual: float = getattr(PATIENT, name)
+        return self.short.get(name, usual) if now(self.store, self.job_id).attempts == 1 else usual
 
 
 def kinds(store: Store, job_id: str) -> list[str]:
@@ -81,7 +104,8 @@ def test_the_document_has_all_that_the_job_is(store: Store, relay: OpenRelay) ->
 )
 def test_a_job_whose_machine_is_lost_runs_again(store: Store, relay: OpenRelay, lost: Any, says: str) -> None:
     job_id = submit(store)
-    relay(Attempts(lost, streams), patience={"silence_s": 0.2 if lost is stalls else 60.0})
+    short = {"silence_s": 0.2} if lost is stalls else {}
+    relay(Attempts(lost, streams), patience=FirstAttempt(store, job_id, short))
     job = ended(store, job_id)
     assert (job.state, job.attempts) == (JobState.COMPLETED, 2)
     (requeued,) = [event for event in store.events.of_job(job_id) if event.kind == "requeued"]
@@ -102,7 +126,8 @@ def test_a_machine_that_does_not_start_gives_the_job_back(store: Store, relay: O
         yield Stopped()
 
     job_id = submit(store)
-    relay(Attempts(never, streams), patience={"start_s": 0.2, "silence_s": 0.01})
+    short = {"start_s": 0.2, "silence_s": 0.01}
+    relay(Attempts(never, streams), patience=FirstAttempt(store, job_id, short))
     assert ended(store, job_id).state is JobState.COMPLETED
     assert "requeued" in kinds(store, job_id)
 
@@ -146,20 +171,20 @@ def test_cancelling_reaches_the_far_side(store: Store, relay: OpenRelay) -> None
 @pytest.mark.parametrize("far", [Ignores(), stalls], ids=["talks on", "says nothing"])
 def test_a_far_side_that_does_not_stop_is_left_to_itself(store: Store, relay: OpenRelay, far: Any) -> None:
     job_id, next_id = submit(store), submit(store)
-    relay(Attempts(far, streams), slots=1, patience={"stop_s": 0.2})
+    relay(Attempts(far, streams), slots=1, patience=replace(PATIENT, stop_s=0.2))
     until(lambda: "node_started" in kinds(store, job_id))
     store.jobs.cancel(job_id)
     assert ended(store, job_id).state is JobState.CANCELLED
     assert ended(store, next_id).state is JobState.COMPLETED
     if isinstance(far, Ignores):
         far.let_end.set()
-        assert far.ended.wait(10)
+        assert far.ended.wait(60)
     assert kinds(store, job_id)[-1] == "cancelled" and store.jobs.outputs(job_id) == []
 
 
 def test_a_job_out_of_time_is_stopped_and_fails(store: Store, relay: OpenRelay) -> None:
     job_id = submit(store, time_limit_s=0.2)
-    relay(heeds, patience={"stop_s": 0.1})
+    relay(heeds, patience=replace(PATIENT, stop_s=0.1))
     job = ended(store, job_id)
     assert (job.state, job.error and job.error["type"]) == (JobState.FAILED, "TimeLimit")
 
@@ -173,7 +198,7 @@ def test_what_a_job_makes_after_it_was_taken_away_has_no_effect(store: Store, re
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(lease_owner="other", attempts=2))
     until(lambda: far.cancel is not None and far.cancel.cancelled)
     far.let_end.set()
-    assert far.ended.wait(10)
+    assert far.ended.wait(60)
     assert (now(store, job_id).state, store.jobs.outputs(job_id)) == (JobState.RUNNING, [])
     store.leases.complete(Lease(job_id, "other", 2), completed("the other's").outputs)
     assert [output.data for output in store.jobs.outputs(job_id)] == ["the other's"]
@@ -181,7 +206,7 @@ def test_what_a_job_makes_after_it_was_taken_away_has_no_effect(store: Store, re
 
 def test_no_more_jobs_are_sent_than_there_are_slots(store: Store, relay: OpenRelay) -> None:
     lock, here, most = threading.Lock(), 0, 0
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
 
     def run(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
         nonlocal here, most
@@ -207,7 +232,7 @@ def test_a_relay_that_closes_gives_its_jobs_back(store: Store, relay: OpenRelay)
         tokens.append(cancel)
         return heeds(document, cancel)
 
-    opened = relay(run, about={"device": "far"}, lease_s=3.0)
+    opened = relay(run, about={"device": "far"})
     until(lambda: "node_started" in kinds(store, job_id))
     worker = until(lambda: next((one for one in store.workers.alive(60) if job_id in one.info["jobs"]), None))
     assert (worker.id, worker.state, worker.info["device"]) == ("relay", "ready", "far")  # type: ignore[union-attr]
@@ -235,5 +260,5 @@ def test_a_relay_that_closes_may_wait_for_its_jobs(store: Store, relay: OpenRela
     opened = relay(far)
     until(lambda: "node_started" in kinds(store, job_id))
     threading.Timer(0.3, far.let_end.set).start()
-    opened.close(drain_s=20)
+    opened.close(drain_s=60)
     assert now(store, job_id).state is JobState.COMPLETED
