@@ -83,7 +83,7 @@ class Folders:
         path = contained(folder, name)
         if path is None or not _is_file(path):
             near = nearest_file(name, _walk(folder, None))
-            place = "put it there, name another folder by --input or DAGFUSION_INPUT, or send it with the job"
+            place = "put it there, send it with the job, or name another folder by --input or DAGFUSION_INPUT"
             raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else place)
         return path
 
@@ -91,7 +91,7 @@ class Folders:
         own = [f for f in self.of_kind(kind) if not any(f.is_relative_to(root) for root in self.shipped)]
         if own:
             return f"put it into {', '.join(map(str, own))}"
-        return f"put it into {kind} of your models folder, and name that folder by --models or DAGFUSION_MODELS"
+        return f"put it into '{kind}' in your models folder, which --models or DAGFUSION_MODELS names"
 
     def path_of(self, saved: SavedFile) -> Path:
         """Where a file that an output node wrote is."""

@@ -98,7 +98,7 @@ def test_a_missing_file_is_told_with_the_one_that_may_be_meant_or_the_place_for_
     assert remedy("checkpoints", "XL\\fotos.ckpt") == "did you mean 'xl/photo.safetensors'?"
     # Only the suffix is alike, which says nothing.
     assert remedy("checkpoints", "animagine.safetensors") == f"put it into {mine / 'checkpoints'}"
-    assert remedy("loras", "style.safetensors").startswith("put it into loras of your models folder")
+    assert remedy("loras", "style.safetensors").startswith("put it into 'loras' in your models folder")
     assert remedy("checkpoints", "..").startswith("put it into")
     with pytest.raises(ModelMissing) as caught:
         Folders(input=tmp_path / "input").find_input("cat.png")

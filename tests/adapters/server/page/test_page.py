@@ -116,6 +116,10 @@ def test_a_chosen_picture_is_sent_along(page: Page, tmp_path: Path) -> None:
 def test_a_running_job_is_cancelled(page: Page, tmp_path: Path) -> None:
     open_workflow(page, tmp_path, SLOW)
     page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("button", name="Cancel job").wait_for()
+    for width_px in (1360, 1100, 390):
+        page.set_viewport_size({"width": width_px, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width_px, "nothing is wider than the window"
     page.get_by_role("region", name="run", exact=True).get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("status")).to_have_text("cancelled")
 
