@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from adapters.store.changes import Changes
 from adapters.store.database import Database
 from adapters.store.events import Events
@@ -27,11 +25,7 @@ class Store:
         self.previews = Previews(self.database)
         self.keys = Keys(self.database)
         self.workers = Workers(self.database)
-
-    @cached_property
-    def changes(self) -> Changes:
-        """Waiting for news."""
-        return Changes(self.database)
+        self.changes = Changes(self.database)
 
     def close(self) -> None:
         """Close all connections and stop waiting."""

@@ -7,9 +7,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-import time
 from contextlib import closing
-from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -21,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Changes:
-    """Counts commits of anybody, roughly: several may count as one, none is missed.
+    """Waiting for news. Counts commits of anybody, roughly: several may count as one, none is missed.
 
     One thread for each process watches; it starts with the first waiter. Waiters should look at the database once
     before they wait, and again whenever a wait returns, be it by a change or by its time-out.
@@ -59,8 +57,7 @@ class Changes:
     def _start(self) -> None:
         with self._condition:
             if self._thread is None and not self._closed.is_set():
-                watch = self._watch_sqlite if self._database.sqlite else self._watch_postgres
-                self._thread = threading.Thread(target=watch, name="database-changes", daemon=True)
+                self._thread = threading.Thread(target=self._watch, name="database-changes", daemon=True)
                 self._thread.start()
 
     def _changed(self) -> None:
@@ -68,7 +65,16 @@ class Changes:
             self._count += 1
             self._condition.notify_all()
 
-    def _watch_sqlite(self) -> None:
+    def _watch(self) -> None:
+        listen = self._listen_to_sqlite if self._database.sqlite else self._listen_to_postgres
+        while not self._closed.is_set():
+            try:
+                listen()
+            except Exception as error:  # noqa: BLE001 - whatever a database says when it is away
+                _log.warning("not listening to the database: %s", error)
+                self._closed.wait(_RECONNECT_S)
+
+    def _listen_to_sqlite(self) -> None:
         assert self._database.doorbell is not None
         connection = sqlite3.connect(self._database.url.database or "", isolation_level=None)
         seen = None
@@ -80,23 +86,15 @@ class Changes:
                     self._changed()
                 rung()
 
-    def _watch_postgres(self) -> None:
+    def _listen_to_postgres(self) -> None:
         import psycopg
 
-        while not self._closed.is_set():
-            try:
-                with psycopg.connect(_plain(self._database.url), autocommit=True) as connection:
-                    connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
-                    self._changed()  # what happened while nobody listened
-                    self._listen(connection)
-            except psycopg.Error as error:
-                _log.warning("not listening to the database: %s", error)
-                time.sleep(_RECONNECT_S)
-
-    def _listen(self, connection: Any) -> None:
-        while not self._closed.is_set():
-            for _ in connection.notifies(timeout=0.5, stop_after=1):
-                self._changed()
+        with psycopg.connect(_plain(self._database.url), autocommit=True) as connection:
+            connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+            self._changed()  # what happened while nobody listened
+            while not self._closed.is_set():
+                for _ in connection.notifies(timeout=0.5, stop_after=1):
+                    self._changed()
 
 
 def _plain(url: URL) -> str:

@@ -105,10 +105,12 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StoreUnavailable("the database URL is none", remedy="postgresql://user:password@host/name") from error
+        raise StoreUnavailable("the database URL is no URL", remedy="postgresql://user:password@host/name") from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise StoreUnavailable(f"databases of kind '{backend}' are not supported", remedy="use sqlite or postgresql")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreUnavailable("a database in memory has no place for a queue", remedy="sqlite:////path/of/a/file")
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
 
 

@@ -38,9 +38,9 @@ class Doorbell:
                 try:
                     bell.sendto(_RING, listener.path)
                 except ConnectionRefusedError:  # a process that was killed
-                    os.unlink(listener.path)
-                except BlockingIOError:
-                    pass  # It has not heard many rings yet: one more is not needed.
+                    Path(listener.path).unlink(missing_ok=True)
+                except (BlockingIOError, FileNotFoundError):
+                    pass  # It has not heard many rings yet, so one more is not needed; or it has just left.
 
     @contextmanager
     def listening(self, timeout_s: float) -> Iterator[Callable[[], None]]:

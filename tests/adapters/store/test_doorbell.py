@@ -63,6 +63,17 @@ def test_what_a_killed_listener_left_is_cleared_away(tmp_path: Path) -> None:
     assert _sockets(bell) == []
 
 
+def test_listeners_that_have_just_left_keep_no_other_from_hearing(tmp_path: Path) -> None:
+    bell = Doorbell(str(tmp_path / "queue.sqlite"))
+    with bell.listening(60) as rung:
+        for number in range(50):  # in whatever order a folder lists them: as good as gone since it was listed
+            (bell._folder / f"{number}-gone").symlink_to(tmp_path / "nowhere")
+        started_at = time.monotonic()
+        bell.ring()
+        rung()
+        assert time.monotonic() - started_at < 30
+
+
 def test_changes_are_noticed_where_no_bell_can_be_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))

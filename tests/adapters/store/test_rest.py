@@ -37,6 +37,20 @@ def test_a_wait_without_news_ends_by_its_time(store: Store) -> None:
     assert store.changes.wait(seen, 0.01) == seen
 
 
+def test_a_database_that_was_away_is_listened_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.store.changes._RECONNECT_S", 0.01)
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    store = Store(f"sqlite:///{home / 'queue.sqlite'}")
+    store.database.close()
+    home.rename(elsewhere)
+    seen = store.changes.wait(store.changes.count, 0.1)  # nothing can be opened there now
+    elsewhere.rename(home)
+    seen = store.changes.wait(seen, 30)
+    store.jobs.submit(NewJob(prompt={}))
+    assert store.changes.wait(seen, 30) != seen
+    store.close()
+
+
 def test_only_the_newest_preview_is_kept_and_only_while_the_job_runs(store: Store) -> None:
     job, _ = store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("w", 60)
@@ -93,7 +107,9 @@ def test_what_was_stored_is_there_after_opening_again(database_url: str) -> None
     ("url", "reason"),
     [
         ("mysql://somewhere/db", "databases of kind 'mysql' are not supported"),
-        ("no url", "the database URL is none"),
+        ("no url", "the database URL is no URL"),
+        ("sqlite://", "a database in memory"),
+        ("sqlite:///:memory:", "a database in memory"),
         ("postgresql://nobody:secret@127.0.0.1:1/none", "cannot be used"),
         ("sqlite:////dev/null/queue.sqlite", "cannot be used"),
     ],
