@@ -18,6 +18,7 @@ from adapters.store.errors import LeaseLost
 from adapters.store.records import Job, Lease
 from adapters.worker.heartbeat import Heartbeat
 from adapters.worker.in_hand import Hands, InHand, Stop
+from adapters.worker.rounds import Rounds
 from adapters.worker.watch import Watch
 
 _POLL_S = 1.0  # looked for jobs at least that often, should a change go unnoticed
@@ -29,7 +30,7 @@ _STOPPED = {"type": "WorkerStopped", "message": "the service was shut down", "re
 _log = logging.getLogger(__name__)
 
 
-class Relay:
+class Relay(Rounds):
     """``run`` is called in a thread for each job, at most ``slots`` at a time.
 
     ``name`` is the worker's id, which no other process may have. ``about``: what its row says of it. ``tick`` is called
@@ -50,34 +51,32 @@ class Relay:
         tick: Callable[[], None] = lambda: None,
         after_job: Callable[[], None] = lambda: None,
     ) -> None:
-        self._store, self._run, self._name, self._lease_s = store, run, name, lease_s
+        super().__init__("relay")
+        self._store, self._far, self._name, self._lease_s = store, run, name, lease_s
         self._patience = patience or Patience()
         self._tick, self._after_job = tick, after_job
         self._hands = Hands()
         self._slots = threading.Semaphore(slots)
-        self._closing = threading.Event()
         told = {"slots": slots, **(about or {})}
         self._heartbeat = Heartbeat(
             store, name, lease_s / _BEATS_A_LEASE, lambda: {"jobs": [hand.job.id for hand in self._hands.all()], **told}
         )
         # Jobs that do not stop are on another machine: the relay leaves them to themselves.
         self._watch = Watch(store, self._hands, lease_s=lease_s, grace_s=0.0, stuck=lambda _hand: None)
-        self._thread = threading.Thread(target=self._work, name="relay", daemon=True)
 
     def start(self) -> None:
         """Enter the relay as a worker that is ready, and take jobs from now on."""
         self._heartbeat.start()
         self._heartbeat.change("ready")
         self._watch.start()
-        self._thread.start()
+        super().start()
 
     def close(self, drain_s: float = 0.0) -> None:
         """Take no more jobs, wait ``drain_s`` for those in hand, and give back the others. Nothing, the second time."""
-        if self._closing.is_set():
+        if self.closed:
             return
-        self._closing.set()
+        super().close()
         self._heartbeat.change("draining")
-        self._thread.join()
         self._wait_for_hands(drain_s)
         for hand in self._hands.all():
             self._give_back(hand)
@@ -85,15 +84,10 @@ class Relay:
         self._watch.close()
         self._heartbeat.close()
 
-    def _work(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._tick()
-                if self._slots.acquire(timeout=_TICK_S):
-                    self._take_one()
-            except Exception:  # noqa: BLE001 - without this thread no job would ever be sent again
-                _log.exception("the relay stumbled and goes on")
-                time.sleep(_RETRY_S)
+    def _round(self) -> None:
+        self._tick()
+        if self._slots.acquire(timeout=_TICK_S):
+            self._take_one()
 
     def _take_one(self) -> None:
         """Send the job that is next, or wait until there may be one. A slot is taken already."""
@@ -118,7 +112,7 @@ class Relay:
 
     def _wait(self, seen: int) -> None:
         until = time.monotonic() + _POLL_S
-        while not self._closing.is_set() and time.monotonic() < until:
+        while not self.closed and time.monotonic() < until:
             if self._store.changes.wait(seen, _TICK_S) != seen:
                 return
             self._tick()
@@ -127,7 +121,7 @@ class Relay:
         with about_job(hand.job.id):
             try:
                 _log.info("sent, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
-                job.follow(self._run)
+                job.follow(self._far)
             except Exception:  # noqa: BLE001 - the relay goes on with the next job
                 _log.exception("the end of the job could not be recorded; its lease will run out")
             finally:

@@ -11,13 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.store import Store
 from adapters.store.records import Job, Lease
 from adapters.worker.device import Device
+from adapters.worker.rounds import Rounds
 
 _TICK_S = 0.1
 _LOOK_AHEAD = 16
 _log = logging.getLogger(__name__)
 
 
-class Joining:
+class Joining(Rounds):
     """A thread beside the worker's main loop.
 
     ``take`` is given what it claims, and what to call when the job has left the device.
@@ -31,28 +32,20 @@ class Joining:
         lease_s: float,
         take: Callable[[Job, Lease, Callable[[], None]], None],
     ) -> None:
+        super().__init__("joining")
         self._store, self._device = store, device
         self._owner, self._lease_s, self._take = owner, lease_s, take
         self._seats = threading.Semaphore(device.engine.at_once - 1)  # the main loop's job has one
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="joining", daemon=True)
 
     def start(self) -> None:
         """Begin, where jobs can be computed together at all."""
         if self._device.engine.at_once > 1:
-            self._thread.start()
+            super().start()
 
-    def close(self) -> None:
-        """Take no more."""
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closed.is_set():
-            seen = self._store.changes.count
-            if not (self._device.has_room and self._join()):
-                self._store.changes.wait(seen, _TICK_S)
+    def _round(self) -> None:
+        seen = self._store.changes.count
+        if not (self._device.has_room and self._join()):
+            self._store.changes.wait(seen, _TICK_S)
 
     def _join(self) -> bool:
         if not self._seats.acquire(blocking=False):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -13,41 +11,36 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.named_models import named_models
 from adapters.store import Store
+from adapters.worker.rounds import Rounds
 from engine.folders import Folders
 from engine.schema import NodeSpec
 
 _LOOK_EVERY_S = 0.25
-_WAIT_S = 1.0
 _REMEMBERED = 8  # files that need not be read again: they are in the page cache, or loaded
 _CHUNK_BYTES = 4 * 2**20
 _log = logging.getLogger(__name__)
 
 
-class ReadAhead:
+class ReadAhead(Rounds):
     """A thread that looks at the queue. Files are only read into the page cache: that takes no memory from anybody."""
 
     def __init__(self, store: Store, registry: Mapping[str, NodeSpec], folders: Folders) -> None:
+        super().__init__("read-ahead", _LOOK_EVERY_S)
         self._store, self._registry, self._folders = store, registry, folders
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        self._read: dict[Path, None] = {}  # in the order in which they were wanted last
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Read no more."""
-        self._closed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        recent: deque[Path] = deque(maxlen=_REMEMBERED)
-        while not self._closed.wait(_LOOK_EVERY_S):
-            seen = self._store.changes.count
-            for path in self._next_files():
-                if path not in recent and read_through(path, self._closed):
-                    recent.append(path)
-            self._store.changes.wait(seen, _WAIT_S)
+    def _round(self) -> None:
+        seen = self._store.changes.count
+        wanted = dict.fromkeys(self._next_files())
+        for path in wanted:
+            known = path in self._read
+            if known or read_through(path, lambda: self.closed):
+                self._read.pop(path, None)
+                self._read[path] = None
+        # The next job's all, however many: else each would be forgotten by the time it is looked at again.
+        for path in list(self._read)[: -max(_REMEMBERED, len(wanted))]:
+            del self._read[path]
+        self._store.changes.wait(seen, _LOOK_EVERY_S)
 
     def _next_files(self) -> list[Path]:
         try:
@@ -58,7 +51,7 @@ class ReadAhead:
         return [] if job is None else [path for _, path in named_models(job.prompt, self._registry, self._folders)]
 
 
-def read_through(path: Path, stopped: threading.Event) -> bool:
+def read_through(path: Path, stopped: Callable[[], bool]) -> bool:
     """Read the file once, unless that would push too much else out of the page cache; whether that was done.
 
     Reading is what works: Linux takes advice (``POSIX_FADV_WILLNEED``) for the first few hundred KiB only.
@@ -69,7 +62,7 @@ def read_through(path: Path, stopped: threading.Event) -> bool:
         scratch = bytearray(_CHUNK_BYTES)
         with path.open("rb", buffering=0) as file:
             while file.readinto(scratch):
-                if stopped.is_set():
+                if stopped():
                     return False
     except OSError as error:
         _log.info("'%s' is not read ahead: %s", path, error)

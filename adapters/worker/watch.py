@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -12,40 +11,31 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
 from adapters.worker.in_hand import Hands, InHand, Stop
+from adapters.worker.rounds import Rounds
 
 _TICK_S = 0.25
 _BETWEEN_LOOKS_S = 0.025  # however often the database changes
 _log = logging.getLogger(__name__)
 
 
-class Watch:
+class Watch(Rounds):
     """A thread. ``stuck`` is called with a job that still runs ``grace_s`` after it was told to stop."""
 
     def __init__(
         self, store: Store, hands: Hands, *, lease_s: float, grace_s: float, stuck: Callable[[InHand], None]
     ) -> None:
+        super().__init__("watch", _BETWEEN_LOOKS_S)
         self._store, self._hands = store, hands
         self._lease_s, self._grace_s = lease_s, grace_s
         self._stuck = stuck
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._seen = 0  # changes, until the last look
 
-    def start(self) -> None:
-        """Start watching."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._closed.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        seen = before = self._store.changes.count
-        while not self._closed.wait(_BETWEEN_LOOKS_S):
-            for hand in self._hands.all():
-                self._look(hand, changed=seen != before)
-            before = seen
-            seen = self._store.changes.wait(seen, _TICK_S)
+    def _round(self) -> None:
+        seen = self._store.changes.count
+        for hand in self._hands.all():
+            self._look(hand, changed=seen != self._seen)
+        self._seen = seen
+        self._store.changes.wait(seen, _TICK_S)
 
     def _look(self, hand: InHand, *, changed: bool) -> None:
         now = time.monotonic()
@@ -61,7 +51,8 @@ class Watch:
         except LeaseLost:
             hand.stop(Stop.LOST)
         except SQLAlchemyError as error:
-            _log.warning("the lease of job %s is not renewed yet: %s", hand.lease.job_id, error)
+            hand.looked_at = False  # whether it is to be cancelled is not known
+            _log.warning("the database says nothing of job %s: %s", hand.lease.job_id, error)
         if now >= hand.deadline:
             hand.stop(Stop.TIME_LIMIT)
         if hand.running and hand.stopped_at is not None and now >= hand.stopped_at + self._grace_s:
