@@ -18,7 +18,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folders = {name: folder / name for name in ("data", "input", "output", "temp")}
     for path in folders.values():
         path.mkdir()
-    return Settings(**folders, nodes=[NODES], device="cpu", stop_grace_s=0.3)
+    return Settings(**folders, nodes=[NODES], device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,9 +31,8 @@ def document(prompt: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"id": "a", "prompt": prompt} | more
 
 
-def waiting(tenths: int, kind: str = "Wait") -> dict[str, Any]:
-    inputs: dict[str, Any] = {"tenths": tenths} | ({"mark": ""} if kind == "Wait" else {})
-    return {"1": {"class_type": kind, "inputs": inputs}}
+def waiting(tenths: int) -> dict[str, Any]:
+    return {"1": {"class_type": "Wait", "inputs": {"tenths": tenths, "mark": ""}}}
 
 
 def kinds(messages: list[Message]) -> list[str]:
@@ -173,13 +173,15 @@ def test_a_slow_reader_holds_up_no_run_and_misses_no_node(runner: JobRunner) -> 
     assert [output.data for output in end.outputs] == [f"slow {i}" for i in range(12)]
 
 
-def test_a_node_that_does_not_stop_makes_the_worker_sick(runner: JobRunner, settings: Settings) -> None:
-    sick = JobRunner(runner.engine, BlobStore(settings.blob_url), stop_grace_s=settings.stop_grace_s)
-    end = ended(list(sick.run(document(waiting(30, "Stubborn"), time_limit_s=0.2))))
+def test_a_node_that_does_not_stop_makes_the_worker_sick(runner: JobRunner, settings: Settings, tmp_path: Path) -> None:
+    sick = JobRunner(runner.engine, BlobStore(settings.blob_url), stop_grace_s=0.3)
+    prompt = {"1": {"class_type": "Stubborn", "inputs": {"tenths": 600, "end": str(tmp_path / "end")}}}
+    end = ended(list(sick.run(document(prompt, time_limit_s=3.0))))  # the node has begun by then
     assert isinstance(end, Failed) and end.error["type"] == "TimeLimit"
     assert sick.sick is not None and "does not stop" in sick.sick
     refused = ended(list(sick.run(document(picture_prompt()))))
     assert isinstance(refused, Failed) and refused.error["type"] == "WorkerLost"
-    for thread in threading.enumerate():  # The node stops at last; torch is not to be in use when the interpreter ends.
+    (tmp_path / "end").touch()
+    for thread in threading.enumerate():  # The node stops at last: torch is not to be in use when the interpreter ends.
         if thread.name.startswith("perform"):
             thread.join(30)

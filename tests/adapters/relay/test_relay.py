@@ -46,7 +46,7 @@ def ended(store: Store, job_id: str) -> Job:
 
 @dataclass
 class FirstAttempt:
-    """Patience that is ``short`` with the job's first attempt alone: on a busy machine, later ones are to get through."""
+    """Patience that is ``short`` with the job's first attempt alone: later ones get through on a busy machine too."""
 
     store: Store
     job_id: str

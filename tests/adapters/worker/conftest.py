@@ -10,11 +10,11 @@ import pytest
 from tests.adapters.services import Service, running
 
 NODES = Path(__file__).parent / "nodes"
-QUICK = {"nodes": str(NODES), "lease_s": "3", "stop_grace_s": "1.5"}
+TROUBLE = {"nodes": str(NODES)}
 
 
 @pytest.fixture(scope="session")
 def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """``dagfusion serve`` with one worker, which is started again when a test ends it."""
-    with running(tmp_path_factory.mktemp("supervised"), **QUICK) as service:
+    with running(tmp_path_factory.mktemp("supervised"), **TROUBLE, stop_grace_s="1.5") as service:
         yield service

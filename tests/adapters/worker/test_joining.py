@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.store.records import JobState
-from tests.adapters.services import Service, running
-from tests.adapters.worker.conftest import QUICK
+from tests.adapters.services import Service, running, until
+from tests.adapters.worker.conftest import TROUBLE
 from tests.adapters.worker.test_jobs import one, until_running
 
 TOGETHER = 3
@@ -20,13 +21,13 @@ TOGETHER = 3
 @pytest.fixture(scope="module")
 def joining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A worker that may compute three jobs' steps at once, and has one job in hand otherwise."""
-    with running(tmp_path_factory.mktemp("joining"), together=str(TOGETHER), **QUICK) as service:
+    with running(tmp_path_factory.mktemp("joining"), together=str(TOGETHER), **TROUBLE) as service:
         yield service
 
 
-def meet(mark: str, *, others: int = TOGETHER - 1, tries: int = 1000) -> dict[str, Any]:
-    """Steps of 10 ms each, until one is computed with so many others."""
-    return one("Meet", others=others, tries=tries, mark=mark)
+def meet(mark: str, *, others: int = TOGETHER - 1, tries: int = 6000, end: Path | None = None) -> dict[str, Any]:
+    """Steps of 10 ms each, until one is computed with so many others, or there is the file ``end``."""
+    return one("Meet", others=others, tries=tries, mark=mark, end=str(end or ""))
 
 
 def shown(service: Service, job_id: str) -> Any:
@@ -45,11 +46,17 @@ def test_jobs_that_fit_join_a_running_one(joining: Service) -> None:
     assert [shown(joining, job) for job in (first, *others)] == [["met"]] * 3
 
 
-def test_a_job_that_does_not_fit_waits_for_its_turn(joining: Service) -> None:
-    first = joining.submit(meet(tries=100, mark="d"))
-    until_running(joining, first)
+def test_a_job_that_does_not_fit_waits_for_its_turn(joining: Service, tmp_path: Path) -> None:
+    before = joining.submit(one("Gate", folder=str(tmp_path), steps=1))  # so that all three wait when the first begins
+    until((tmp_path / "step-1").exists)
+    first = joining.submit(meet(mark="d", end=tmp_path / "end"))
     other = joining.submit(one("Wait", tenths=1, mark="x"))
-    joiner = joining.submit(meet(tries=100, mark="e"))
+    joiner = joining.submit(meet(mark="e", end=tmp_path / "end"))
+    (tmp_path / "go-1").touch()
+    for job in (first, joiner):
+        until_running(joining, job)
+    (tmp_path / "end").touch()
+    assert joining.ended(before).state is JobState.COMPLETED
     assert shown(joining, first) == shown(joining, joiner) == ["alone"], "two have met, but not three"
     assert shown(joining, other) == ["x"]
     assert positions(joining, joiner)["started"] < positions(joining, other)["node_started"]
@@ -66,29 +73,32 @@ def test_a_job_of_lower_priority_does_not_overtake(joining: Service) -> None:
     assert positions(joining, later)["started"] > positions(joining, urgent)["started"]
 
 
-def test_one_of_those_that_joined_can_be_cancelled(joining: Service) -> None:
-    first = joining.submit(meet(tries=300, mark="h"))
-    until_running(joining, first)
-    second = joining.submit(meet(tries=300, mark="i"))
-    until_running(joining, second)
+def test_one_of_those_that_joined_can_be_cancelled(joining: Service, tmp_path: Path) -> None:
+    first, second = (joining.submit(meet(mark=mark, end=tmp_path / "end")) for mark in "hi")
+    for job in (first, second):
+        until_running(joining, job)
     joining.store.jobs.cancel(second)
     assert joining.ended(second).state is JobState.CANCELLED
     assert joining.job(first).state is JobState.RUNNING
+    (tmp_path / "end").touch()
     assert shown(joining, first) == ["alone"]
 
 
-def test_no_more_than_allowed(joining: Service) -> None:
-    running_jobs = [joining.submit(meet(others=9, tries=150, mark=mark)) for mark in "jklmn"]
-    until_running(joining, running_jobs[2])
-    states = [joining.job(job).state for job in running_jobs]
+def test_no_more_than_allowed(joining: Service, tmp_path: Path) -> None:
+    jobs = [joining.submit(meet(others=9, mark=mark, end=tmp_path / "end")) for mark in "jklmn"]
+    for job in jobs[:TOGETHER]:
+        until_running(joining, job)
+    states = [joining.job(job).state for job in jobs]
     assert states.count(JobState.RUNNING) == TOGETHER
-    assert [shown(joining, job) for job in running_jobs] == [["alone"]] * 5
+    (tmp_path / "end").touch()
+    assert [shown(joining, job) for job in jobs] == [["alone"]] * 5
 
 
-def test_all_are_given_back_when_the_worker_dies(joining: Service) -> None:
-    jobs = [joining.submit(meet(tries=200, mark=mark)) for mark in "op"]
+def test_all_are_given_back_when_the_worker_dies(joining: Service, tmp_path: Path) -> None:
+    jobs = [joining.submit(meet(mark=mark, end=tmp_path / "end")) for mark in "op"]
     for job in jobs:
         until_running(joining, job)
     os.kill(joining.wait_for_worker(), signal.SIGKILL)
+    (tmp_path / "end").touch()
     assert [joining.ended(job).state for job in jobs] == [JobState.COMPLETED] * 2
     assert all(joining.job(job).attempts == 2 for job in jobs)

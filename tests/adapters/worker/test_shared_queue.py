@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from adapters.store.records import JobState
 from tests.adapters.services import Service, picture_prompt, running, until
-from tests.adapters.worker.conftest import QUICK
+from tests.adapters.worker.conftest import TROUBLE
 from tests.adapters.worker.test_jobs import one, until_running
 
 
@@ -18,7 +19,7 @@ from tests.adapters.worker.test_jobs import one, until_running
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service]]:
     """Two workers over one database and one set of folders."""
     folder = tmp_path_factory.mktemp("pair")
-    settings = dict(QUICK)
+    settings = dict(TROUBLE)
     if request.param == "postgresql":
         make: Callable[[], str] = request.getfixturevalue("new_postgres_database")
         settings["database_url"] = make()
@@ -31,9 +32,16 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield [first, second]
 
 
-def test_two_workers_share_a_queue(pair: list[Service]) -> None:
+def test_two_workers_share_a_queue(pair: list[Service], tmp_path: Path) -> None:
     service = pair[0]
-    slow = [service.submit(one("Wait", tenths=8, mark=str(i))) for i in range(2)]
+    gates = [tmp_path / name for name in "ab"]
+    for gate in gates:
+        gate.mkdir()
+    slow = [service.submit(one("Gate", folder=str(gate), steps=1)) for gate in gates]
+    for gate in gates:
+        until((gate / "step-1").exists)
+    for gate in gates:
+        (gate / "go-1").touch()
     jobs = slow + [service.submit(picture_prompt(i)) for i in range(10)]
     assert {service.ended(job).state for job in jobs} == {JobState.COMPLETED}
     owners = {service.store.events.of_job(job)[1].data["worker"] for job in slow}
@@ -41,14 +49,15 @@ def test_two_workers_share_a_queue(pair: list[Service]) -> None:
     assert all(service.kinds(job).count("started") == 1 for job in jobs)
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_job_first(pair: list[Service]) -> None:
+def test_a_worker_that_is_told_to_stop_ends_its_job_first(pair: list[Service], tmp_path: Path) -> None:
     service = pair[0]
-    running_job = service.submit(one("Wait", tenths=10, mark="drain"))
+    running_job = service.submit(one("Gate", folder=str(tmp_path), steps=1))
     until_running(service, running_job)
     owner = service.job(running_job).lease_owner
     (worker,) = [worker for worker in service.store.workers.alive(60) if worker.id == owner]
     os.kill(worker.pid, signal.SIGTERM)
     until(lambda: any(one.id == owner and one.state == "draining" for one in service.store.workers.alive(60)))
+    (tmp_path / "go-1").touch()
     later = service.submit(picture_prompt(50))
     job = service.ended(running_job)
     assert (job.state, job.attempts) == (JobState.COMPLETED, 1)

@@ -36,10 +36,19 @@ def gate(ctx: Context, *, folder: Words = "", steps: Number = 10) -> None:
         ctx.progress(step, steps)
 
 
+@node("SlowFile", category="test", output_node=True, aside=True)
+def slow_file(ctx: Context, *, folder: Words = "", steps: Number = 1) -> None:
+    """Works on a file for as long as :func:`gate` is kept waiting."""
+    gate(ctx, folder=folder, steps=steps)
+
+
 @node("Stubborn", category="test", output_node=True)
-def stubborn(ctx: Context, *, tenths: Number = 10) -> None:
-    """Waits and notices nothing."""
-    time.sleep(tenths / 10)
+def stubborn(ctx: Context, *, tenths: Number = 10, end: Words = "") -> None:
+    """Waits and notices nothing but the file ``end``."""
+    for _ in range(tenths):
+        if end and Path(end).exists():
+            return
+        time.sleep(0.1)
 
 
 @node("Hog", category="test", output_node=True)
@@ -61,8 +70,11 @@ def crash(ctx: Context, *, unless: Words = "", seed: Number = 0) -> None:
 
 
 @node("Meet", category="test", output_node=True)
-def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words = "") -> None:
-    """Computes step after step until one is computed together with so many others. Shows whether that came to be."""
+def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words = "", end: Words = "") -> None:
+    """Computes step after step until one is computed together with so many others, or there is the file ``end``.
+
+    Shows whether they met.
+    """
 
     def step(parts: Sequence[int]) -> list[int]:
         time.sleep(0.01)
@@ -73,4 +85,6 @@ def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words 
         if ctx.turns.together("meeting", 0, step) > others:
             ctx.show("text", "met")
             return
+        if end and Path(end).exists():
+            break
     ctx.show("text", "alone")
