@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -164,22 +165,32 @@ def test_own_nodes_from_a_folder(dagfusion: Dagfusion, tmp_path: Path) -> None:
     assert process.stdout.strip() == "hello world"
 
 
+def read_while_there_is_some(descriptor: int) -> bytes:
+    """What lies in the pipe now."""
+    read = b""
+    while select.select([descriptor], [], [], 0)[0] and (part := os.read(descriptor, 65536)):
+        read += part
+    return read
+
+
 def test_ctrl_c_cancels_within_a_step(
     offline_environment: dict[str, str], tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     command = [Path(sys.executable).parent / "dagfusion", "run", GRAPH, *tiny, "--set", "5.steps=10000", "--json"]
     with subprocess.Popen(
-        list(map(str, command)), env=offline_environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        list(map(str, command)), env=offline_environment, cwd=tmp_path, stdout=subprocess.PIPE, bufsize=0
     ) as process:
         assert process.stdout
-        lines: list[str] = []
-        for line in process.stdout:
-            lines.append(line)
-            if '"NodeProgress"' in line:
-                process.send_signal(signal.SIGINT)
-                break
-        rest = process.stdout.read().splitlines()
+        while b'"NodeProgress"' not in process.stdout.readline():
+            assert process.poll() is None
+        # It stands still while what it has told is read: so it is known what comes after the signal.
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        before = read_while_there_is_some(process.stdout.fileno())
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        rest = (before.rpartition(b"\n")[2] + process.stdout.read()).splitlines()
     assert process.returncode == 130
     assert json.loads(rest[-1])["error"] == "Cancelled"
-    assert sum('"NodeProgress"' in line for line in rest) <= 3
+    assert sum(b'"NodeProgress"' in line for line in rest) <= 3
     assert not list(tmp_path.rglob("*.png"))
