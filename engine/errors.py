@@ -105,3 +105,9 @@ class NodeFailed(DagfusionError):
 
 class OutOfMemory(NodeFailed):
     """A node ran out of device or host memory; the engine has freed its cache and can go on with the next run."""
+
+
+def first_line(error: BaseException) -> str:
+    """What somebody else's error says, in a line; the name of its class where it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from engine.engine import Engine
+from engine.errors import first_line
 
 
 def broken(engine: Engine) -> str | None:
@@ -18,5 +19,5 @@ def broken(engine: Engine) -> str | None:
     except torch.OutOfMemoryError:
         return None  # full, but not broken: what fills it can be freed
     except RuntimeError as error:
-        return f"the device {device} fails: {str(error).splitlines()[0]}"
+        return f"the device {device} fails: {first_line(error)}"
     return None if total == 8 else f"the device {device} miscalculates"

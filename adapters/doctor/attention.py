@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from adapters.doctor.devices import name
 from adapters.doctor.findings import Finding, Surroundings
 from engine.devices import compute_dtype, pick_device
-from engine.errors import DagfusionError
+from engine.errors import DagfusionError, first_line
 from nodes.diffusion.kernels.choice import Forced, Probed, mix_for
 from nodes.diffusion.kernels.probe import Case, Verdict
 
@@ -102,7 +102,6 @@ def _package(module: str, distribution: str) -> Finding:
             warnings.simplefilter("ignore")
             importlib.import_module(module)
     except Exception as error:  # noqa: BLE001 - kernels of another CUDA or torch fail in many ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         remedy = f"install the {distribution} that was built for torch {torch.__version__}, or remove it"
-        return Finding(GROUP, distribution, "warn", f"{found}, does not load: {reason}", remedy)
+        return Finding(GROUP, distribution, "warn", f"{found}, does not load: {first_line(error)}", remedy)
     return Finding(GROUP, distribution, "ok", found)

@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.manifest.sites import shown
 from adapters.manifest.space import existing
+from engine.errors import first_line
 from engine.folders import KINDS, Folders, model_folders
 
 GROUP = "storage"
@@ -53,7 +54,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
     except ModuleNotFoundError as error:
         yield Finding(GROUP, "database", "fail", f"{error.name} is not installed", "install dagfusion[postgres]")
     except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        reason = first_line(getattr(error, "orig", None) or error)
         remedy = "check DAGFUSION_DATABASE_URL, and that the server runs and lets this machine in"
         yield Finding(GROUP, "database", "fail", f"{shown}: {reason}", remedy)
     else:

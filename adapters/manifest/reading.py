@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from adapters.manifest.document import LocalFile, Manifest
 from adapters.manifest.errors import ManifestInvalid
 from adapters.settings import Settings
+from engine.errors import first_line
 
 DEFAULT_MANIFEST = Path("models.yaml")
 MAX_BYTES = 4 * 2**20
@@ -72,5 +73,5 @@ def _problems(error: ValidationError) -> list[str]:
 
 def _first_line(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    problem = getattr(error, "problem", None) or first_line(error)
     return f"{problem} (line {mark.line + 1})" if mark else problem

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from adapters.relay.far import FarMessage
+from engine.errors import first_line
 
 _MAX_UNREAD = 64
 _CHECK_S = 0.1
@@ -49,7 +50,7 @@ class Reading:
                 self._put(message)
         except Exception as error:  # noqa: BLE001 - clouds' libraries raise what they like
             _log.info("the far side failed: %r", error)
-            over = Over((str(error) or type(error).__name__).splitlines()[0])
+            over = Over(first_line(error))
         self._put(over)
 
     def _put(self, message: FarMessage | Over) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from adapters.store.doorbell import Doorbell
 from adapters.store.errors import StoreUnavailable
 from adapters.store.tables import SCHEMA_VERSION, counters, metadata
+from engine.errors import first_line
 
 NOTIFY_CHANNEL = "dagfusion"
 _BUSY_TIMEOUT_MS = 30_000
@@ -38,8 +39,9 @@ class Database:
             self._reader = self._engine if self.sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
             self._set_up()
         except (SQLAlchemyError, OSError) as error:
+            shown, reason = self.url.render_as_string(hide_password=True), getattr(error, "orig", None) or error
             raise StoreUnavailable(
-                f"the database {self.url.render_as_string(hide_password=True)} cannot be used: {_reason(error)}",
+                f"the database {shown} cannot be used: {first_line(reason)}",
                 remedy="check DAGFUSION_DATABASE_URL and that the server runs or the folder is writable",
             ) from error
 
@@ -124,7 +126,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: one that starts as a reader can be refused half-way.
     writes = connection.get_execution_options().get("dagfusion_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.fx.experimental import _config
 
 from engine.computing import Compile
-from engine.errors import DagfusionError
+from engine.errors import DagfusionError, first_line
 
 MOST_VARIANTS = 64  # of one part: by channels in and out, number format, batches of one and of several
 _log = logging.getLogger(__name__)
@@ -65,8 +65,7 @@ def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
             made = quick(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
             broken = True
-            reason = str(error).strip().splitlines()[0]
-            _log.warning("%s is not compiled: %s", getattr(part, "__name__", part), reason)
+            _log.warning("%s is not compiled: %s", getattr(part, "__name__", part), first_line(error))
             return part(*args, **kwargs)
         # A graph writes to the same memory each time it is replayed.
         return made.clone() if graphs else made

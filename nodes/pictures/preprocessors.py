@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import DagfusionError, ModelMissing, ModelUnreadable
+from engine.errors import DagfusionError, ModelMissing, ModelUnreadable, first_line
 from engine.folders import Folders
 from nodes.pictures.encode import levels
 
@@ -70,9 +70,8 @@ def _load(detector: _Detector, folders: Folders) -> Any:
     try:
         return kind.from_pretrained(str(paths[0].parent))
     except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelUnreadable(
-            f"'{paths[0]}' cannot be used: {reason}", remedy="load it again from its source"
+            f"'{paths[0]}' cannot be used: {first_line(error)}", remedy="load it again from its source"
         ) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.errors import first_line
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.kernels.sage import Sage
 
@@ -73,8 +74,7 @@ def judge(sage: Sage, case: Case) -> Verdict:
         distance = float((sage(queries, keys.clone(), values).float() - exact).norm() / exact.norm())
         own = _quickest_s(lambda: sage(queries, keys, values), case.device)
     except Exception as error:  # noqa: BLE001 - compilers, drivers and kernels fail in many ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Verdict(failure=f"it fails: {reason}")
+        return Verdict(failure=f"it fails: {first_line(error)}")
     return Verdict(distance, own / _quickest_s(lambda: sdpa.mix(queries, keys, values), case.device))
 
 

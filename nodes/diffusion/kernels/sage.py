@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.errors import DagfusionError
+from engine.errors import DagfusionError, first_line
 
 REMEDY = "install dagfusion[sage], or a wheel of SageAttention for this GPU"
 _HALF = frozenset({torch.float16, torch.bfloat16})
@@ -65,8 +65,7 @@ def installed() -> Sage:
             return adapt(importlib.import_module(module))
         except Exception as error:
             # Kernels that were built for another CUDA or torch fail in many ways.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DagfusionError(f"{module} does not load: {reason}", remedy=REMEDY) from error
+            raise DagfusionError(f"{module} does not load: {first_line(error)}", remedy=REMEDY) from error
     raise DagfusionError("SageAttention is not installed", remedy=REMEDY)
 
 
