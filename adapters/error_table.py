@@ -97,6 +97,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
 # Ends of jobs that are no exceptions of this process: they are named in a job's error document only.
 _NAMED: Mapping[str, Row] = {
     "WorkerLost": Row(502, "worker-lost", "The worker died", "execution_error", retry=True),
+    "WorkerStopped": Row(502, "worker-stopped", "The worker was shut down", "execution_error", retry=True),
     "TimeLimit": Row(504, "time-limit", "The job ran longer than it may", "execution_error"),
     **{kind.__name__: row for kind, row in reversed(tuple(_ROWS.items()))},
 }
@@ -137,9 +138,3 @@ def runpod_reply(document: Mapping[str, Any]) -> dict[str, Any]:
     row = row_named(str(document.get("type", "")))
     reply: dict[str, Any] = {"error": dict(document) | {"code": row.code, "retry": row.retry}}
     return reply | {"refresh_worker": True} if row.restart else reply
-
-
-def modal_reply(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What a Modal function returns for a failed job, by its error document."""
-    row = row_named(str(document.get("type", "")))
-    return {"state": "failed", "error": dict(document) | {"code": row.code, "retry": row.retry}}

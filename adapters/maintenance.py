@@ -15,7 +15,7 @@ from adapters.store import Store
 CLEAN_EVERY_S = 3600.0
 _DAY_S = 86_400.0
 _BATCH = 500
-_SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": ""}
+_SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": "its log says more"}
 _log = logging.getLogger(__name__)
 
 

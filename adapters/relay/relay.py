@@ -26,7 +26,7 @@ _TICK_S = 0.1
 _RETRY_S = 1.0
 _BEATS_A_LEASE = 3
 _LAST_WORDS_S = 2.0  # for jobs that were given back to stop by themselves
-_STOPPED = {"type": "WorkerStopped", "message": "the service was shut down", "remedy": ""}
+_STOPPED = {"type": "WorkerStopped", "message": "the service was shut down", "remedy": "submit it again"}
 _log = logging.getLogger(__name__)
 
 

@@ -64,6 +64,7 @@ class Child:
             _log.warning("%s does not end and is killed", self.start.name)
             self.process.kill()
             self.process.wait()
+        _close_pipe(self.process)
 
     def _spawn(self) -> tuple[Start, subprocess.Popen[bytes]]:
         start = self._next_start()
@@ -80,18 +81,33 @@ class Child:
         while True:
             started_at = time.monotonic()
             code = self.process.wait()
+            _close_pipe(self.process)
             if self._stopping.is_set():
                 return
             message = f"{self.start.name} {how_it_ended(code)}"
             if self._ended(self.start, code, message, time.monotonic() - started_at):
                 self._delay_s = _FIRST_DELAY_S
-            _log.warning("%s; starting it again in %.1f s", message, self._delay_s)
+            self._start_again(message)
+
+    def _start_again(self, reason: str) -> None:
+        """After a delay, again and again where that fails: memory or processes may be short for a while."""
+        while True:
+            _log.warning("%s; starting it again in %.1f s", reason, self._delay_s)
             if self._stopping.wait(self._delay_s):
                 return
             self._delay_s = min(self._delay_s * 2, _MAX_DELAY_S)
-            self.start, self.process = self._spawn()
-            if self._stopping.is_set():
-                self.process.terminate()
+            try:
+                self.start, self.process = self._spawn()
+                break
+            except OSError as error:
+                reason = f"{self.start.name} cannot be started: {error}"
+        if self._stopping.is_set():
+            self.process.terminate()
+
+
+def _close_pipe(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def how_it_ended(code: int) -> str:

@@ -27,6 +27,7 @@ _STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
 _STEADY_S = 5.0  # a web process that lived so long had worked
 _EVER_S = 1e9
 _SILENT_LEASES = 4  # a worker that is silent for so many lease times is killed
+_REMEDY = "the log says more; where memory runs out, the system kills who has most of it"
 _log = logging.getLogger(__name__)
 
 
@@ -112,7 +113,7 @@ class Supervisor:
 
         worker_id = name.removeprefix("worker ")
         try:
-            lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": ""})
+            lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": _REMEDY})
             was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
             store.workers.remove(worker_id)
         except SQLAlchemyError as error:

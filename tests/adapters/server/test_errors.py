@@ -49,6 +49,7 @@ def test_every_row_can_be_found_by_the_name_in_a_jobs_error() -> None:
         assert error_table.row_named(kind.__name__).status >= 400
     assert error_table.row_named("TimeLimit").status == 504
     assert error_table.row_named("WorkerLost").retry
+    assert error_table.row_named("WorkerStopped").code == "worker-stopped"
     assert error_table.row_named("NameError") is error_table.row_of(RuntimeError("x"))
 
 
@@ -59,8 +60,8 @@ def test_every_door_gets_a_reply() -> None:
     assert reply["error"]["node_id"] == "3" and "refresh_worker" not in reply
     out_of_memory = OutOfMemory("3", "KSampler", MemoryError("no"), {})
     assert error_table.runpod_reply(error_document(out_of_memory))["refresh_worker"] is True
-    assert error_table.modal_reply(error_document(Cancelled()))["error"]["code"] == "cancelled"
-    assert error_table.modal_reply(error_document(QueueFull(3)))["error"]["retry"] is True
+    assert error_table.runpod_reply(error_document(Cancelled()))["error"]["code"] == "cancelled"
+    assert error_table.runpod_reply(error_document(QueueFull(3)))["error"]["retry"] is True
 
 
 def test_replies_are_problem_details_and_keep_the_inside_inside(tmp_path: Path) -> None:
