@@ -35,7 +35,7 @@ class Entry:
 def files_are_there(entry: Entry, folders: Folders) -> bool:
     """Whether all files that the node saved are still where it saved them."""
     saved = [item for items in entry.shown.values() for item in items if isinstance(item, SavedFile)]
-    return all((getattr(folders, file.folder) / file.subfolder / file.filename).is_file() for file in saved)
+    return all(folders.path_of(file).is_file() for file in saved)
 
 
 @dataclass(frozen=True, slots=True)

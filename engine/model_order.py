@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from engine.graph import Graph, resolved
 from engine.inputs import FileChoice
@@ -19,7 +20,7 @@ def grouped_by_network(graph: Graph, wanted: Sequence[str]) -> tuple[str, ...]:
     Takes time in proportion to the graph, and hardly any where no more than one network is used.
     """
     files = {node_id: own for node_id in graph if (own := _network_files(graph, node_id))}
-    bits = {file: 1 << number for number, file in enumerate(dict.fromkeys(sum(files.values(), ())))}
+    bits = {file: 1 << number for number, file in enumerate(dict.fromkeys(chain.from_iterable(files.values())))}
     if len(wanted) < 3 or not 1 < len(bits) <= _MOST_FILES:
         return tuple(wanted)
     uses: dict[str, int] = {}
@@ -28,8 +29,8 @@ def grouped_by_network(graph: Graph, wanted: Sequence[str]) -> tuple[str, ...]:
         for above in graph.predecessors(node_id):
             mask |= uses[above]
         uses[node_id] = mask
-    groups = list(dict.fromkeys(uses[node_id] for node_id in wanted))
-    return tuple(sorted(wanted, key=lambda node_id: groups.index(uses[node_id])))
+    groups = {mask: number for number, mask in enumerate(dict.fromkeys(uses[node_id] for node_id in wanted))}
+    return tuple(sorted(wanted, key=lambda node_id: groups[uses[node_id]]))
 
 
 def _network_files(graph: Graph, node_id: str) -> tuple[str, ...]:
