@@ -27,7 +27,7 @@ _colors = itertools.count(1)
 @case(
     "service",
     axes={
-        "what": ("start", "overhead", "queue", "watch", "reconnect"),
+        "what": ("start", "overhead", "queue", "files", "watch", "reconnect"),
         "jobs": (1000,),
         "watchers": (200,),
         "database": ("sqlite",),
@@ -39,6 +39,7 @@ _colors = itertools.count(1)
         "health": "`dagfusion serve` to /health",
         "overhead": "what the service adds to a small job",
         "jobs run": "{jobs:,} trivial jobs, {workers} worker(s), {database}",
+        "beside the device": "what writing a 1,024 px PNG adds to a job that has the device for 0.25 s",
         "events missed": "{watchers} watchers on a job: who missed an event",
         "slowed": "{watchers} watchers on a job: slowed by",
     },
@@ -67,6 +68,8 @@ async def _measured(service: Service, what: str, jobs: int, watchers: int, repea
             return await overhead(service, client, 20 * repeats)
         if what == "queue":
             return await queue(service, client, jobs)
+        if what == "files":
+            return await files(service, client, 10 * repeats)
         if what == "watch":
             return await watch(service, client, watchers, repeats)
         if what == "reconnect":
@@ -84,6 +87,13 @@ def pausing_prompt(steps: int, step_s: float) -> dict[str, Any]:
     prompt = fresh_prompt()
     prompt["3"] = {"class_type": "Pause", "inputs": {"image": ["1", 0], "steps": steps, "step_s": step_s}}
     prompt["2"]["inputs"]["images"] = ["3", 0]
+    return prompt
+
+
+def written_prompt(device_s: float) -> dict[str, Any]:
+    """A job that has the device for so long, without using the processor, and then writes a large picture."""
+    prompt = pausing_prompt(5, device_s / 5)
+    prompt["1"] = {"class_type": "Speckled", "inputs": {"seed": next(_colors), "size_px": 1024}}
     return prompt
 
 
@@ -120,6 +130,16 @@ async def queue(service: Service, client: httpx.AsyncClient, jobs: int) -> list[
         Figure("submit, p50", "ms", [cuts[49] * 1e3]),
         Figure("submit, p99", "ms", [cuts[98] * 1e3]),
     ]
+
+
+async def files(service: Service, client: httpx.AsyncClient, jobs: int, device_s: float = 0.25) -> list[Figure]:
+    """Jobs whose last step writes a file, queued at once: what each takes beyond its time at the device."""
+    ids = [(await submit(client, written_prompt(device_s)))["id"] for _ in range(jobs)]
+    await asyncio.to_thread(lambda: [service.ended(one, 600) for one in ids])
+    assert all(service.job(one).state == "completed" for one in ids)
+    ends = [service.store.events.of_job(one)[-1].time for one in ids]
+    extra = [1e3 * (after - before - device_s) for before, after in itertools.pairwise(ends)]
+    return [Figure("beside the device", "ms", extra)]
 
 
 async def watch(service: Service, client: httpx.AsyncClient, watchers: int, repeats: int) -> list[Figure]:

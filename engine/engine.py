@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from engine.context import CancelToken
 from engine.errors import Problem
 from engine.events import EventLog, Listener
 from engine.folders import Folders
+from engine.place import Admit
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.turns import Turns
@@ -66,15 +68,17 @@ class Engine:
         listeners: Sequence[Listener] = (),
         cancel: CancelToken | None = None,
         previews: bool = False,
+        admit: Admit = nullcontext,
     ) -> RunResult:
         """Run what the wanted ``outputs`` need and is not cached.
 
         Raises ``GraphInvalid`` with all problems before anything runs, ``NodeFailed`` where a node raises,
         ``OutOfMemory``, and ``Cancelled``. ``listeners`` hear of every event as it happens; ``cancel`` stops the run
-        from another thread; with ``previews``, nodes report unfinished pictures.
+        from another thread; with ``previews``, nodes report unfinished pictures. ``admit`` holds the device for the
+        run, until what is left of it is work on files: then the next run computes.
         """
-        checked = self.inspect(workflow, outputs)
-        return self.executor.run(workflow, checked, log=EventLog(*listeners), cancel=cancel, previews=previews)
+        checked, log = self.inspect(workflow, outputs), EventLog(*listeners)
+        return self.executor.run(workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit)
 
     @cached_property
     def executor(self) -> Executor:

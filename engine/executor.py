@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 from engine.context import CancelToken
 from engine.errors import Cancelled, GraphInvalid, OutOfMemory
 from engine.events import EventLog, RunCancelled, RunFailed
 from engine.failures import free_memory
+from engine.place import Admit, Place
 from engine.result import RunResult
 from engine.run import Run, Surroundings
 from engine.validate import Checked
@@ -29,16 +33,20 @@ class Executor:
         log: EventLog,
         cancel: CancelToken | None = None,
         previews: bool = False,
+        admit: Admit = nullcontext,
     ) -> RunResult:
         """Run ``checked.outputs``. Nodes that finish are cached, also where the run does not.
+
+        ``admit``: what else a run needs before it may have the device.
 
         Raises ``GraphInvalid`` (for problems found), ``NodeFailed``, ``OutOfMemory`` (the cache is empty then) and
         ``Cancelled``. The last event tells of the end, whatever it is.
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        with self._places, self._around.turns.run():
-            run = Run(self._around, workflow, checked, log=log, cancel=cancel or CancelToken(), previews=previews)
+        with Place(partial(self._at_device, admit), self._around.turns, self._around.underway) as place:
+            cancel = cancel or CancelToken()
+            run = Run(self._around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
             try:
                 return run.execute()
             except (Cancelled, KeyboardInterrupt):
@@ -52,3 +60,8 @@ class Executor:
                 raise
             finally:
                 run.drop_values()  # An error that somebody keeps keeps this frame, and with it the run.
+
+    @contextmanager
+    def _at_device(self, admit: Admit) -> Iterator[None]:
+        with admit(), self._places, self._around.turns.run():
+            yield

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,14 @@ from engine.live_values import LiveValues
 from engine.mapping import join
 from engine.model_order import grouped_by_network
 from engine.node_call import NodeCall, lazy_inputs_asked_for
+from engine.place import Place
 from engine.plan import Plan, make_plan, plan_more
 from engine.report import Report
 from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.turns import Turns
+from engine.underway import Underway
 from engine.validate import Checked
 from engine.workflow import Workflow
 
@@ -45,16 +47,18 @@ class Surroundings:
     models: ModelStore
     cache: Cache
     turns: Turns = field(default_factory=Turns)
+    underway: Underway = field(default_factory=Underway)
 
 
 class Run:
-    """State of one run. Used once, by one thread. ``node_id``: the node that is running, if any."""
+    """State of one run. Used once, by the thread that has ``place``. ``node_id``: the node that is running, if any."""
 
     def __init__(
         self,
         around: Surroundings,
         workflow: Workflow,
         checked: Checked,
+        place: Place,
         *,
         log: EventLog,
         cancel: CancelToken,
@@ -63,6 +67,7 @@ class Run:
         self.node_id: str | None = None
         self._around = around
         self._workflow = workflow
+        self._place = place
         self._wanted = checked.outputs
         self._log, self._cancel, self._previews = log, cancel, previews
         self._nodes = tuple(checked.nodes.values())
@@ -134,14 +139,20 @@ class Run:
 
         self._prompt = self._workflow.as_prompt()
         stack = list(steps)[::-1]
+        file_work = sum(1 for _ in takewhile(lambda node_id: resolved(self._graph, node_id).spec.aside, stack))
         with torch.no_grad():
             while stack:
                 if self._cancel.cancelled:
                     raise Cancelled
                 self.node_id = stack[-1]
+                node, key = resolved(self._graph, self.node_id), self._keys[self.node_id]
+                more: Sequence[str] = ()
                 # Not awaited: the same as a node that ran meanwhile, or behind lazy inputs that nobody asked for.
-                awaited = self._live.is_awaited(self._keys[self.node_id])
-                more = self._advance(resolved(self._graph, self.node_id)) if awaited else ()
+                if self._live.is_awaited(key):
+                    leaves = self._place.held and len(stack) <= file_work
+                    last = [self._keys[node_id] for node_id in stack] if leaves else ()
+                    with self._place.for_step(key, aside=node.spec.aside, last=last):
+                        more = self._advance(node)
                 if more:
                     stack += reversed(more)
                 else:
@@ -150,6 +161,8 @@ class Run:
 
     def _advance(self, node: ResolvedNode) -> Sequence[str]:
         """Run the node, or return the steps that must come first."""
+        if node.spec.aside and self._made_by_another_run(node):
+            return ()
         subgraph = self._subgraphs.pop(node.id, None)
         call = subgraph.call if subgraph else NodeCall(node, self._context(node))
         try:
@@ -158,8 +171,7 @@ class Run:
                 if asked:
                     return plan_more(self._graph, self._keys, asked, self._live.get)
                 self._report.started(node)
-                with self._around.turns.aside() if node.spec.aside else nullcontext():
-                    call.run(self._keys, self._live)
+                call.run(self._keys, self._live)
                 subgraph = Subgraph(call)
                 if node.id in self._inside:
                     node.literals = {}  # May be large values, which the call was the last to need.
@@ -174,6 +186,17 @@ class Run:
         except Exception as error:
             raise failure(node, call.inputs, error) from error
         return ()
+
+    def _made_by_another_run(self, node: ResolvedNode) -> bool:
+        """Whether a run that had the device before has made the same since this one was planned."""
+        key = self._keys[node.id]
+        self._place.await_others(key, self._cancel)
+        entry = self._find(key) if key in self._around.cache else None
+        if entry is None:
+            return False
+        self._live.put(key, entry)
+        self._live.done(key)
+        return True
 
     def _context(self, node: ResolvedNode) -> Context:
         return Context(

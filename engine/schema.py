@@ -175,7 +175,7 @@ def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
         annotation, *extras = get_args(annotation)
         marker = next((m for m in extras if isinstance(m, Marker)), None)
         if marker is not None:
-            return _wire_of(marker, annotation), marker
+            return _wire_of(marker, annotation, name), marker
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     wire = getattr(annotation, "wire", None)
@@ -185,7 +185,15 @@ def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
     return wire, Wire(wire)
 
 
-def _wire_of(marker: Marker, annotation: Any) -> str:
+def _wire_of(marker: Marker, annotation: Any, name: str) -> str:
     if isinstance(marker, Wire | Hidden):
         return marker.name
-    return "COMBO" if isinstance(marker, Choice | FileChoice) else _PLAIN[annotation][0]
+    if isinstance(marker, Choice | FileChoice):
+        return "COMBO"
+    if annotation not in _PLAIN:
+        known = ", ".join(kind.__name__ for kind in _PLAIN)
+        raise TypeError(
+            f"parameter '{name}': {type(marker).__name__}() describes one of {known}, not {annotation}; "
+            "an input that may be left out is Annotated[...] | None"
+        )
+    return _PLAIN[annotation][0]

@@ -73,32 +73,43 @@ class Device:
         publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
         return Recorder(sink, progress, publish, self._recorders.start), progress
 
-    def compute(self, work: Work, recorder: Recorder, stoppable: Stoppable) -> RunResult:
+    def compute(
+        self, work: Work, recorder: Recorder, stoppable: Stoppable, left: Callable[[], None] = lambda: None
+    ) -> RunResult:
         """Wait for the device, then run. Raises ``Cancelled`` where the run was told to stop, and what running raises.
 
-        The next job may have the device while :meth:`outputs` stores what this one made.
+        ``left`` is called when the next job may have the device: while this one still writes its last files, and
+        before :meth:`outputs` stores them.
         """
         place_files(work.files, self.blobs, self.engine.folders.input)
         workflow = read_workflow(work.prompt, self.engine.registry)
         workflow = workflow.model_copy(update={"extra_pnginfo": dict(work.extra_pnginfo)})
-        with recorder, self._place(work, stoppable):
-            return self.engine.run(
-                workflow, work.targets, listeners=[recorder], cancel=stoppable.cancel, previews=work.previews
-            )
+        try:
+            with recorder:
+                return self.engine.run(
+                    workflow,
+                    work.targets,
+                    listeners=[recorder],
+                    cancel=stoppable.cancel,
+                    previews=work.previews,
+                    admit=partial(self._place, work, stoppable, left),
+                )
+        finally:
+            stoppable.running = False
 
     def outputs(self, result: RunResult) -> list[Output]:
         """What the run's output nodes made, stored."""
         return collect(result, self.engine.folders, self.blobs)
 
     @contextmanager
-    def _place(self, work: Work, stoppable: Stoppable) -> Iterator[None]:
+    def _place(self, work: Work, stoppable: Stoppable, left: Callable[[], None]) -> Iterator[None]:
         """A place at the device. A job that waits for one can be cancelled."""
-        with self._admission.place(self._outline(work.prompt), stoppable.cancel, self.between):
-            try:
+        try:
+            with self._admission.place(self._outline(work.prompt), stoppable.cancel, self.between):
                 stoppable.running = True
                 yield
-            finally:
-                stoppable.running = False
+        finally:
+            left()
 
     def _outline(self, prompt: Mapping[str, Any]) -> str:
         return outline(prompt, self.engine.registry) if self.engine.at_once > 1 else ""

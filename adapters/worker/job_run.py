@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from adapters.blobs.store import BlobStore
@@ -40,14 +41,13 @@ class JobRunner:
         """No job waits: free memory, if that was asked for and the device is not in use."""
         self.device.idle()
 
-    def run(self, hand: InHand, computed: Callable[[], None]) -> None:
-        """Run the job and record its end, whatever it is. ``computed`` is called when the device is free again."""
+    def run(self, hand: InHand, left: Callable[[], None]) -> None:
+        """Run the job and record its end, whatever it is. ``left`` is called once, when the device is free again."""
         recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
         try:
-            try:
-                result = self.device.compute(self._work(hand), recorder, hand)
-            finally:
-                computed()
+            with ExitStack() as seat:
+                seat.callback(left)
+                result = self.device.compute(self._work(hand), recorder, hand, left=seat.close)
             made = self.device.outputs(result)
         except Cancelled:
             self._stopped(hand, recorder)

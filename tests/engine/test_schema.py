@@ -80,6 +80,8 @@ def test_expansion_and_blocked_are_no_outputs_of_their_own() -> None:
 def test_a_type_without_a_wire_name_is_refused_with_the_parameter_name() -> None:
     with pytest.raises(TypeError, match="parameter 'x'"):
         input_spec("x", bytes)
+    with pytest.raises(TypeError, match=r"parameter 'x': Int\(\) describes one of int, .* not int \| None"):
+        input_spec("x", Annotated[int | None, Int()])
 
 
 def test_the_decorator_returns_the_function_and_an_alias_shares_it() -> None:

@@ -68,6 +68,22 @@ def test_a_workflow_that_cannot_run_fails_with_its_problems(supervised: Service)
     assert job.error["problems"][0]["node_id"] == "1"
 
 
+def test_the_next_job_has_the_device_while_the_last_files_are_written(supervised: Service, tmp_path: Path) -> None:
+    writing = supervised.submit(one("SlowFile", folder=str(tmp_path), steps=1))
+    until((tmp_path / "step-1").exists)
+    assert supervised.ended(supervised.submit(picture_prompt(3))).state is JobState.COMPLETED
+    assert supervised.job(writing).state is JobState.RUNNING
+    (tmp_path / "go-1").touch()
+    assert supervised.ended(writing).state is JobState.COMPLETED
+
+
+def test_a_job_that_only_writes_files_can_be_cancelled(supervised: Service, tmp_path: Path) -> None:
+    writing = supervised.submit(one("SlowFile", folder=str(tmp_path), steps=1))
+    until((tmp_path / "step-1").exists)
+    supervised.store.jobs.cancel(writing)
+    assert supervised.ended(writing).state is JobState.CANCELLED
+
+
 def test_a_running_job_is_cancelled_and_no_other(supervised: Service) -> None:
     first = supervised.submit(one("Wait", tenths=600, mark="first"))
     second = supervised.submit(one("Wait", tenths=2, mark="second"))
@@ -144,7 +160,7 @@ def test_a_node_that_ends_its_process_fails_its_job_and_no_other(supervised: Ser
 def test_a_node_that_does_not_stop_is_ended_with_its_process(supervised: Service, how: str) -> None:
     worker = supervised.wait_for_worker()
     limit_s = 1.0 if how == "out of time" else 600.0
-    job_id = supervised.submit(one("Stubborn", tenths=600), time_limit_s=limit_s)
+    job_id = supervised.submit(one("Stubborn", tenths=600, end=""), time_limit_s=limit_s)
     until_running(supervised, job_id)
     if how == "cancelled":
         supervised.store.jobs.cancel(job_id)
