@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -18,6 +20,7 @@ from engine.sources import code_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ENTRY_POINT_GROUP = "dagfusion.nodes"
+_USER_NODES = "dagfusion_user_nodes"
 _SPEC_ATTRIBUTE = "__dagfusion_nodes__"
 
 
@@ -95,9 +98,7 @@ class Registry(Mapping[str, NodeSpec]):
         try:
             module = load()
             for spec in _declared_in(module):
-                _ = spec.inputs, spec.outputs
-                if spec.keep:
-                    code_of(spec.run.__module__)  # read now, as it is imported
+                _read_now(spec, what)
         except DagfusionError:
             raise
         except Exception as error:
@@ -116,8 +117,21 @@ def _declared_in(module: ModuleType) -> list[NodeSpec]:
     ]
 
 
+def _read_now(spec: NodeSpec, what: str) -> None:
+    """Read the schema, and the code where it counts, as they are while importing. Raises ``DagfusionError``."""
+    try:
+        first = next(iter(inspect.signature(spec.run).parameters.values()), None)
+        if first is None or first.kind is not first.POSITIONAL_OR_KEYWORD or first.default is not first.empty:
+            raise TypeError("its first parameter must be the context, as in def node(ctx, *, ...)")
+        _ = spec.inputs, spec.outputs
+        if spec.keep:
+            code_of(spec.run.__module__)
+    except Exception as error:
+        raise DagfusionError(f"{what}, node class '{spec.name}': {error}") from error
+
+
 def _import_file(file: Path, stem: str) -> ModuleType:
-    name = f"dagfusion_user_nodes.{stem}"
+    name = _module_name(file, stem)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise DagfusionError(f"'{file}' cannot be imported as Python")
@@ -129,3 +143,9 @@ def _import_file(file: Path, stem: str) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _module_name(file: Path, stem: str) -> str:
+    """One that no other file has: those of two folders may be called alike, and their code is told apart by it."""
+    names = (f"{_USER_NODES}.{stem}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
+    return next(name for name in names if getattr(sys.modules.get(name), "__file__", str(file)) == str(file))

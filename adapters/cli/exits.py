@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from adapters.cli import INTERRUPTED
 from adapters.manifest.errors import ManifestInvalid
-from engine.errors import Cancelled, DagfusionError, GraphInvalid, WorkflowUnreadable
+from engine.errors import Cancelled, DagfusionError, GraphInvalid, NodeFailed, WorkflowUnreadable
 
 OK = 0
 FAILED = 1
@@ -61,6 +61,8 @@ def reported(*, json: bool, debug: bool) -> Iterator[None]:
 
 def _told(error: BaseException) -> DagfusionError:
     """The error as users are told of it."""
+    if type(error) is NodeFailed and not error.remedy and not isinstance(error.__cause__, DagfusionError):
+        error.remedy = f"{error.cause_type}; run it again with --debug to see where"
     if isinstance(error, DagfusionError):
         return error
     if isinstance(error, KeyboardInterrupt):

@@ -16,6 +16,7 @@ from rich.text import Text
 from engine.events import (
     Event,
     Listener,
+    NodeBlocked,
     NodeFinished,
     NodePreview,
     NodeProgress,
@@ -55,6 +56,8 @@ class _Bars:
                 self._progress.update(self._steps, completed=value, total=total)
             case NodeFinished(cached=False):
                 self._finish_node()
+            case NodeBlocked(class_type=name, message=message):
+                self._progress.console.print(Text(f"{name}: not run: {message}"))
 
     def _finish_node(self) -> None:
         if self._steps is not None:
@@ -82,6 +85,8 @@ class _Lines:
                     self._print(f"{self._name}: {value}/{total}")
             case NodeFinished(class_type=name, cached=False, seconds=seconds):
                 self._print(f"{name}: {seconds:.2f} s")
+            case NodeBlocked(class_type=name, message=message):
+                self._print(f"{name}: not run: {message}")
 
     def _print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -13,7 +13,11 @@ PROBLEM = Problem("value_smaller_than_min", "0 is smaller than 1", "allowed: 1 t
 CASES = [
     (WorkflowUnreadable("it is empty"), 2, "error: it is empty"),
     (GraphInvalid([PROBLEM]), 2, "node 5 (KSampler), input 'steps': 0 is smaller than 1 (allowed: 1 to 9)"),
-    (NodeFailed("5", "KSampler", ValueError("it broke"), {}), 1, "error: node 5 (KSampler): it broke"),
+    (
+        NodeFailed("5", "KSampler", ValueError("it broke"), {}),
+        1,
+        "error: node 5 (KSampler): it broke (ValueError; run it again",
+    ),
     (DagfusionError("no such device", remedy="try cpu"), 1, "error: no such device (try cpu)"),
     (Cancelled(), 130, "error: the run was cancelled"),
     (KeyboardInterrupt(), 130, "error: the run was cancelled"),

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import DagfusionError
 from engine.registry import Registry
+from engine.sources import code_of
 
 NODE_FILE = '''
 from engine.inputs import Anything
@@ -32,6 +33,20 @@ def test_a_folder_of_files_and_packages_is_added(tmp_path: Path) -> None:
     assert registry["One"].run(None, value=3) == 3
 
 
+def test_files_of_one_name_in_two_folders_are_two_pieces_of_code(tmp_path: Path) -> None:
+    registry = Registry()
+    for name in ("One", "Two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.py").write_text(NODE_FILE.format(name=name))
+        registry.add_folder(tmp_path / name)
+    one, two = registry["One"].run.__module__, registry["Two"].run.__module__
+    assert Path(sys.modules[one].__file__ or "").parent.name == "One"
+    assert code_of(one) != code_of(two)
+    again = Registry()
+    again.add_folder(tmp_path / "Two")
+    assert again["Two"].run.__module__ == two
+
+
 def test_a_file_that_fails_to_import_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module_anywhere")
     with pytest.raises(DagfusionError, match=r"broken\.py.*no_such_module_anywhere"):
@@ -47,7 +62,15 @@ def test_a_file_that_fails_to_import_is_named(tmp_path: Path) -> None:
 )
 def test_a_node_whose_schema_cannot_be_read_is_named_with_its_file(tmp_path: Path, parameters: str, told: str) -> None:
     (tmp_path / "odd.py").write_text(NODE_FILE.format(name="Odd").replace("value: Anything", parameters))
-    with pytest.raises(DagfusionError, match=rf"odd\.py.*{told}"):
+    with pytest.raises(DagfusionError, match=rf"odd\.py', node class 'Odd': {told}"):
+        Registry().add_folder(tmp_path)
+
+
+@pytest.mark.parametrize("parameters", ["*, value: int", "value: int = 3", "", "**values"])
+def test_a_node_that_takes_no_context_is_named_with_its_file(tmp_path: Path, parameters: str) -> None:
+    code = NODE_FILE.format(name="Odd").replace("ctx, *, value: Anything", parameters)
+    (tmp_path / "odd.py").write_text(code)
+    with pytest.raises(DagfusionError, match=r"odd\.py', node class 'Odd': its first parameter must be the context"):
         Registry().add_folder(tmp_path)
 
 
