@@ -45,8 +45,9 @@ async def watch_all(
     previews: Previews = False,
 ) -> None:
     """The events of all jobs that are the caller's to see, with positions above ``after``."""
-    await socket.accept()
+    # Before the client knows that it is connected: what it does next is new to it.
     start = await run_sync(now.store.events.last_position) if after is None else after
+    await socket.accept()
     visible = _Visible(now, caller)
     await _send_all(socket, now, visible.only(now.tail.follow(None, start, previews=previews)))
 

@@ -110,17 +110,17 @@ def serving_app(app: Any, folder: Path, chosen: Settings) -> Iterator[Web]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        until(lambda: server.started or not thread.is_alive(), 30)
+        until(lambda: server.started or not thread.is_alive())
         assert server.started, "the application did not start"
         yield Web(f"http://127.0.0.1:{listener.getsockname()[1]}", app, folder)
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive(), "the application did not stop"
 
 
-def eventually(look: Any, timeout_s: float = 10.0) -> Any:
+def eventually(look: Any, timeout_s: float = 60.0) -> Any:
     """What ``look`` gives once it no longer raises an assertion."""
     deadline = time.monotonic() + timeout_s
     while True:

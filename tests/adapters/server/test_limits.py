@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,7 @@ MIB = 2**20
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A service with small limits."""
     folder = tmp_path_factory.mktemp("limits")
-    with serving(folder, max_body_mib=2, read_timeout_s=1.5, send_timeout_s=1.5, max_sockets=60) as made:
+    with serving(folder, max_body_mib=2, read_timeout_s=1.5, send_timeout_s=1.5) as made:
         yield made
 
 
@@ -35,14 +36,15 @@ def _still_served(web: Web) -> Iterator[None]:
 
 def _raw(web: Web, *pieces: bytes, pause_s: float = 0) -> bytes:
     """What the service answers to these bytes, until it closes."""
-    with closing(socket.create_connection(("127.0.0.1", web.port), 10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", web.port), 30)) as connection:
         with suppress(ConnectionError):  # it may close before it has been sent everything
             for piece in pieces:
                 connection.sendall(piece)
                 time.sleep(pause_s)
         answer = b""
-        while chunk := connection.recv(65536):
-            answer += chunk
+        with suppress(ConnectionError):  # as it closes on what it has not read, a reset may follow the answer
+            while chunk := connection.recv(65536):
+                answer += chunk
         return answer
 
 
@@ -61,7 +63,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(web: Web)
 
 def test_an_endless_body_is_refused_while_it_comes(web: Web) -> None:
     piece = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
-    with closing(socket.create_connection(("127.0.0.1", web.port), 10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", web.port), 30)) as connection:
         connection.sendall(_post(None))
         sent = 0
         with suppress(ConnectionError):
@@ -85,10 +87,10 @@ def test_a_body_that_drips_is_refused_in_time(web: Web) -> None:
 
 def test_a_client_that_goes_away_half_way_harms_nobody(web: Web, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
-        with closing(socket.create_connection(("127.0.0.1", web.port), 10)) as connection:
+        with closing(socket.create_connection(("127.0.0.1", web.port), 30)) as connection:
             connection.sendall(_post(1000) + b'{"workflow": ')
     multipart = _post(1000).replace(b"application/json", b"multipart/form-data; boundary=b")
-    with closing(socket.create_connection(("127.0.0.1", web.port), 10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", web.port), 30)) as connection:
         connection.sendall(multipart + b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nx')
     time.sleep(0.2)
     assert "unexpected error" not in caplog.text and "Traceback" not in caplog.text
@@ -155,33 +157,43 @@ def test_a_broken_form_is_refused(web: Web) -> None:
         assert client.post("/v1/jobs", content=b"x", headers={"Content-Type": "multipart/form-data"}).status_code == 400
 
 
-def test_more_sockets_than_allowed_are_refused_clearly(web: Web) -> None:
-    kept = [socket.create_connection(("127.0.0.1", web.port), 10) for _ in range(200)]
-    try:
-        refused = []
-        for connection in kept:
-            with suppress(ConnectionError):
-                answer = connection.recv(4096)  # also those that were let in are closed in time
-                if answer:
-                    refused.append(answer)
-        assert len(refused) >= 200 - 60 - 5
-        for answer in refused:
-            assert answer.startswith(b"HTTP/1.1 503") and b"too-many-sockets" in answer and b"Retry-After" in answer
-    finally:
-        for connection in kept:
-            connection.close()
+def test_more_sockets_than_allowed_are_refused_clearly(tmp_path: Path) -> None:
+    with serving(tmp_path, max_sockets=60) as web:
+        kept = [socket.create_connection(("127.0.0.1", web.port), 30) for _ in range(200)]
+        try:
+            answered = select.poll()
+            for connection in kept:
+                answered.register(connection, select.POLLIN)
+            until(lambda: len(answered.poll(0)) >= 200 - 60)
+            refused = {descriptor for descriptor, _ in answered.poll(0)}
+            assert len(refused) == 200 - 60
+            for connection in kept:
+                if connection.fileno() not in refused:
+                    continue
+                answer = connection.recv(4096)
+                assert answer.startswith(b"HTTP/1.1 503") and b"too-many-sockets" in answer and b"Retry-After" in answer
+        finally:
+            for connection in kept:
+                connection.close()
+
+
+def test_sockets_that_say_nothing_are_closed_in_time(web: Web) -> None:
+    with ExitStack() as stack:
+        kept = [stack.enter_context(closing(socket.create_connection(("127.0.0.1", web.port), 30))) for _ in range(10)]
+        assert [connection.recv(4096) for connection in kept] == [b""] * 10
 
 
 def test_a_key_has_its_turns_and_is_told_when_they_are_used_up(tmp_path: Path) -> None:
-    with serving(tmp_path, rate_limit="5/minute") as web, web.client() as client:
+    # A window that does not end while the test runs: windows begin at whole multiples of their length.
+    with serving(tmp_path, rate_limit="5/day") as web, web.client() as client:
         for left in (4, 3, 2, 1, 0):
             reply = client.get("/v1/jobs")
             assert reply.status_code == 200
             assert (reply.headers["ratelimit-limit"], reply.headers["ratelimit-remaining"]) == ("5", str(left))
-            assert 0 < int(reply.headers["ratelimit-reset"]) <= 60
+            assert 0 < int(reply.headers["ratelimit-reset"]) <= 86_400
         refused = client.get("/v1/jobs")
         assert refused.status_code == 429
-        assert 0 < int(refused.headers["retry-after"]) <= 60
+        assert 0 < int(refused.headers["retry-after"]) <= 86_400
         assert refused.headers["ratelimit-remaining"] == "0"
         assert client.get("/health").status_code == 200
         made, key = web.services.store.keys.create("other", ["read"], rate_limit="1000/minute")
@@ -206,7 +218,7 @@ def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
 def test_dagfusion_serve_keeps_to_the_limits(tmp_path: Path) -> None:
     with running(tmp_path, ready=False, workers="0", max_sockets="10") as service:
         until(lambda: httpx.get(f"{service.url}/ready", timeout=30).status_code == 503, 60)
-        kept = [socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), 10) for _ in range(30)]
+        kept = [socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), 30) for _ in range(30)]
         try:
             assert sum(b"503" in connection.recv(4096) for connection in kept[15:]) == 15
         finally:

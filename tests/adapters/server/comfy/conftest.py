@@ -36,6 +36,12 @@ class Talk:
         message = self.socket.recv()
         return message if isinstance(message, bytes) else json.loads(message)
 
+    def next_picture(self) -> bytes:
+        """The next message that is binary."""
+        while not isinstance(message := self.receive(), bytes):
+            pass
+        return message
+
     def until_done(self, prompt_id: str) -> list[dict[str, Any] | bytes]:
         """All messages up to the one that says that nothing of the prompt runs any more."""
         heard = []

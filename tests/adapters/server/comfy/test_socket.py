@@ -18,6 +18,7 @@ from tests.adapters.server.comfy.conftest import Talk, types
 from tests.adapters.server.comfy.test_clients import sampling_prompt
 from tests.adapters.services import Service, picture_prompt, until
 
+MOST_STEPS = 10_000  # what ComfyUI allows: for runs that go on until they are interrupted
 METADATA = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
@@ -52,7 +53,7 @@ def test_the_first_message_tells_the_queue_and_the_id(connect: Callable[..., Tal
 
 
 def test_without_an_id_one_is_given(service: Service) -> None:
-    socket = websocket.create_connection(service.url.replace("http", "ws") + "/api/ws", timeout=30)
+    socket = websocket.create_connection(service.url.replace("http", "ws") + "/api/ws", timeout=60)
     assert len(json.loads(socket.recv())["data"]["sid"]) == 32
     socket.close()
 
@@ -151,25 +152,33 @@ def test_a_picture_of_another_machines_worker_comes_from_the_blob_store(talk: Ta
     assert finished.data["sent"] == [output.digest for output in outputs]
 
 
-@pytest.mark.parametrize(
-    ("extra", "kinds"), [({"preview_method": "auto"}, {1}), ({}, set()), ({"preview_method": "none"}, set())]
-)
-def test_unfinished_pictures_go_to_clients_that_want_them(talk: Talk, extra: dict[str, Any], kinds: set[int]) -> None:
-    prompt = steps(sampling_prompt(), 12, seed=len(extra) + len(str(extra)))
-    heard = talk.until_done(talk.submit(prompt, extra_data=extra))
-    frames = [message for message in heard if isinstance(message, bytes)]
-    assert {struct.unpack(">I", frame[:4])[0] for frame in frames} == kinds
+def unfinished_pictures(talk: Talk, **more: Any) -> tuple[dict[str, Any], list[bytes]]:
+    """A prompt that is interrupted once there is a picture of it, and those that came."""
+    prompt = steps(sampling_prompt(), MOST_STEPS, seed=77)
+    prompt_id = talk.submit(prompt, **more)
+    frames = [talk.next_picture()]
+    talk.http.post("/interrupt", json={"prompt_id": prompt_id})
+    return prompt, frames + [message for message in talk.until_done(prompt_id) if isinstance(message, bytes)]
+
+
+def test_unfinished_pictures_go_to_clients_that_want_them(talk: Talk) -> None:
+    _, frames = unfinished_pictures(talk, extra_data={"preview_method": "auto"})
+    assert {struct.unpack(">I", frame[:4])[0] for frame in frames} == {1}
     assert all(read_frame(frame)[1].format == "JPEG" for frame in frames)
+
+
+@pytest.mark.parametrize("extra", [{"preview_method": "none"}, {}])
+def test_no_unfinished_pictures_go_to_others(talk: Talk, extra: dict[str, Any]) -> None:
+    prompt = steps(sampling_prompt(), 12, seed=len(extra))
+    assert "binary" not in types(talk.until_done(talk.submit(prompt, extra_data=extra)))
 
 
 def test_unfinished_pictures_say_where_they_come_from(talk: Talk) -> None:
     talk.socket.send(json.dumps(METADATA))
     talk.receive()
-    prompt = steps(sampling_prompt(), 12, seed=77)
+    prompt, frames = unfinished_pictures(talk)
     sampler = next(node_id for node_id, node in prompt.items() if node["class_type"] == "KSampler")
-    frames = [read_frame(m) for m in talk.until_done(talk.submit(prompt)) if isinstance(m, bytes)]
-    assert frames
-    assert {metadata["node_id"] for metadata, _ in frames} == {sampler}
+    assert {read_frame(frame)[0]["node_id"] for frame in frames} == {sampler}
 
 
 def test_progress_is_told_with_the_state_of_all_nodes(talk: Talk) -> None:
@@ -186,7 +195,7 @@ def test_who_comes_back_hears_what_runs_and_the_rest(connect: Callable[..., Talk
     client_id = uuid.uuid4().hex
     client = connect(client_id)
     client.receive()
-    prompt_id = client.submit(steps(sampling_prompt(), 300, seed=79))
+    prompt_id = client.submit(steps(sampling_prompt(), MOST_STEPS, seed=79))
     while True:
         message = client.receive()
         if isinstance(message, dict) and message["type"] == "progress":
@@ -240,7 +249,7 @@ def test_the_newest_socket_of_an_id_gets_its_messages(connect: Callable[..., Tal
 
 def test_many_sockets_hear_of_the_queue(service: Service, http: httpx.Client) -> None:
     url = service.url.replace("http", "ws") + "/ws"
-    sockets = [websocket.create_connection(url, timeout=30) for _ in range(100)]
+    sockets = [websocket.create_connection(url, timeout=60) for _ in range(100)]
     for socket in sockets:
         socket.recv()
     http.post("/prompt", json={"prompt": picture_prompt(49)})
