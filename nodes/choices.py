@@ -1,4 +1,4 @@
-"""Inputs that several node files share: samplers, schedulers, guidance scale. Names in ComfyUI's order."""
+"""Inputs that several node files share: samplers, schedulers, numbers with a meaning. Names in ComfyUI's order."""
 
 from __future__ import annotations
 
@@ -67,3 +67,6 @@ SchedulerName = Annotated[str, Choice(*SCHEDULER_NAMES)]
 Steps = Annotated[int, Int(min=1, max=10000)]
 Cfg = Annotated[float, Float(min=0.0, max=100.0, step=0.1, round=0.01)]
 Denoise = Annotated[float, Float(min=0.0, max=1.0, step=0.01)]
+Strength = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
+Progress = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
+UpTo100 = Annotated[float, Float(min=0.0, max=100.0, step=0.01, round=False)]

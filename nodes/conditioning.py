@@ -9,15 +9,14 @@ from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
 from engine.types import Mask
 from nodes import diffusion
+from nodes.choices import Progress, Strength
 from nodes.values import Area, Conditioning
 
 PIXELS_PER_LATENT = 8
 
-Strength = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
 AreaSide = Annotated[int, Int(min=64, max=MAX_SIDE_PX, step=8)]
 AreaCorner = Annotated[int, Int(min=0, max=MAX_SIDE_PX, step=8)]
 Fraction = Annotated[float, Float(min=0, max=1.0, step=0.01)]
-Progress = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
 MaskArea = Annotated[str, Choice("default", "mask bounds")]
 
 

@@ -10,7 +10,8 @@ from engine.errors import InputInvalid
 from engine.inputs import Wire
 from engine.registry import node
 from engine.types import Mask
-from nodes.conditioning import MaskArea, Progress, Strength, masked
+from nodes.choices import Progress, Strength
+from nodes.conditioning import MaskArea, masked
 from nodes.values import Conditioning
 
 SINGLE = "advanced/hooks/cond single"

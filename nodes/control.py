@@ -8,16 +8,15 @@ from typing import Annotated, NamedTuple
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.inputs import Choice, FileChoice, Float
+from engine.inputs import Choice, FileChoice
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
+from nodes.choices import Progress, Strength
 from nodes.values import Cond, Conditioning, Control, ControlNet, Model, Vae
 
 CATEGORY = "conditioning/controlnet"
 NetName = Annotated[str, FileChoice("controlnet")]
-Strength = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
-Percent = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
 
 # Modes of a union ControlNet in the order of its task embeddings; "auto" leaves the choice to the network.
 UNION_TYPES = (
@@ -95,8 +94,8 @@ def apply_control_advanced(
     control_net: ControlNet,
     image: Image,
     strength: Strength = 1.0,
-    start_percent: Percent = 0.0,
-    end_percent: Percent = 1.0,
+    start_percent: Progress = 0.0,
+    end_percent: Progress = 1.0,
     vae: Vae | None = None,
 ) -> Pair:
     """Both conditionings under a control picture, between two points of the sampling."""

@@ -9,11 +9,11 @@ from engine.context import Context
 from engine.inputs import Bool, Choice, Float, Int
 from engine.registry import node
 from nodes import diffusion
+from nodes.choices import Progress
 from nodes.values import Model
 
 CATEGORY = "model_patches/unet"
 Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
-Percent = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
 ResizeMethod = Annotated[str, Choice("bicubic", "nearest-exact", "bilinear", "area", "bislerp")]
 
 
@@ -90,8 +90,8 @@ def deep_shrink(
     model: Model,
     block_number: Annotated[int, Int(min=1, max=32, step=1)] = 3,
     downscale_factor: Annotated[float, Float(min=0.1, max=9.0, step=0.001)] = 2.0,
-    start_percent: Percent = 0.0,
-    end_percent: Percent = 0.35,
+    start_percent: Progress = 0.0,
+    end_percent: Progress = 0.35,
     downscale_after_skip: Annotated[bool, Bool()] = True,
     downscale_method: ResizeMethod = "bicubic",
     upscale_method: ResizeMethod = "bicubic",

@@ -7,12 +7,11 @@ from typing import Annotated
 from engine.context import Context
 from engine.inputs import Choice, Float, Int, Seed
 from engine.registry import node
-from nodes.choices import SamplerName
+from nodes.choices import SamplerName, UpTo100
 from nodes.values import Model, Noise, Sampler
 
 CATEGORY = "sampling/custom_sampling/samplers"
 
-UpTo100 = Annotated[float, Float(min=0.0, max=100.0, step=0.01, round=False)]
 Share = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
 NoiseDevice = Annotated[str, Choice("gpu", "cpu")]
 

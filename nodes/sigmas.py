@@ -8,7 +8,7 @@ from engine.context import Context
 from engine.inputs import Choice, Float, Int
 from engine.registry import node
 from nodes import diffusion
-from nodes.choices import Denoise, SchedulerName, Steps
+from nodes.choices import Denoise, SchedulerName, Steps, UpTo100
 from nodes.values import Model, Sigmas
 
 SCHEDULERS = "sampling/custom_sampling/schedulers"
@@ -16,7 +16,6 @@ SIGMAS = "sampling/custom_sampling/sigmas"
 LOWEST_SIGMA = 0.0001
 
 UpTo5000 = Annotated[float, Float(min=0.0, max=5000.0, step=0.01, round=False)]
-UpTo100 = Annotated[float, Float(min=0.0, max=100.0, step=0.01, round=False)]
 
 
 class TwoSigmas(NamedTuple):

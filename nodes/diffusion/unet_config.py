@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,7 +33,7 @@ def read_config(view: WeightView) -> dict[str, Any]:
     """The arguments of ``UNet2DConditionModel`` for tensors under diffusers' names."""
     with _complete(view):
         config = _read_encoder(view)
-        up = [_depths(view, f"up_blocks.{level}") for level in range(_count(view, "down_blocks"))]
+        up = [_depths(view, f"up_blocks.{level}") for level in range(view.count("down_blocks"))]
         return config | {
             "out_channels": view.shape("conv_out.weight")[0],
             "up_block_types": tuple("CrossAttnUpBlock2D" if depths else "UpBlock2D" for depths in up),
@@ -58,9 +57,9 @@ def _complete(view: WeightView) -> Iterator[None]:
 
 
 def _read_encoder(view: WeightView) -> dict[str, Any]:
-    levels = _count(view, "down_blocks")
+    levels = view.count("down_blocks")
     channels = [view.shape(f"down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels)]
-    layers = [_count(view, f"down_blocks.{level}.resnets") for level in range(levels)]
+    layers = [view.count(f"down_blocks.{level}.resnets") for level in range(levels)]
     down = [_depths(view, f"down_blocks.{level}") for level in range(levels)]
     middle = _depths(view, "mid_block")
     attention = next((name for name in view if name.endswith("attn2.to_k.weight")), None)
@@ -94,12 +93,7 @@ def build_unet(view: WeightView) -> UNet2DConditionModel:
     return assemble(lambda: UNet2DConditionModel(**config), view)
 
 
-def _count(view: WeightView, prefix: str) -> int:
-    numbers = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    return 1 + max((int(match[1]) for match in map(numbers.match, view) if match), default=-1)
-
-
 def _depths(view: WeightView, block: str) -> list[int]:
     """How many transformer layers each attention of a block has."""
-    attentions = _count(view, f"{block}.attentions")
-    return [_count(view, f"{block}.attentions.{index}.transformer_blocks") for index in range(attentions)]
+    attentions = view.count(f"{block}.attentions")
+    return [view.count(f"{block}.attentions.{index}.transformer_blocks") for index in range(attentions)]

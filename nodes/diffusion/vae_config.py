@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -46,7 +45,7 @@ def build_vae(view: WeightView) -> AutoencoderKL:
 
 
 def _read(view: WeightView) -> dict[str, Any]:
-    levels = _count(view, "encoder.down_blocks")
+    levels = view.count("encoder.down_blocks")
     channels = tuple(view.shape(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels))
     return {
         "in_channels": view.shape("encoder.conv_in.weight")[1],
@@ -55,13 +54,8 @@ def _read(view: WeightView) -> dict[str, Any]:
         "block_out_channels": channels,
         "down_block_types": ("DownEncoderBlock2D",) * levels,
         "up_block_types": ("UpDecoderBlock2D",) * levels,
-        "layers_per_block": _count(view, "encoder.down_blocks.0.resnets"),
+        "layers_per_block": view.count("encoder.down_blocks.0.resnets"),
         "mid_block_add_attention": "encoder.mid_block.attentions.0.to_q.weight" in view,
         "use_quant_conv": "quant_conv.weight" in view,
         "use_post_quant_conv": "post_quant_conv.weight" in view,
     }
-
-
-def _count(view: WeightView, prefix: str) -> int:
-    numbers = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    return 1 + max((int(match[1]) for match in map(numbers.match, view) if match), default=-1)

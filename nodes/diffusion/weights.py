@@ -6,6 +6,7 @@ import json
 import math
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,11 @@ class WeightView(Mapping[str, Tensor]):
     def bytes(self, name: str) -> memoryview:
         """The tensor's bytes as they stand in the file."""
         return self.file.bytes(self.names[name])
+
+    def count(self, prefix: str) -> int:
+        """How many numbered parts there are below ``prefix``: one more than the largest ``N`` in ``prefix.N.``."""
+        numbered = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+        return 1 + max((int(match[1]) for match in map(numbered.match, self) if match), default=-1)
 
     def renamed(self, names: Mapping[str, str]) -> WeightView:
         """The tensors of ``names`` (new name -> this view's name) and no others."""

@@ -23,13 +23,13 @@ def build_adapter(view: WeightView) -> T2IAdapter:
     unshuffled = view.shape("adapter.body.0.in_conv.weight" if light else "adapter.conv_in.weight")[1]
     # Files of the SDXL kind unshuffle 16 x 16 pixels into channels, the others 8 x 8; pictures have 1 or 3 channels.
     factor = 16 if unshuffled in (16 * 16, 3 * 16 * 16) else 8
-    levels = _count(view, "adapter.body.", 2)
+    levels = view.count("adapter.body")
     width = "out_conv" if light else "resnets.0.block1"
     channels = [view.shape(f"adapter.body.{level}.{width}.weight")[0] for level in range(levels)]
     config: dict[str, Any] = {"in_channels": unshuffled // factor**2, "downscale_factor": factor}
     if light:
         # The last level has the width of the one before, and is not listed.
-        config |= {"channels": channels[:-1], "num_res_blocks": _count(view, "adapter.body.0.resnets.", 4)}
+        config |= {"channels": channels[:-1], "num_res_blocks": view.count("adapter.body.0.resnets")}
         kind = "light_adapter"
     else:
         config |= {"channels": channels}
@@ -39,10 +39,6 @@ def build_adapter(view: WeightView) -> T2IAdapter:
         if block.downsample is not None:
             block.downsample = EvenPool()
     return adapter
-
-
-def _count(view: WeightView, prefix: str, place: int) -> int:
-    return 1 + max(int(name.split(".")[place]) for name in view if name.startswith(prefix))
 
 
 class EvenPool(nn.Module):

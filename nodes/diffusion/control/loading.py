@@ -67,7 +67,7 @@ def _build_union(view: WeightView) -> ControlNetUnionModel:
     kinds, width = view.shape("task_embedding")
     config.setdefault("addition_time_embed_dim", CONTROL_TYPE_WIDTH)
     config |= {"num_control_type": kinds, "num_trans_channel": width, "num_proj_channel": width}
-    config["num_trans_layer"] = 1 + max(int(n.split(".")[1]) for n in view if n.startswith("transformer_layes."))
+    config["num_trans_layer"] = view.count("transformer_layes")
     return assemble(lambda: ControlNetUnionModel(**config), view)
 
 
