@@ -13,30 +13,48 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.adapters.server.serving import PICTURE, Web, serving
+from tests.adapters.server.serving import PICTURE, Web, eventually, serving
 from tests.adapters.services import running, until
 
 MIB = 2**20
+_WAIT_S = 20.0  # for an answer: less than a service with the usual settings waits for a request
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """A service with small limits."""
-    folder = tmp_path_factory.mktemp("limits")
-    with serving(folder, max_body_mib=2, read_timeout_s=1.5, send_timeout_s=1.5) as made:
+    """A service that takes small bodies."""
+    with serving(tmp_path_factory.mktemp("limits"), max_body_mib=2) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def _hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with serving(tmp_path_factory.mktemp("hasty"), read_timeout_s=1.5) as made:
+        yield made
+
+
+@pytest.fixture
+def hasty(_hasty: Web) -> Iterator[Web]:
+    """A service that does not wait long for what is sent: on a busy machine, not always for a good request either."""
+    yield _hasty
+    eventually(lambda: _check_that_it_serves(_hasty))
 
 
 @pytest.fixture(autouse=True)
 def _still_served(web: Web) -> Iterator[None]:
     yield
+    _check_that_it_serves(web)
+
+
+def _check_that_it_serves(web: Web) -> None:
     with web.client() as client:
-        assert client.post("/v1/check", json={"workflow": PICTURE}).json()["valid"]
+        reply = client.post("/v1/check", json={"workflow": PICTURE})
+        assert reply.status_code == 200 and reply.json()["valid"], reply.text
 
 
 def _raw(web: Web, *pieces: bytes, pause_s: float = 0) -> bytes:
     """What the service answers to these bytes, until it closes."""
-    with closing(socket.create_connection(("127.0.0.1", web.port), 30)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", web.port), _WAIT_S)) as connection:
         with suppress(ConnectionError):  # it may close before it has been sent everything
             for piece in pieces:
                 connection.sendall(piece)
@@ -73,15 +91,13 @@ def test_an_endless_body_is_refused_while_it_comes(web: Web) -> None:
         assert sent < 20 * MIB
 
 
-def test_a_body_that_stops_half_way_is_refused_in_time(web: Web) -> None:
-    started = time.monotonic()
-    answer = _raw(web, _post(1000), b'{"workflow": ')
+def test_a_body_that_stops_half_way_is_refused_in_time(hasty: Web) -> None:
+    answer = _raw(hasty, _post(1000), b'{"workflow": ')  # whose socket waits less long than the service does by itself
     assert answer.startswith(b"HTTP/1.1 408") and b"body-too-slow" in answer
-    assert time.monotonic() - started < 10
 
 
-def test_a_body_that_drips_is_refused_in_time(web: Web) -> None:
-    answer = _raw(web, _post(100_000), *[b" "] * 22, pause_s=0.1)
+def test_a_body_that_drips_is_refused_in_time(hasty: Web) -> None:
+    answer = _raw(hasty, _post(100_000), *[b" "] * 22, pause_s=0.1)
     assert answer.startswith(b"HTTP/1.1 408")
 
 
@@ -96,9 +112,9 @@ def test_a_client_that_goes_away_half_way_harms_nobody(web: Web, caplog: pytest.
     assert "unexpected error" not in caplog.text and "Traceback" not in caplog.text
 
 
-def test_headers_that_never_end_are_refused(web: Web) -> None:
-    assert _raw(web, b"GET / HTTP/1.1\r\nHost: localhost\r\n") == b""  # closed in time
-    assert _raw(web) == b""
+def test_headers_that_never_end_are_refused(hasty: Web, web: Web) -> None:
+    assert _raw(hasty, b"GET / HTTP/1.1\r\nHost: localhost\r\n") == b""  # closed in time
+    assert _raw(hasty) == b""
     answer = _raw(web, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Filler: %s\r\n" % (b"x" * 100_000))
     assert answer.startswith(b"HTTP/1.1 400") and b"headers" in answer
 
@@ -177,9 +193,12 @@ def test_more_sockets_than_allowed_are_refused_clearly(tmp_path: Path) -> None:
                 connection.close()
 
 
-def test_sockets_that_say_nothing_are_closed_in_time(web: Web) -> None:
+def test_sockets_that_say_nothing_are_closed_in_time(hasty: Web) -> None:
     with ExitStack() as stack:
-        kept = [stack.enter_context(closing(socket.create_connection(("127.0.0.1", web.port), 30))) for _ in range(10)]
+        kept = [
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", hasty.port), _WAIT_S)))
+            for _ in range(10)
+        ]
         assert [connection.recv(4096) for connection in kept] == [b""] * 10
 
 
