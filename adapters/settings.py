@@ -12,10 +12,9 @@ from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from engine.computing import Attention, Compile
+from engine.computing import Attention, Compile, Precision
 from engine.errors import DagfusionError
 
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 EMBEDDED_MODELS = Path(__file__).parent.parent / "models" / "tiny" / "weights"
 MIB = 2**20
 

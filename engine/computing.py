@@ -1,4 +1,4 @@
-"""How networks are computed, beside where and in which number format."""
+"""How networks are computed: the names of number formats, attention kernels and ways to compile."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Literal, get_args
 
 from engine.errors import DagfusionError
 
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["auto", "sdpa", "sage"]
 Compile = Literal["off", "default", "reduce-overhead"]
 
 
 @dataclass(frozen=True, slots=True)
 class Computing:
-    """``attention``: which kernel; ``auto`` tries out what is installed. ``compile``: torch.compile's mode, or off.
+    """By which kernels, beside where and in which number format. Raises ``DagfusionError``.
 
-    ``reduce-overhead`` is CUDA graphs: each shape is recorded once and replayed. Raises ``DagfusionError``.
+    ``attention``: which kernel; ``auto`` tries out what is installed. ``compile``: torch.compile's mode, or off;
+    ``reduce-overhead`` is CUDA graphs: each shape is recorded once and replayed.
     """
 
     attention: Attention = "auto"

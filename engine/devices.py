@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
+from engine.computing import Precision
 from engine.errors import DagfusionError
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 VRAM_SHARE = 0.85  # of a device's memory goes to weights where no budget is set; activations need the rest
 RAM_SHARE = 0.6

@@ -31,8 +31,6 @@ class LogFormat(enum.StrEnum):
     JSON = "json"
 
 
-_COMPUTING = "What the workers compute with"
-_SERVICE = "The service"
 WarmOption = Annotated[
     list[str] | None,
     typer.Option("--warm", metavar="NAME", help="A checkpoint or workflow file to load first; may be repeated."),

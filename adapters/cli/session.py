@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters.cli.options import given_settings
 from adapters.loading import load_engine, load_folders, load_registry
 from adapters.settings import read_settings
 from engine.folders import Folders
@@ -14,12 +15,6 @@ from engine.registry import Registry
 
 if TYPE_CHECKING:
     from engine.engine import Engine
-
-
-_SETTINGS = (
-    *("models", "extra_model_paths", "nodes", "input", "output"),
-    *("device", "precision", "attention", "compile", "disk_cache_mib"),
-)
 
 
 @dataclass
@@ -44,8 +39,7 @@ class Session:
     """One command's registry, folders and engine, each made when it is first asked for."""
 
     def __init__(self, options: Options) -> None:
-        given = {name: value for name in _SETTINGS if (value := getattr(options, name)) is not None}
-        self.settings = read_settings(given)
+        self.settings = read_settings(given_settings(vars(options)))
         self.options = options
 
     @cached_property
