@@ -16,9 +16,8 @@ from PIL import Image
 
 from tests.adapters.server.comfy.conftest import Talk, types
 from tests.adapters.server.comfy.test_clients import sampling_prompt
-from tests.adapters.services import Service, picture_prompt, until
+from tests.adapters.services import Service, endless_prompt, picture_prompt, until
 
-MOST_STEPS = 10_000  # what ComfyUI allows: for runs that go on until they are interrupted
 METADATA = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
@@ -154,7 +153,7 @@ def test_a_picture_of_another_machines_worker_comes_from_the_blob_store(talk: Ta
 
 def unfinished_pictures(talk: Talk, **more: Any) -> tuple[dict[str, Any], list[bytes]]:
     """A prompt that is interrupted once there is a picture of it, and those that came."""
-    prompt = steps(sampling_prompt(), MOST_STEPS, seed=77)
+    prompt = endless_prompt(77)
     prompt_id = talk.submit(prompt, **more)
     frames = [talk.next_picture()]
     talk.http.post("/interrupt", json={"prompt_id": prompt_id})
@@ -195,7 +194,7 @@ def test_who_comes_back_hears_what_runs_and_the_rest(connect: Callable[..., Talk
     client_id = uuid.uuid4().hex
     client = connect(client_id)
     client.receive()
-    prompt_id = client.submit(steps(sampling_prompt(), MOST_STEPS, seed=79))
+    prompt_id = client.submit(endless_prompt(79))
     while True:
         message = client.receive()
         if isinstance(message, dict) and message["type"] == "progress":

@@ -10,14 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.adapters.services import Service, picture_prompt
-
-# Each step of it takes a while, on whatever machine.
-SLOW = {
-    "1": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 8, "color": 1}},
-    "2": {"class_type": "ImageBlur", "inputs": {"image": ["1", 0], "blur_radius": 31, "sigma": 10.0}},
-    "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "slow"}},
-}
+from tests.adapters.services import Service, endless_prompt, picture_prompt
 
 
 def open_workflow(page: Page, tmp_path: Path, workflow: dict[str, Any]) -> None:
@@ -114,7 +107,7 @@ def test_a_chosen_picture_is_sent_along(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_running_job_is_cancelled(page: Page, tmp_path: Path) -> None:
-    open_workflow(page, tmp_path, SLOW)
+    open_workflow(page, tmp_path, endless_prompt(3))
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("button", name="Cancel job").wait_for()
     for width_px in (1360, 1100, 390):
