@@ -24,9 +24,11 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def http(slow: Service) -> Iterator[httpx.Client]:
+    """Requests to it, beginning with an empty queue."""
     with httpx.Client(base_url=slow.url, timeout=30) as client:
         client.post("/queue", json={"clear": True})
         client.post("/interrupt")
+        until(lambda: client.get("/prompt").json() == {"exec_info": {"queue_remaining": 0}})
         yield client
 
 
@@ -88,9 +90,10 @@ def test_interrupting_hits_the_named_job_or_whatever_runs(slow: Service, http: h
 
 def test_the_history_is_paged_in_the_order_of_the_ends(slow: Service, http: httpx.Client) -> None:
     http.post("/history", json={"clear": True})
-    ids = [submit(http, picture_prompt(100 + number)) for number in range(4)]
-    for job_id in ids:
-        slow.ended(job_id)
+    ids = []
+    for number in range(4):  # one after another: the next one may end first, while the last one's files are stored
+        ids.append(submit(http, picture_prompt(100 + number)))
+        slow.ended(ids[-1])
 
     def page(**query: int) -> list[str]:
         return list(http.get("/history", params=query).json())
