@@ -120,3 +120,16 @@ def test_engine_modules_import_each_other_without_cycles() -> None:
     assert "engine.errors" in nx.descendants(graph, "engine.executor")
     assert not list(graph.predecessors("engine.engine"))
     assert set(graph.predecessors("engine.run")) == {"engine.executor"}
+
+
+def test_nothing_but_the_settings_reads_the_environment() -> None:
+    settings = ROOT / "adapters" / "settings"
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for layer in LAYERS
+        for path in files(layer)
+        if not path.is_relative_to(settings)
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(part, ast.Attribute) and part.attr in ("environ", "getenv", "environb", "putenv")
+    }
+    assert not readers
