@@ -24,7 +24,7 @@ from tests.adapters.manifest.depot import Depot, open_depot
 
 QUICK = Patience(attempts=4, delay_s=0.01, longest_s=0.02)
 # For servers that fall silent: long enough for a healthy answer on a busy machine.
-SILENT = Patience(attempts=2, delay_s=0.01, longest_s=0.02, stall_s=2.0)
+SILENT = Patience(attempts=2, delay_s=0.01, longest_s=0.02, stall_s=4.0)
 
 
 def weights(seed: int = 0, size_bytes: int = 200_000) -> bytes:

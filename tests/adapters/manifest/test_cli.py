@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from adapters.cli.app import app
 from tests.adapters.manifest.conftest import entry, weights, write_manifest
 from tests.adapters.manifest.depot import Depot, Request, answer, drop, etag, guarded, serve
+from tests.adapters.services import until
 
 COMMAND = Path(sys.executable).parent / "dagfusion"
 NAME = "m.safetensors"
@@ -196,11 +197,7 @@ def hold(request: Request, body: bytes) -> None:
 
 def wait_for_part(folder: Path, size_bytes: int) -> None:
     part = folder / "checkpoints/.dagfusion" / f"{NAME}.part"
-    for _ in range(600):
-        if part.is_file() and part.stat().st_size >= size_bytes:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{part} did not grow")
+    until(lambda: part.is_file() and part.stat().st_size >= size_bytes)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

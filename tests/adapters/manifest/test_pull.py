@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from adapters.manifest.places import ASIDE, Beside
 from tests.adapters.manifest.conftest import SILENT, Puller, entry, weights
 from tests.adapters.manifest.depot import (
     Depot,
+    Request,
     Trick,
     answer,
     chunked,
@@ -24,10 +27,12 @@ from tests.adapters.manifest.depot import (
     drop,
     guarded,
     open_depot,
+    serve,
     stall,
     trickle,
     whole,
 )
+from tests.adapters.services import closed_port
 
 BODY = weights()
 NAME = "m.safetensors"
@@ -65,6 +70,14 @@ def test_files_arrive_several_at_a_time_and_are_not_fetched_twice(puller: Puller
 
 def test_no_more_files_than_jobs_are_on_their_way_at_once(puller: Puller) -> None:
     entries = [puller.offer(f"{i}.safetensors", weights(i, 300_000)) for i in range(8)]
+    both = threading.Barrier(2, timeout=60)
+
+    def meet(request: Request, body: bytes) -> None:
+        both.wait()
+        serve(request, body)
+
+    for i in range(2):
+        puller.depot.tricks[f"/{i}.safetensors"].append(meet)
     puller(*entries, jobs=2)
     busy = most = 0
     for event in puller.events:
@@ -139,7 +152,7 @@ def test_a_server_that_stays_silent_is_given_up(puller: Puller) -> None:
     offered = puller.offer(NAME, BODY)
     puller.depot.forever = True
     puller.depot.tricks[f"/{NAME}"].append(stall(10))
-    (outcome,) = puller(offered, patience=SILENT)
+    (outcome,) = puller(offered, patience=replace(SILENT, stall_s=2.0))
     assert failure(outcome).code == "unreachable"
     assert "went silent" in failure(outcome).message
     assert not puller.path(NAME).exists()
@@ -226,8 +239,8 @@ def test_a_server_that_never_ends_is_left_at_the_manifests_size(puller: Puller) 
 
 
 def test_a_server_that_nobody_answers_for(puller: Puller) -> None:
-    offered = entry(NAME, BODY, {"url": "http://127.0.0.1:9/x"})
-    (outcome,) = puller(offered)
+    with closed_port() as port:
+        (outcome,) = puller(entry(NAME, BODY, {"url": f"http://127.0.0.1:{port}/x"}))
     assert failure(outcome).code == "unreachable"
     assert "cannot be reached" in failure(outcome).message
 

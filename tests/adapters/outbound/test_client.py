@@ -28,6 +28,7 @@ from tests.adapters.outbound.servers import (
     stall,
     trickle,
 )
+from tests.adapters.services import closed_port
 
 pytestmark = pytest.mark.anyio
 PATIENT = Limits(max_bytes=200_000, total_s=60, quiet_s=60, connect_s=60)
@@ -229,10 +230,8 @@ async def test_what_is_no_http_is_one_clear_failure() -> None:
 
 
 async def test_a_closed_port_is_one_clear_failure() -> None:
-    async with serving(reply()) as server:
-        pass
-    with pytest.raises(FetchFailed, match="cannot be connected to"):
-        await fetched(server.url)
+    with closed_port() as port, pytest.raises(FetchFailed, match="cannot be connected to"):
+        await fetched(f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("encode", [gzip.compress, lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])])

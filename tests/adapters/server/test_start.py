@@ -28,6 +28,13 @@ def web_process(service: Service) -> psutil.Process:
     return next(one for one in children(service) if "adapters.supervisor.web" in one.cmdline())
 
 
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def libraries(process: psutil.Process) -> str:
     return " ".join(mapped.path for mapped in process.memory_maps())
 
@@ -81,7 +88,7 @@ def test_it_stops_on_sigterm_and_leaves_nobody(idle: Service) -> None:
 def test_its_processes_end_with_it_however_it_ends(idle: Service) -> None:
     left = children(idle)
     os.kill(idle.process.pid, signal.SIGKILL)
-    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in left), 30)
+    until(lambda: all(map(is_gone, left)))
     with socket.socket() as probe:
         host, _, port = idle.url.removeprefix("http://").partition(":")
         assert probe.connect_ex((host, int(port))) != 0

@@ -30,6 +30,7 @@ from tests.adapters.outbound.servers import (
     stall,
     trickle,
 )
+from tests.adapters.services import closed_port
 
 pytestmark = pytest.mark.anyio
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -155,13 +156,12 @@ async def test_a_dropped_connection_and_a_closed_port_are_failures(store: Store)
     async def drop(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
-    async with serving(drop) as receiver, serving(reply()) as closed:
-        dropped = message(store, receiver.url)
-    async with serving(drop) as receiver:
-        dropped, refused = message(store, receiver.url), message(store, closed.url)
-        async with delivering(store, schedule=replace(AT_ONCE, attempts=1)):
-            assert (await ended(store, dropped)).state == "dead"
-            assert "cannot be connected to" in ((await ended(store, refused)).last_error or "")
+    with closed_port() as port:
+        async with serving(drop) as receiver:
+            dropped, refused = message(store, receiver.url), message(store, f"http://127.0.0.1:{port}")
+            async with delivering(store, schedule=replace(AT_ONCE, attempts=1)):
+                assert (await ended(store, dropped)).state == "dead"
+                assert "cannot be connected to" in ((await ended(store, refused)).last_error or "")
 
 
 async def test_an_endless_answer_counts_by_its_status(store: Store) -> None:
