@@ -85,6 +85,7 @@ class Door:
                         yield part
             yield await self._ended(end, reply)
         except DagfusionError as error:
+            _log.info("failed: %s", error.message, extra={"job_id": job_id})
             yield failed(error_document(error))
         except Exception as error:  # noqa: BLE001 - RunPod would show the traceback to the client
             _log.exception("unexpected error", extra={"job_id": job_id})

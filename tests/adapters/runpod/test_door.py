@@ -75,3 +75,12 @@ def test_what_nobody_has_thought_of_is_no_traceback_for_clients(
     error = json.loads(asyncio.run(door.answer(PICTURE))["error"])
     assert (error["type"], error["code"]) == ("InternalError", "internal-error")
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_a_job_was_refused_for_stands_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        asyncio.run(door.answer({"id": "job-1", "input": {"prompt": "a", "stepz": 3}}))
+    (record,) = [
+        record for record in caplog.records if record.getMessage().startswith("failed: stepz: there is no such")
+    ]
+    assert record.__dict__["job_id"] == "job-1"
