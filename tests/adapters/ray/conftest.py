@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,17 +18,12 @@ import yaml
 
 from adapters.settings import EMBEDDED_MODELS
 from adapters.store import Store
-from tests.adapters.services import until
+from tests.adapters.services import free_ports, until
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 KEY = "operator-key"
 START_S = 240.0  # on a busy machine; 20 on a quiet one
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -108,7 +102,7 @@ def door(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doo
     checkpoints.mkdir(parents=True)
     for name in ("one", "two"):
         shutil.copyfile(EMBEDDED_MODELS / "checkpoints" / "tiny.safetensors", checkpoints / f"{name}.safetensors")
-    port = free_port()
+    (port,) = free_ports(1)
     config = config_of(folder, port)
     with (folder / "log").open("wb") as log:
         command = [str(BIN / "serve"), "run", str(config), "--address", cluster]

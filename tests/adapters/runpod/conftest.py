@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ import pytest
 
 from tests.adapters.direct.conftest import runner, settings  # noqa: F401 - fixtures
 from tests.adapters.runpod.platform import Platform, serving_platform
-from tests.adapters.services import START_S, stop, until
+from tests.adapters.services import START_S, free_ports, stop, until
 
 pytest.importorskip("runpod")
 NODES = Path(__file__).parents[1] / "worker" / "nodes"
@@ -62,9 +61,7 @@ def handler(folder: Path, *arguments: str, variables: Mapping[str, str]) -> Iter
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The SDK's local API over a handler that streams."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     arguments = ("--rp_serve_api", "--rp_api_port", str(port), "--rp_api_host", "127.0.0.1")
     variables = {"DAGFUSION_RUNPOD_STREAM": "true"}
     with (

@@ -99,7 +99,8 @@ class TestLocalApi:
         assert opened(reply["output"][-1]["images"][0]["data"]).getpixel((3, 3)) == (0, 255, 0)
 
     def test_stream_gives_previews_and_then_the_picture(self, api: httpx.Client) -> None:
-        job = api.post("/run", json={"input": PARAMETERS}).json()
+        steps = {"num_inference_steps": 200}  # long enough for a picture on the way, however busy the machine is
+        job = api.post("/run", json={"input": PARAMETERS | steps}).json()
         reply = api.post(f"/stream/{job['id']}").json()
         assert reply["status"] == "COMPLETED", reply
         *previews, last = [one["output"] for one in reply["stream"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,15 +13,7 @@ import websockets.sync.client as websockets
 from adapters.settings import read_settings
 from engine.errors import DagfusionError
 from tests.adapters.runpod.conftest import NODES
-from tests.adapters.services import START_S, Service, picture_prompt, running, until
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+from tests.adapters.services import START_S, Service, free_ports, picture_prompt, running, until
 
 
 def waiting(tenths: int, mark: str) -> dict[str, Any]:
