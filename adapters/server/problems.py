@@ -88,7 +88,7 @@ def add_handlers(app: FastAPI) -> None:
     async def database(_request: Request, error: Exception) -> Response:
         if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
             return problem_response(error)
-        _log.error("the database does not answer", exc_info=error)
+        _log.error("the database does not answer: %s", getattr(error, "orig", None) or error)
         return problem_response(StoreUnavailable("the database does not answer", remedy="try again in a while"))
 
     async def invalid(_request: Request, error: Exception) -> Response:

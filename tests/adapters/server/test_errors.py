@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
 from adapters import error_table
 from adapters.error_documents import error_document
 from adapters.server.errors import KeyMissing
-from adapters.server.problems import MEDIA_TYPE, TYPE_PREFIX
+from adapters.server.problems import MEDIA_TYPE, TYPE_PREFIX, add_handlers
 from adapters.store.errors import QueueFull
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, NodeFailed, OutOfMemory, Problem
 from tests.adapters.server.serving import serving
@@ -99,3 +101,19 @@ def _add_failing_routes(app: FastAPI) -> None:
     @app.get("/fail/{name}", include_in_schema=False)
     def fail(name: str) -> None:
         raise errors[name]
+
+
+def test_a_database_that_is_away_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    add_handlers(app)
+
+    @app.get("/full")
+    def full() -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    with TestClient(app) as client:
+        reply = client.get("/full")
+    assert (reply.status_code, reply.json()["detail"]) == (503, "the database does not answer")
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.getMessage() == "the database does not answer: database or disk is full"
+    assert record.exc_info is None
