@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,8 +11,10 @@ from pathlib import Path
 
 from adapters.settings import EMBEDDED_MODELS
 from benchmarks.case import Bench, Figure, case
+from benchmarks.fresh import in_a_process, process
 
 TOP = 8  # packages that are named
+_PROCESS = "benchmarks.cold_process"
 _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 _TOLD = {
     "picture": "A {start} process has drawn its first picture with the checkpoint {model} after that time",
@@ -37,10 +36,10 @@ def cold(bench: Bench, *, model: str, start: str) -> Iterator[Figure]:
     folder = bench.once(("folder", model), lambda: _prepared(bench.folder / model, model))
     checkpoint = f"{model}.safetensors"
     if start == "forked":
-        yield from _figures(_process(folder, "forked", checkpoint, str(bench.repeats)))
+        yield from _figures(in_a_process(_PROCESS, "forked", str(folder), checkpoint, str(bench.repeats)))
         return
     yield from _figures([_service(folder, checkpoint, number) for number in range(bench.repeats)])
-    runs = [_process(folder, "stages", checkpoint) for _ in range(bench.repeats)]
+    runs = [in_a_process(_PROCESS, "stages", str(folder), checkpoint) for _ in range(bench.repeats)]
     for metric, found in zip(("stage", "stage, processor"), zip(*runs, strict=True), strict=True):
         yield from (Figure(metric, "s", [one[name] for one in found], more={"stage": name}) for name in found[0])
     costs = [_import_costs(folder, checkpoint) for _ in range(bench.repeats)]
@@ -86,16 +85,9 @@ def _service(folder: Path, checkpoint: str, number: int) -> dict[str, float]:
         return dict(milestones(http, checkpoint, started_at))
 
 
-def _process(folder: Path, *arguments: str) -> list[dict[str, float]]:
-    command = [sys.executable, "-P", "-m", "benchmarks.cold_process", arguments[0], str(folder), *arguments[1:]]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return list(json.loads(done.stdout.splitlines()[-1]))
-
-
 def _import_costs(folder: Path, checkpoint: str) -> defaultdict[str, float]:
     """Seconds that modules took themselves, by package (``-X importtime``; its own cost is in them)."""
-    command = [sys.executable, "-P", "-X", "importtime", "-m", "benchmarks.cold_process"]
-    done = subprocess.run([*command, "stages", str(folder), checkpoint], check=True, capture_output=True, text=True)
+    done = process(_PROCESS, ["stages", str(folder), checkpoint], ["-X", "importtime"])
     costs: defaultdict[str, float] = defaultdict(float)
     for line in done.stderr.splitlines():
         if found := _LINE.match(line):

@@ -177,11 +177,9 @@ def _engine(settings: Settings) -> Engine:
 
 
 def _hold(engine: Engine, checkpoint: str) -> None:
-    from nodes.diffusion.checkpoints import load_checkpoint
+    from benchmarks.drawing import networks_of
 
-    loaded = load_checkpoint(engine.folders.find("checkpoints", checkpoint))
-    assert loaded.clip is not None and loaded.vae is not None
-    for weights in (loaded.model.weights, *loaded.clip.weights, loaded.vae.weights):
+    for weights in networks_of(engine, checkpoint):
         with engine.models.lease(weights):
             pass
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from engine.engine import Engine
+    from engine.model_store import Weights
     from engine.result import RunResult
 
 Nodes = dict[str, NodeDocument]
@@ -82,11 +83,8 @@ class Studio:
 
     def dtype(self, checkpoint: str) -> str:
         """The number format that the checkpoint's denoiser is computed in here."""
-        from nodes.diffusion.checkpoints import load_checkpoint
-
-        path = self.engine.folders.find("checkpoints", checkpoint)
-        assert path is not None
-        return str(self.engine.models.dtype(load_checkpoint(path).model.weights)).removeprefix("torch.")
+        denoiser = networks_of(self.engine, checkpoint)[0]
+        return str(self.engine.models.dtype(denoiser)).removeprefix("torch.")
 
     def picture(self, nodes: Nodes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Draw it and read it back: uint8[height, width, 3]."""
@@ -96,6 +94,15 @@ class Studio:
         (saved,) = self.run(nodes).outputs["save"].shown["images"]
         with Image.open(self.engine.folders.path_of(saved)) as picture:
             return np.asarray(picture.convert("RGB"))
+
+
+def networks_of(engine: Engine, checkpoint: str) -> list[Weights]:
+    """The checkpoint's networks: the denoiser, the text encoders, the VAE."""
+    from nodes.diffusion.checkpoints import load_checkpoint
+
+    opened = load_checkpoint(engine.folders.find("checkpoints", checkpoint))
+    assert opened.clip is not None and opened.vae is not None
+    return [opened.model.weights, *opened.clip.weights, opened.vae.weights]
 
 
 def models_folder(bench: Bench, model: str) -> Path:

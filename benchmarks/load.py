@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import fresh
 from benchmarks.case import Bench, Figure, case
 from benchmarks.resident import MIB, Peak
 from benchmarks.weights import Shapes, random_tensors
@@ -125,9 +124,7 @@ def in_a_process(what: str, folder: Path) -> dict[str, Any]:
     """The case in a fresh process."""
     if what == "cold":
         evict(folder / "a.safetensors")
-    command = [sys.executable, "-m", "benchmarks.load", "--case", what, "--folder", str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return dict(fresh.in_a_process("benchmarks.load", "--case", what, "--folder", str(folder)))
 
 
 def main() -> None:

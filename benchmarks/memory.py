@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.case import Bench, Figure, case
-from benchmarks.drawing import MODELS, Studio, checkpoint_of, models_folder, studio, text_to_image
+from benchmarks.drawing import MODELS, Studio, checkpoint_of, models_folder, networks_of, studio, text_to_image
+from benchmarks.fresh import in_a_process
 from benchmarks.resident import Peak, vram_peak_mib
 
 WHAT = ("idle", "load", "picture")
@@ -36,9 +36,7 @@ def memory(bench: Bench, *, what: str, model: str, size_px: int, precision: str)
     rams, vrams = [], []
     for number in range(bench.repeats):
         place = bench.folder / f"{what}-{model}-{size_px}-{precision}-{number}"
-        command = [sys.executable, "-m", "benchmarks.memory", str(folder), str(place), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
-        ram, vram = json.loads(done.stdout.splitlines()[-1])
+        ram, vram = in_a_process("benchmarks.memory", str(folder), str(place), *arguments)
         rams.append(ram)
         vrams += [] if vram is None else [vram]
     more = {"size_px": size_px}
@@ -63,13 +61,7 @@ def measure(folder: str, place: str, what: str, checkpoint: str, size_px: str, d
 
 def read_through(draw: Studio, checkpoint: str) -> None:
     """Bring each network of the checkpoint to the device, one after the other, and read every weight."""
-    from nodes.diffusion.checkpoints import load_checkpoint
-
-    path = draw.engine.folders.find("checkpoints", checkpoint)
-    assert path is not None
-    opened = load_checkpoint(path)
-    assert opened.clip is not None and opened.vae is not None
-    for weights in (*opened.clip.weights, opened.model.weights, opened.vae.weights):
+    for weights in networks_of(draw.engine, checkpoint):
         with draw.engine.models.lease(weights) as network:
             for parameter in network.parameters():
                 float(parameter.sum())

@@ -155,5 +155,6 @@ def _timed_engine() -> Iterator[Timed]:
     for spec in (*trivial_registry().values(), *(builtin[n] for n in ("EmptyImage", "ImageInvert", "PreviewImage"))):
         registry.add(own.timed(spec))
     with tempfile.TemporaryDirectory() as folder:
-        folders = Folders({}, *(Path(folder, name) for name in ("input", "output", "temp")))
+        root = Path(folder)
+        folders = Folders(input=root / "input", output=root / "output", temp=root / "temp")
         yield Timed(Engine(registry, folders, ModelStore(device="cpu"), CACHE_BYTES), own)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +53,6 @@ class Service:
     settings: Mapping[str, str]
     store: Store
     url: str = ""
-    _logs: list[Path] = field(default_factory=list)
 
     @property
     def log(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import registry
 from benchmarks.cache import EDITS
 from benchmarks.endurance import growth
+from benchmarks.fresh import in_a_process
 from benchmarks.image import psnr
 from benchmarks.run import Options, run
 from benchmarks.shapes import SHAPES, trivial_registry, with_one_change
@@ -109,3 +110,8 @@ def test_random_weights_keep_the_scale_of_their_input() -> None:
     assert made["a.weight"].float().std().item() == pytest.approx(200**-0.5, rel=0.05)
     assert not made["a.bias"].any()
     assert bool((made["norm.weight"] == 1).all())
+
+
+def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(DagfusionError, match=r"(?s)load ended with exit code 2: .*invalid choice: 'nothing'"):
+        in_a_process("benchmarks.load", "--folder", str(tmp_path), "--case", "nothing")

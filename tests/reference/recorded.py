@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,3 +86,15 @@ def distance(ours: Tensor, reference: Tensor) -> float:
     reference = reference.double()
     norm = reference.norm()
     return float((ours.double() - reference).norm() / (norm or 1.0))
+
+
+def compare(
+    ours: Mapping[str, Tensor], reference: Mapping[str, Tensor], bound: float, note: Callable[[str, object], None]
+) -> None:
+    """Each tensor is there and no further than ``bound`` from the recorded one; ``note`` hears how far each is."""
+    assert set(ours) == set(reference)
+    for name, recorded in reference.items():
+        assert ours[name].shape == recorded.shape
+        found = distance(ours[name], recorded)
+        note(name, found)
+        assert found <= bound, f"{name} is {found:.2e} away"

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.engine import Engine
-from tests.reference.recorded import distance, probing_engine, read, run
+from tests.reference.recorded import compare, probing_engine, read, run
 
 CASES = Path(__file__).parent / "cases"
 PROMPTS: dict[str, dict[str, Any]] = json.loads((CASES / "prompts.json").read_text())
@@ -79,10 +79,4 @@ def test_case(
 ) -> None:
     if case in CHAOTIC and rounding != RECORDED_ROUNDING:
         pytest.skip("this machine's kernels round otherwise than the recording one's, which this network amplifies")
-    ours = run(engine, PROMPTS[case])
-    assert set(ours) == set(references[case])
-    for name, reference in references[case].items():
-        assert ours[name].shape == reference.shape
-        found = distance(ours[name], reference)
-        record_property(f"{case}/{name}", found)
-        assert found <= BOUNDS.get(case, BOUND), f"{case}/{name} is {found:.2e} away"
+    compare(run(engine, PROMPTS[case]), references[case], BOUNDS.get(case, BOUND), record_property)

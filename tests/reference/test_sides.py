@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.engine import Engine
-from tests.reference.recorded import distance, probing_engine, read, run
+from tests.reference.recorded import compare, probing_engine, read, run
 from tests.reference.sides import models
 
 SIDES = Path(__file__).parent / "sides"
@@ -53,10 +53,4 @@ def test_every_workflow_has_a_recording(references: dict[str, dict[str, Tensor]]
 
 @pytest.mark.parametrize("case", WORKFLOWS)
 def test_workflow(case: str, engine: Engine, references: dict[str, dict[str, Tensor]], record_property: Any) -> None:
-    ours = run(engine, WORKFLOWS[case])
-    assert set(ours) == set(references[case])
-    for name, reference in references[case].items():
-        assert ours[name].shape == reference.shape
-        found = distance(ours[name], reference)
-        record_property(f"{case}/{name}", found)
-        assert found <= BOUNDS.get(case, BOUND), f"{case}/{name} is {found:.2e} away"
+    compare(run(engine, WORKFLOWS[case]), references[case], BOUNDS.get(case, BOUND), record_property)
