@@ -29,9 +29,9 @@ def test_commits_happen_while_there_is_work_and_once_after_it() -> None:
     commits.start()
     with commits.work():
         until(lambda: len(counted) >= 3)
-    until(lambda: len(counted) >= 4)
-    time.sleep(0.2)
+    until(lambda: commits._done == commits._asked == 1)
     still = len(counted)
+    assert still >= 4
     time.sleep(0.2)
     assert len(counted) == still  # nothing to do, nothing committed
     commits.close()

@@ -101,7 +101,7 @@ def test_a_job_goes_to_the_replica_that_holds_its_model(door: Door) -> None:
 def test_a_job_whose_replica_is_killed_finishes_in_another_one(door: Door) -> None:
     file = door.folder / "killed"
     with door.client() as http:
-        job_id = sent(http, {"1": where(file=str(file), tenths=20)})
+        job_id = sent(http, {"1": where(file=str(file), tenths=600)})
         until(lambda: "node_progress" in kinds(door, job_id))
         os.kill(int(file.read_text()), signal.SIGKILL)
         job = door.ended(http, job_id)

