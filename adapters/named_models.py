@@ -8,11 +8,9 @@ from typing import Any
 
 from engine.errors import DagfusionError
 from engine.file_inputs import named_file
-from engine.folders import Folders
+from engine.folders import OWN_FOLDERS, Folders
 from engine.inputs import FileChoice
 from engine.schema import NodeSpec
-
-_NO_MODELS = ("input", "output", "temp")
 
 
 def named_models(
@@ -23,7 +21,7 @@ def named_models(
         spec = registry.get(str(node.get("class_type")))
         for one in spec.given_inputs if spec else ():
             value = node.get("inputs", {}).get(one.name)
-            if not isinstance(one.marker, FileChoice) or one.marker.kind in _NO_MODELS or not isinstance(value, str):
+            if not isinstance(one.marker, FileChoice) or one.marker.kind in OWN_FOLDERS or not isinstance(value, str):
                 continue
             try:
                 path = named_file(one.marker, value, folders)

@@ -100,9 +100,7 @@ def networks_of(engine: Engine, checkpoint: str) -> list[Weights]:
     """The checkpoint's networks: the denoiser, the text encoders, the VAE."""
     from nodes.diffusion.checkpoints import load_checkpoint
 
-    opened = load_checkpoint(engine.folders.find("checkpoints", checkpoint))
-    assert opened.clip is not None and opened.vae is not None
-    return [opened.model.weights, *opened.clip.weights, opened.vae.weights]
+    return load_checkpoint(engine.folders.find("checkpoints", checkpoint)).networks
 
 
 def models_folder(bench: Bench, model: str) -> Path:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelMissing
-from engine.folders import Folders
+from engine.folders import OWN_FOLDERS, Folders, annotated
 from engine.inputs import FileChoice
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
-_OWN_FOLDERS = ("input", "output", "temp")
 
 
 def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
@@ -24,10 +23,10 @@ def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
         if not _DATA_URL.match(value):
             raise ModelMissing(f"'{value[:40]}' is no base64 data URL", remedy="write data:image/png;base64,...")
         return None
-    if marker.kind not in _OWN_FOLDERS:
+    if marker.kind not in OWN_FOLDERS:
         return folders.find(marker.kind, value)
-    elsewhere = value.endswith(tuple(f" [{folder}]" for folder in _OWN_FOLDERS))
-    return folders.find_input(value if elsewhere or marker.kind == "input" else f"{value} [{marker.kind}]")
+    noted = marker.kind == "input" or annotated(value)[1]
+    return folders.find_input(value if noted else f"{value} [{marker.kind}]")
 
 
 def offered_files(marker: FileChoice, folders: Folders) -> list[str]:

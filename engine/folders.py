@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "audio_encoders": ("audio_encoders",),
     "annotators": ("annotators",),
 }
+OWN_FOLDERS = ("input", "output", "temp")  # the run's, beside those of models
 _ALIASES = {alias: kind for kind, names in KINDS.items() for alias in names}
 _EXTRA_PATHS_NAMES = ("extra_model_paths.yaml", "extra_model_paths.yml")
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl", ".gguf", ".yaml")
@@ -60,8 +61,8 @@ class Folders:
 
     def files(self, kind: str) -> list[str]:
         """Names of all files of a kind, sorted, each once: a model folder's or ``input``/``output``."""
-        folders = [getattr(self, kind)] if kind in ("input", "output", "temp") else self.of_kind(kind)
-        suffixes = None if kind in ("input", "output", "temp") else MODEL_SUFFIXES
+        own = kind in OWN_FOLDERS
+        folders, suffixes = ([getattr(self, kind)], None) if own else (self.of_kind(kind), MODEL_SUFFIXES)
         return sorted({name for folder in folders for name in _walk(folder, suffixes)})
 
     def find(self, kind: str, name: str) -> Path:
@@ -76,10 +77,8 @@ class Folders:
 
     def find_input(self, name: str) -> Path:
         """A file in the input folder; ``name [output]`` and ``name [temp]`` mean the other folders, as in ComfyUI."""
-        folder = self.input
-        for kind in ("input", "output", "temp"):
-            if name.endswith(f" [{kind}]"):
-                name, folder = name.removesuffix(f" [{kind}]"), getattr(self, kind)
+        name, kind = annotated(name)
+        folder: Path = getattr(self, kind or "input")
         path = contained(folder, name)
         if path is None or not _is_file(path):
             near = nearest_file(name, _walk(folder, None))
@@ -97,6 +96,14 @@ class Folders:
         """Where a file that an output node wrote is."""
         folder: Path = getattr(self, saved.folder)
         return folder / saved.subfolder / saved.filename
+
+
+def annotated(name: str) -> tuple[str, str]:
+    """A file's name and the folder that is noted behind it (``name [output]``); no folder where none is noted."""
+    for kind in OWN_FOLDERS:
+        if name.endswith(f" [{kind}]"):
+            return name.removesuffix(f" [{kind}]"), kind
+    return name, ""
 
 
 def contained(folder: Path, name: str) -> Path | None:

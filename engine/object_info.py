@@ -7,9 +7,8 @@ from typing import Any
 from engine.file_inputs import offered_files
 from engine.folders import Folders
 from engine.inputs import Bool, Choice, FileChoice, Float, Int, Text
+from engine.registry import USER_NODES
 from engine.schema import NO_DEFAULT, InputSpec, Marker, NodeSpec
-
-_USER_NODES = "dagfusion_user_nodes."
 
 
 def object_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:
@@ -87,6 +86,6 @@ def _options(marker: Marker) -> dict[str, Any]:
 def _python_module(spec: NodeSpec) -> str:
     """Clients tell built-in nodes from others by the first part of it."""
     module = str(getattr(spec.run, "__module__", "") or "")
-    if module.startswith(_USER_NODES):
-        return f"custom_nodes.{module.removeprefix(_USER_NODES)}"
+    if module.startswith(f"{USER_NODES}."):
+        return f"custom_nodes.{module.removeprefix(f'{USER_NODES}.')}"
     return module

@@ -20,7 +20,7 @@ from engine.sources import code_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ENTRY_POINT_GROUP = "dagfusion.nodes"
-_USER_NODES = "dagfusion_user_nodes"
+USER_NODES = "dagfusion_user_nodes"
 _SPEC_ATTRIBUTE = "__dagfusion_nodes__"
 
 
@@ -147,5 +147,5 @@ def _import_file(file: Path, stem: str) -> ModuleType:
 
 def _module_name(file: Path, stem: str) -> str:
     """One that no other file has: those of two folders may be called alike, and their code is told apart by it."""
-    names = (f"{_USER_NODES}.{stem}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
+    names = (f"{USER_NODES}.{stem}{f'_{number}' if number > 1 else ''}" for number in itertools.count(1))
     return next(name for name in names if getattr(sys.modules.get(name), "__file__", str(file)) == str(file))

@@ -11,6 +11,7 @@ import lazy_loader as lazy
 
 from engine.context import Context
 from engine.events import NodePreview
+from engine.folders import annotated
 from engine.inputs import Choice, FileChoice, Float, Int, Text, Wire
 from engine.output_files import OutputSeries, start_series
 from engine.registry import node
@@ -44,8 +45,8 @@ def load_image_output(
     ctx: Context, *, image: Annotated[str, FileChoice("output", upload="image", allow_data_url=True)]
 ) -> ImageAndMask:
     """A picture of the output folder, named ``name [output]`` or ``name``; see LoadImage."""
-    named = image.startswith("data:") or image.endswith((" [output]", " [input]", " [temp]"))
-    return _read(pictures.decode.find(ctx.folders, image if named else f"{image} [output]"))
+    whole = image.startswith("data:") or annotated(image)[1]
+    return _read(pictures.decode.find(ctx.folders, image if whole else f"{image} [output]"))
 
 
 @node("LoadImageMask", category="mask", display_name="Load Image (as Mask)", aside=True)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.store.records import InputFile
+from engine.folders import OWN_FOLDERS, annotated
 from engine.inputs import FileChoice
 from engine.schema import NodeSpec
 from engine.workflow import NodeDocument, Workflow
-
-_INPUT_NOTE = " [input]"
 
 
 def rewrite_inputs(workflow: Workflow, registry: Mapping[str, NodeSpec], files: Iterable[InputFile]) -> Workflow:
@@ -28,7 +27,7 @@ def rewrite_inputs(workflow: Workflow, registry: Mapping[str, NodeSpec], files: 
 def unread(workflow: Workflow, files: Iterable[InputFile]) -> list[str]:
     """Names of those of ``files`` that no input of the rewritten ``workflow`` chooses."""
     chosen = {
-        value.removesuffix(_INPUT_NOTE)
+        annotated(value)[0]
         for node in workflow.nodes.values()
         for value in node.inputs.values()
         if isinstance(value, str)
@@ -50,9 +49,8 @@ def _rewritten(node: NodeDocument, spec: NodeSpec | None, stored: Mapping[str, s
 def _stored_name(marker: object, value: Any, stored: Mapping[str, str]) -> str | None:
     if not isinstance(marker, FileChoice) or not isinstance(value, str):
         return None
-    if marker.kind == "input":
-        return stored.get(value.removesuffix(_INPUT_NOTE))
-    if marker.kind in ("output", "temp") and value.endswith(_INPUT_NOTE):
-        found = stored.get(value.removesuffix(_INPUT_NOTE))
-        return None if found is None else found + _INPUT_NOTE
-    return None
+    name, noted = annotated(value)
+    if marker.kind not in OWN_FOLDERS or (noted or marker.kind) != "input":
+        return None
+    found = stored.get(name)
+    return found if found is None or marker.kind == "input" else f"{found} [input]"

@@ -19,11 +19,11 @@ from adapters.outbound.client import Limits, OutboundClient
 from adapters.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.settings import MIB, Settings
 from adapters.store.records import InputFile
+from engine.folders import annotated
 
 UPLOADS_FOLDER = ".uploads"  # hidden: what jobs brought is not among the files that one chooses from
 _MAX_NAME_CHARS = 255
 _AT_A_TIME = 4
-_FOLDER_NOTES = (" [input]", " [output]", " [temp]")
 
 
 class Upload(Protocol):
@@ -160,5 +160,5 @@ def check_name(name: str) -> None:
     parts = name.split("/")
     if not name.strip() or len(name) > _MAX_NAME_CHARS or not name.isprintable():
         raise InputRefused(name, "that is no file name", remedy="use 1 to 255 printable characters")
-    if "\\" in name or any(part in ("", ".", "..") for part in parts) or name.endswith(_FOLDER_NOTES):
+    if "\\" in name or any(part in ("", ".", "..") for part in parts) or annotated(name)[1]:
         raise InputRefused(name, "that is no name in the input folder", remedy="use the name that the workflow has")

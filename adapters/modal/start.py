@@ -139,8 +139,6 @@ def _hold(engine: Engine, name: str) -> None:
     """Load a checkpoint's networks; what it lacks, another file has."""
     from nodes.diffusion.checkpoints import load_checkpoint
 
-    checkpoint = load_checkpoint(engine.folders.find("checkpoints", name))
-    weights = [checkpoint.model.weights, *(checkpoint.clip.weights if checkpoint.clip else ())]
-    for one in [*weights, *([checkpoint.vae.weights] if checkpoint.vae else [])]:
+    for one in load_checkpoint(engine.folders.find("checkpoints", name)).networks:
         with engine.models.lease(one):
             _log.info("%s is in memory", one.label)

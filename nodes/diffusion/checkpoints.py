@@ -40,6 +40,12 @@ class Checkpoint:
     clip: Clip | None
     vae: Vae | None
 
+    @property
+    def networks(self) -> list[Weights]:
+        """All that it holds: the denoiser, the text encoders, the VAE."""
+        encoders = () if self.clip is None else self.clip.weights
+        return [self.model.weights, *encoders, *([] if self.vae is None else [self.vae.weights])]
+
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Open a single-file checkpoint. Raises ``ModelUnreadable`` where it is damaged or of no known family."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DagfusionError, ModelMissing
-from engine.folders import Folders, contained, model_folders
+from engine.folders import Folders, annotated, contained, model_folders
 
 
 @pytest.fixture
@@ -108,3 +108,16 @@ def test_a_missing_file_is_told_with_the_one_that_may_be_meant_or_the_place_for_
 def test_extra_paths_that_are_not_there_are_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(DagfusionError, match=r"nowhere\.yaml' cannot be read: No such file"):
         model_folders([], [tmp_path / "nowhere.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a.png [output]", ("a.png", "output")),
+        ("a.png", ("a.png", "")),
+        ("a.png [elsewhere]", ("a.png [elsewhere]", "")),
+        ("a.png [temp] [input]", ("a.png [temp]", "input")),  # the last one says where
+    ],
+)
+def test_a_folder_may_be_noted_behind_a_files_name(name: str, parts: tuple[str, str]) -> None:
+    assert annotated(name) == parts

@@ -12,10 +12,9 @@ from typing import Any
 from adapters.blobs.errors import BlobMissing
 from adapters.server.errors import NotFound, RequestInvalid
 from adapters.server.services import Services
-from engine.folders import Folders, contained
+from engine.folders import OWN_FOLDERS, Folders, annotated, contained
 
 _UNUSUAL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-FOLDERS = ("input", "output", "temp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,8 @@ class Place:
 
 def named_place(name: str, subfolder: str, folder: str) -> Place:
     """Like :func:`place_of`, for a name that may end in `` [output]`` and the like, which then wins."""
-    for kind in FOLDERS:
-        if name.endswith(f" [{kind}]"):
-            return place_of(name.removesuffix(f" [{kind}]"), subfolder, kind)
-    return place_of(name, subfolder, folder)
+    name, noted = annotated(name)
+    return place_of(name, subfolder, noted or folder)
 
 
 def place_of(name: str, subfolder: str, folder: str) -> Place:
@@ -45,7 +42,7 @@ def place_of(name: str, subfolder: str, folder: str) -> Place:
 
     Raises ``RequestInvalid`` for names that lead out of the folder, or that no file has.
     """
-    if folder not in FOLDERS:
+    if folder not in OWN_FOLDERS:
         raise RequestInvalid(f"there is no folder of type '{folder:.40}'", remedy="use input, output or temp")
     path = f"{subfolder}/{name}" if subfolder not in ("", ".") else name
     if not is_plain(path):

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from engine.folders import OWN_FOLDERS
 from engine.inputs import FileChoice
 from engine.resolved import ResolvedNode
 from engine.validate import Checked
 
-_OWN_FOLDERS = ("input", "output", "temp")
 # The widest part of a VAE's decoder: 128 channels of float32 at the picture's size, some four copies of it at a time.
 _DECODE_BYTES_PER_PIXEL = 128 * 4 * 4
 
@@ -48,7 +48,7 @@ def estimate(checked: Checked) -> MemoryEstimate:
 def _models(node: ResolvedNode) -> Iterator[ModelFile]:
     for name, path in node.files.items():
         marker = node.spec.inputs[name].marker
-        if isinstance(marker, FileChoice) and marker.kind not in _OWN_FOLDERS:
+        if isinstance(marker, FileChoice) and marker.kind not in OWN_FOLDERS:
             with suppress(OSError):  # removed since the check
                 yield ModelFile(kind=marker.kind, name=str(node.literals[name]), size_bytes=path.stat().st_size)
 
