@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says nothing about what it tests, on a busy machine least of all.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # What a test finds is not to depend on what ran before; those about the disk cache give it a folder of their own.
 os.environ["DAGFUSION_DISK_CACHE_MIB"] = "0"

@@ -89,7 +89,9 @@ def test_what_follows_a_picture_does_no_harm(path: Path, form: str) -> None:
     check(path, picture(form) + b"\0" * 1000)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(st.sampled_from(FORMS), st.data())
 def test_a_damaged_picture_is_taken_or_refused_and_nothing_else(path: Path, form: str, data: st.DataObject) -> None:
     content = bytearray(picture(form, 20, 20))
@@ -99,7 +101,9 @@ def test_a_damaged_picture_is_taken_or_refused_and_nothing_else(path: Path, form
         check(path, bytes(content))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     st.sampled_from(
         [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP", b"GIF89a", b"BM", b"II*\0", AVIF_START]

@@ -159,7 +159,9 @@ def test_texts_that_are_too_long_are_refused(blobs: BlobStore) -> None:
         reply([text], blobs, 100_000)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10, deadline=None
+)
 @given(
     sides=st.lists(st.integers(1, 110), min_size=1, max_size=4),
     others=st.lists(st.integers(0, 90_000), max_size=3),

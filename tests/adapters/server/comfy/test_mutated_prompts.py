@@ -102,7 +102,9 @@ def test_no_prompt_breaks_the_service(http: httpx.Client, body: dict[str, Any]) 
         )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(path=st.sampled_from(["/queue", "/history", "/interrupt", "/free", "/settings", "/settings/a"]), body=VALUES)
 def test_no_body_breaks_the_service(http: httpx.Client, path: str, body: Any) -> None:
     # Not the whole queue and history: other tests use the same service.
@@ -113,7 +115,9 @@ def test_no_body_breaks_the_service(http: httpx.Client, path: str, body: Any) ->
     assert reply.status_code in (200, 422), reply.text
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(query=st.dictionaries(st.sampled_from(["filename", "subfolder", "type", "preview", "channel"]), st.text()))
 def test_no_name_breaks_the_view(http: httpx.Client, query: dict[str, str]) -> None:
     assert http.get("/view", params=query).status_code in (404, 422)

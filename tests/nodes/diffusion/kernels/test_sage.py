@@ -30,7 +30,11 @@ def test_any_attention_comes_out_as_by_torch(build: str, install: Install) -> No
     kernel = sage.installed()
     mix = Forced(kernel)
 
-    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        deadline=None,
+        max_examples=60,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     @given(
         st.integers(1, 2),
         st.integers(1, 3),
