@@ -10,6 +10,7 @@ import pytest
 from adapters.store import Store
 from adapters.store.doorbell import Doorbell
 from adapters.store.records import NewJob
+from tests.adapters.services import until
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_changes_are_noticed_where_no_bell_can_be_hung(tmp_path: Path, monkeypat
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
     url = f"sqlite:///{tmp_path / 'queue.sqlite'}"
     store, other = Store(url), Store(url)
-    seen = store.changes.wait(store.changes.count, 0.3)
+    seen = until(lambda: store.changes.count)  # the first look of a new watcher
     other.jobs.submit(NewJob(prompt={}))
     assert store.changes.wait(seen, 30) != seen
     other.close()

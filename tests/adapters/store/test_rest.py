@@ -12,12 +12,12 @@ from adapters.store import Store
 from adapters.store.errors import StoreUnavailable
 from adapters.store.records import Happening, NewJob
 from adapters.store.workers import FREE_CACHE, FREE_MODELS
+from tests.adapters.services import until
 
 
 def test_a_waiter_hears_of_another_connections_commit(store: Store, database_url: str) -> None:
     other = Store(database_url)
-    seen = store.changes.count
-    seen = store.changes.wait(seen, 0.3)  # the first look of a new watcher
+    seen = until(lambda: store.changes.count)  # the first look of a new watcher
     heard = threading.Event()
 
     def wait() -> None:
@@ -33,7 +33,7 @@ def test_a_waiter_hears_of_another_connections_commit(store: Store, database_url
 
 
 def test_a_wait_without_news_ends_by_its_time(store: Store) -> None:
-    seen = store.changes.wait(store.changes.count, 0.2)
+    seen = until(lambda: store.changes.count)
     assert store.changes.wait(seen, 0.01) == seen
 
 
