@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from engine.engine import Engine
-    from engine.model_store import Weights
     from engine.result import RunResult
+    from engine.weights import Weights
 
 Nodes = dict[str, NodeDocument]
 MODELS: Mapping[str, int] = {"tiny": 128, "sd15": 512, "sdxl": 1024}

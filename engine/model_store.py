@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,50 +16,9 @@ from engine.computing import Computing
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
+from engine.weights import WeightPatch, Weights
 
 RELEASE_EVERY_BYTES = 128 * 2**20
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """A handle to a network: cheap to make and to keep in a cached value; the tensors come when it is first lent.
-
-    ``key`` identifies the contents (two files with the same bytes share it). ``build()`` makes the module on the CPU,
-    with weights as stored in the file (memory-mapped where possible). ``label`` is for people. ``wide``: the network
-    overflows float16, so it is computed in a wider format. ``patched_as_stored``: patched weights are rounded to the
-    format of the stored ones (text encoders: recorded pictures depend on it). ``heavy``: so much is computed with it
-    that rounding is worth it (see :func:`engine.devices.compute_dtype`). ``release()`` gives back the host memory that
-    reading the stored weights took; they stay readable.
-    """
-
-    key: str
-    build: Callable[[], nn.Module]
-    label: str = ""
-    wide: bool = False
-    patched_as_stored: bool = False
-    heavy: bool = False
-    release: Callable[[], None] = _nothing
-
-
-class WeightPatch(Protocol):
-    """A change of some of a network's weights: a LoRA, a merge. Applied when a network is lent, taken off exactly."""
-
-    @property
-    def key(self) -> str:
-        """Identifies the change, strength included."""
-        ...
-
-    def names(self) -> frozenset[str]:
-        """Names of the parameters it changes, as ``module.named_parameters()`` has them."""
-        ...
-
-    def apply(self, name: str, weight: Tensor) -> Tensor:
-        """The changed weight, a new tensor of the same shape; ``weight`` (float32) is not written to."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +210,21 @@ class ModelStore:
         # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
         module = copy.deepcopy(base.module, {id(tensor): tensor for tensor in tensors_of(base.module)})
         active = dict(base.module.named_parameters())
-        names = sorted(frozenset().union(*(patch.names() for patch in patches)))
+        changed_by = [(patch, patch.names()) for patch in patches]
+        names = sorted(frozenset().union(*(changed for _, changed in changed_by)))
         absent = [name for name in names if name not in active]
         if absent:
-            raise DagfusionError(f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks")
+            raise DagfusionError(
+                f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks",
+                remedy="use what was made for this network",
+            )
         size_bytes = sum(active[name].nbytes for name in names)
         self._make_room(size_bytes)
         with torch.no_grad():
             for name in names:
                 weight = _exact(base.stored[name], active[name])
-                for patch in patches:
-                    if name in patch.names():
+                for patch, changed in changed_by:
+                    if name in changed:
                         weight = patch.apply(name, weight)
                 if base.weights.patched_as_stored:
                     weight = weight.to(base.stored[name].dtype)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from engine.model_store import WeightPatch, Weights
+    from engine.weights import WeightPatch, Weights
     from nodes.diffusion.families import Family
     from nodes.diffusion.parameterization import Parameterization
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from engine.errors import ModelUnreadable
-from engine.model_store import Weights
+from engine.weights import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.families import Family, detect
 from nodes.diffusion.parameterization import discrete

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from engine.model_store import ModelStore, WeightPatch, Weights
+from engine.model_store import ModelStore
+from engine.weights import WeightPatch, Weights
 from nodes.diffusion.ldm_names import ldm_names
 from nodes.values import Clip, ControlNet, Model
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.context import Context
 from engine.errors import DagfusionError
-from engine.model_store import Weights
+from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.latent_formats import LatentFormat

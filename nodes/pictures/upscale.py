@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import DagfusionError, DeviceMemoryExhausted, InputInvalid, ModelUnreadable
-from engine.model_store import ModelStore, Weights
+from engine.model_store import ModelStore
+from engine.weights import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.weights import WeightFile
 from nodes.pictures.batch import opaque

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from engine import devices, model_store
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
-from engine.model_store import ModelStore, Weights
+from engine.model_store import ModelStore
+from engine.weights import Weights
 
 LAYER_BYTES = 100 * 100 * 4
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.model_store import Weights
+from engine.weights import Weights
 from nodes.diffusion.families import FAMILIES
 from nodes.diffusion.parameterization import discrete
 from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, Site, UNetPatches

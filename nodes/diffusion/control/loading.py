@@ -11,7 +11,7 @@ from diffusers import ControlNetModel, ControlNetUnionModel
 from torch import nn
 
 from engine.errors import ModelUnreadable
-from engine.model_store import Weights
+from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.control.adapters import build_adapter

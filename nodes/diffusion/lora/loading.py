@@ -10,7 +10,8 @@ import torch
 
 from engine.errors import ModelUnreadable
 from engine.fingerprint import file_fingerprint
-from engine.model_store import ModelStore, Weights
+from engine.model_store import ModelStore
+from engine.weights import Weights
 from nodes.diffusion.lora.layers import Layer
 from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.lora.reading import read_layers

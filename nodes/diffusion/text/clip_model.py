@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from engine.errors import ModelUnreadable
-from engine.model_store import Weights
+from engine.weights import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.text.clip_names import canonical, is_openclip
 from nodes.diffusion.text.tokenizer import END, START

@@ -16,7 +16,8 @@ from diffusers import ControlNetModel, T2IAdapter
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.model_store import ModelStore, Weights
+from engine.model_store import ModelStore
+from engine.weights import Weights
 from nodes.diffusion import unet
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.control import load_control_net
