@@ -31,7 +31,8 @@ class FileFingerprints:
     """Fingerprints of files, each hashed once and again when its size, times or inode change.
 
     Replacing a file under the same name changes its fingerprint; touching, moving or copying it does not. ``store``
-    is a JSON file that keeps what was hashed between processes; it may be deleted at any time. Thread-safe.
+    is a JSON file that keeps what was hashed between processes; it may be deleted at any time. Of more files than
+    ``MAX_REMEMBERED``, those asked for last are remembered. Thread-safe.
     """
 
     def __init__(self, store: Path | None = None) -> None:
@@ -45,8 +46,9 @@ class FileFingerprints:
         stat = _stat(name)
         with self._lock:
             seen = self._seen.get(name)
-        if seen is not None and seen.stat == stat:
-            return seen.fingerprint
+            if seen is not None and seen.stat == stat:
+                self._seen[name] = self._seen.pop(name)  # The last one asked for stands last.
+                return seen.fingerprint
         settled = time.time_ns() - max(stat[1], stat[2]) > _CLOCK_GRAIN_NS
         fingerprint = hash_file(path)
         if settled and _stat(name) == stat:
@@ -57,6 +59,8 @@ class FileFingerprints:
         with self._lock:
             self._seen.pop(name, None)
             self._seen[name] = seen
+            if len(self._seen) > MAX_REMEMBERED:
+                del self._seen[next(iter(self._seen))]
             if self._store is None:
                 return
             others = {path: found for path, found in _read(self._store).items() if path not in self._seen}

@@ -87,13 +87,19 @@ def short_text(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return value if len(value) <= 200 else f"{value[:197]}..."
-    shape = getattr(value, "shape", None)
     name = type(value).__name__
+    shape = _shape(value)
     if shape is not None:
-        return f"{name}{list(shape)}"
+        return f"{name}{shape}"
     parts = (getattr(value, part, None) for part in getattr(value, "__dataclass_fields__", ()))
-    shapes = [str(list(shape)) for part in parts if (shape := getattr(part, "shape", None)) is not None]
+    shapes = [str(shape) for part in parts if (shape := _shape(part)) is not None]
     return f"{name}({', '.join(shapes)})" if shapes else name
+
+
+def _shape(value: Any) -> list[Any] | None:
+    shape = getattr(value, "shape", None)
+    # Of other kinds of values, users' nodes make some whose shape is no numbers.
+    return list(shape) if isinstance(shape, tuple) else None
 
 
 def short_inputs(inputs: Mapping[str, Sequence[Any]]) -> dict[str, Any]:

@@ -142,3 +142,23 @@ def test_store_keeps_a_bounded_number(tmp_path: Path, monkeypatch: pytest.Monkey
     for path in paths:
         files.of(path)
     assert list(json.loads(store.read_text())) == [str(path) for path in paths[2:]]
+
+
+def test_a_file_in_use_stays_remembered_however_many_others_come(
+    tmp_path: Path, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "MAX_REMEMBERED", 2)
+    model, *pictures = (tmp_path / name for name in "mabcd")
+    for path in (model, *pictures):
+        path.touch()
+    time.sleep(0.06)
+    store = tmp_path / "store.json"
+    files = FileFingerprints(store)
+    for path in pictures:
+        files.of(model)
+        files.of(path)
+    FileFingerprints(store).of(model)
+    assert hashed == [model, *pictures]
+    files.of(pictures[0])
+    assert hashed[-1] == pictures[0]  # The memory is bounded too.
+    assert len(hashed) == 6
