@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.turns import Turns
+
+WAIT_S = 60.0  # for what has to come
 
 
 class Squares:
@@ -37,17 +40,17 @@ def all_at_once(turns: Turns, *runs: Callable[[], Any]) -> list[Any]:
     everybody = threading.Barrier(len(runs) + 1)
 
     def one(run: Callable[[], Any]) -> Any:
-        everybody.wait(10)
+        everybody.wait(WAIT_S)
         with turns.run():
             return run()
 
     with ThreadPoolExecutor(len(runs)) as pool:
         with turns.run():  # holds the device until the others wait for it
             futures = [pool.submit(one, run) for run in runs]
-            everybody.wait(10)
+            everybody.wait(WAIT_S)
             while turns.waiting < len(runs):
-                pass
-        return [future.exception(30) or future.result() for future in futures]
+                time.sleep(0.001)
+        return [future.exception(WAIT_S) or future.result() for future in futures]
 
 
 def test_what_fits_is_computed_at_once_and_each_run_gets_its_own() -> None:
@@ -119,7 +122,7 @@ def test_a_run_that_is_aside_holds_nobody_up() -> None:
 
     def writes_a_file() -> bool:
         with turns.aside():
-            return computed.wait(10)
+            return computed.wait(WAIT_S)
 
     def computes() -> int:
         made = turns.together("a", 3, squares)

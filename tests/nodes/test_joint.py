@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,10 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.service import until
 from engine.context import CancelToken
 from engine.engine import Engine
 from engine.errors import Cancelled, OutOfMemory
-from engine.events import Event, NodeProgress
+from engine.events import Event, NodeFinished, NodeProgress, NodeStarted
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from engine.workflow import Workflow
@@ -85,9 +85,7 @@ def nobody_yet(engine: Engine, runs: int) -> Iterator[None]:
     """Nothing computes until so many runs wait for it, so that they begin together."""
     with engine.turns.run():
         yield
-        deadline = time.monotonic() + 20
-        while engine.turns.waiting < runs and time.monotonic() < deadline:
-            pass
+        until(lambda: engine.turns.waiting == runs)
 
 
 def pixels(engine: Engine, job: Workflow, **options: Any) -> Tensor:
@@ -242,12 +240,17 @@ def _without_noise_for_seed_0(shape: torch.Size, source: torch.Generator, *_: An
 def test_no_more_runs_than_allowed_at_once(models_dir: Path, tmp_path: Path) -> None:
     folders = Folders(model_folders([models_dir]), tmp_path / "input", tmp_path / "output", tmp_path / "temp")
     engine = Engine(REGISTRY, folders, ModelStore("cpu", precision="float32"), at_once=1)
-    begun: list[str] = []
+    at_device: list[str] = []
 
     def draw(name: str) -> None:
-        pixels(engine, drawing(name, 1, name), listeners=[lambda event: begun.append(name)])
+        def hear(event: Event) -> None:
+            # The last file is written while the next run computes.
+            if isinstance(event, NodeStarted | NodeProgress | NodeFinished) and event.node_id != "save":
+                at_device.append(name)
+
+        pixels(engine, drawing(name, 1, name), listeners=[hear])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(draw, ("a", "b")))
-    first, second = dict.fromkeys(begun)
-    assert begun == [first] * begun.count(first) + [second] * begun.count(second)
+    first, second = dict.fromkeys(at_device)
+    assert at_device == [first] * at_device.count(first) + [second] * at_device.count(second)
