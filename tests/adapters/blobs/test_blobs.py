@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable
 from adapters.blobs.store import FRESH_S, MIN_SWEEP_AGE_S, BlobStore
+from tests.adapters.services import until
 
 NOWHERE = "0" * 64
 
@@ -125,7 +126,7 @@ def test_readers_never_see_half_a_blob(tmp_path: Path) -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    time.sleep(0.01)
+    until(lambda: seen)
     done.set()
     watcher.join()
     assert seen == {len(data)}

@@ -98,7 +98,7 @@ def s3() -> Iterator[tuple[BlobStore, type[_S3]]]:
 
 def _store(port: int) -> BlobStore:
     client = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": "us-east-1"}
-    config = {"retries": {"max_attempts": 0}, "connect_timeout": 2}
+    config = {"retries": {"max_attempts": 0}, "connect_timeout": 60}
     return BlobStore("s3://bucket/blobs", key="id", secret="key", client_kwargs=client, config_kwargs=config)
 
 

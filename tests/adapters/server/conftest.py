@@ -22,7 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Itera
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
     """Requests to the service."""
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with httpx.Client(base_url=service.url, timeout=90) as client:
         yield client
 
 

@@ -46,7 +46,7 @@ class Web:
         return int(self.url.rpartition(":")[2])
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, **options)
+        return httpx.Client(base_url=self.url, timeout=90, **options)
 
     def claim(self) -> Lease:
         """Take the job that is next, as a worker does."""
