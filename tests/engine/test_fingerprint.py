@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_a_file_just_written_is_not_trusted_to_stay(
     files, path = FileFingerprints(), tmp_path / "f"
     path.write_bytes(b"x")
     just_after_ns = path.stat().st_mtime_ns + 10_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: just_after_ns)
+    monkeypatch.setattr(fingerprint, "time", SimpleNamespace(time_ns=lambda: just_after_ns))
     files.of(path)
     files.of(path)
     assert len(hashed) == 2

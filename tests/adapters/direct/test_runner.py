@@ -139,11 +139,11 @@ def test_a_job_is_cancelled_while_it_runs_and_while_it_waits(runner: JobRunner) 
     until(lambda: any(isinstance(message, Happened) for message in first))
     second, second_thread = in_thread(runner, document(waiting(600)), waits)
     waits.cancel()
-    second_thread.join(20)
+    second_thread.join(60)
     assert isinstance(ended(second), Stopped) and "node_started" not in kinds(second)
     assert first_thread.is_alive()
     running.cancel()
-    first_thread.join(20)
+    first_thread.join(60)
     assert isinstance(ended(first), Stopped) and "node_started" in kinds(first)
 
 
@@ -184,4 +184,4 @@ def test_a_node_that_does_not_stop_makes_the_worker_sick(runner: JobRunner, sett
     (tmp_path / "end").touch()
     for thread in threading.enumerate():  # The node stops at last: torch is not to be in use when the interpreter ends.
         if thread.name.startswith("perform"):
-            thread.join(30)
+            thread.join(60)

@@ -128,7 +128,7 @@ def control_plane() -> Iterator[ControlPlane]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield plane
     finally:
 
@@ -136,7 +136,7 @@ def control_plane() -> Iterator[ControlPlane]:
             server[0].close()
             await server[0].wait_closed()
 
-        asyncio.run_coroutine_threadsafe(stop(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(20)
+        thread.join(60)
         loop.close()

@@ -45,12 +45,12 @@ def test_those_who_ask_together_share_a_commit_that_began_after_they_asked() -> 
         nonlocal count
         count += 1
         entered.set()
-        assert leave.wait(20)
+        assert leave.wait(60)
 
     commits = Commits(commit, every_s=3600)
     commits.start()
     commits.soon()
-    assert entered.wait(20)
+    assert entered.wait(60)
     done: list[int] = []
     threads = [threading.Thread(target=lambda: (commits.now(), done.append(count))) for _ in range(8)]  # type: ignore[func-returns-value]
     for thread in threads:
@@ -59,7 +59,7 @@ def test_those_who_ask_together_share_a_commit_that_began_after_they_asked() -> 
     assert done == []
     leave.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert done == [2] * 8 and count == 2
     commits.close()
 

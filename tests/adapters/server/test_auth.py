@@ -115,7 +115,7 @@ def test_the_stream_of_all_jobs_leaves_out_those_of_others(web: Web) -> None:
         for key in (others, mine):
             reply = client.post("/v1/jobs", json={"workflow": PICTURE}, headers=_bearer(key))
             assert reply.status_code == 202
-        assert reply.json()["id"] in str(socket.recv(timeout=10))
+        assert reply.json()["id"] in str(socket.recv(timeout=60))
     with web.client(headers=_bearer(OPERATOR)) as client:
         for job in client.get("/v1/jobs").json()["jobs"]:
             client.delete(f"/v1/jobs/{job['id']}")

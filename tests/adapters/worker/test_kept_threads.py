@@ -15,13 +15,13 @@ def test_a_thread_is_used_again_and_another_one_started_where_it_is_busy() -> No
     used: list[threading.Thread] = []
     for count in (1, 2):
         threads.start(lambda: used.append(threading.current_thread()))
-        until(lambda count=count: len(used) == count and len(threads._idle) == 1, 10)  # type: ignore[misc]
+        until(lambda count=count: len(used) == count and len(threads._idle) == 1)  # type: ignore[misc]
     assert used[0] is used[1]
-    meeting = threading.Barrier(3, timeout=10)
+    meeting = threading.Barrier(3, timeout=60)
     for _ in range(2):
         threads.start(meeting.wait)
     meeting.wait()
-    until(lambda: len(threads._idle) == 2, 10)
+    until(lambda: len(threads._idle) == 2)
 
 
 def test_a_task_that_never_ends_does_not_keep_the_process() -> None:

@@ -59,19 +59,19 @@ def test_a_message_is_signed_with_the_secret_that_the_submitter_got(web: Web, re
         assert job["webhook_secret"].startswith("whsec_")
         assert client.get(f"/v1/jobs/{job['id']}").json()["webhook_secret"] is None
         web.complete(web.claim())
-        until(lambda: receiver.received, 15)
+        until(lambda: receiver.received)
         headers, body = receiver.received[0]
         verify(job["webhook_secret"], headers, body)
         message = json.loads(body)
         assert (message["type"], message["job_id"]) == ("job.completed", job["id"])
         assert datetime.fromisoformat(message["data"]["created_at"]) == datetime.fromisoformat(job["created_at"])
         assert message["data"]["started_at"] > message["data"]["created_at"]
-        listed = until(lambda: _delivered(client, job["id"]), 10)
+        listed = until(lambda: _delivered(client, job["id"]))
         assert listed[0]["id"] == message["id"] and listed[0]["last_status"] == 200
         assert job["webhook_secret"] not in client.get("/v1/webhooks", params={"job_id": job["id"]}).text
         again = client.post(f"/v1/webhooks/{message['id']}/redeliver")
         assert again.status_code == 202 and again.json()["state"] == "pending"
-        until(lambda: len(receiver.received) == 2, 15)
+        until(lambda: len(receiver.received) == 2)
         assert receiver.received[1][1] == body
 
 
@@ -88,7 +88,7 @@ def test_only_the_events_that_were_asked_for_are_sent(web: Web, receiver: Receiv
         web.complete(web.claim())
         second = client.post("/v1/jobs", json={"workflow": PICTURE, "webhook": hook}).json()
         client.delete(f"/v1/jobs/{second['id']}")
-        until(lambda: receiver.received, 15)
+        until(lambda: receiver.received)
         assert [json.loads(body)["type"] for _, body in receiver.received] == ["job.cancelled"]
         verify("our own secret", *receiver.received[0])
         assert client.get(f"/v1/webhooks?job_id={first['id']}").json()["webhooks"] == []
@@ -99,11 +99,11 @@ def test_a_receiver_that_fails_is_remembered(web: Web, receiver: Receiver) -> No
     with web.client() as client:
         job = client.post("/v1/jobs", json={"workflow": PICTURE, "webhook": {"url": receiver.url}}).json()
         web.complete(web.claim())
-        found = until(lambda: client.get(f"/v1/webhooks?job_id={job['id']}&state=dead").json()["webhooks"], 15)
+        found = until(lambda: client.get(f"/v1/webhooks?job_id={job['id']}&state=dead").json()["webhooks"])
         assert found[0]["last_status"] == 410 and "410" in found[0]["last_error"]
         receiver.status = 200
         client.post(f"/v1/webhooks/{found[0]['id']}/redeliver")
-        until(lambda: _delivered(client, job["id"]), 15)
+        until(lambda: _delivered(client, job["id"]))
 
 
 @pytest.mark.parametrize(
