@@ -117,7 +117,10 @@ def _resolve(expansion: Expansion, prefix: str, around: Around) -> Checked:
     named = [output.node_id for output in expansion.outputs if isinstance(output, Link)]
     for node_id in named:
         if node_id not in graph:
-            raise InputInvalid(f"the node's expansion has no node '{node_id}', which one of its outputs names")
+            raise InputInvalid(
+                f"the node's expansion has no node '{node_id}', which one of its outputs names",
+                remedy="correct the node's function",
+            )
     documents = {
         prefix + node_id: NodeDocument.model_construct(
             class_type=node.get("class_type", ""),

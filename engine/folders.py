@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 OWN_FOLDERS = ("input", "output", "temp")  # the run's, beside those of models
 _ALIASES = {alias: kind for kind, names in KINDS.items() for alias in names}
+_EXTRA_PATHS = "it has the form of ComfyUI: names, and under each base_path and folders by kind"
 _EXTRA_PATHS_NAMES = ("extra_model_paths.yaml", "extra_model_paths.yml")
 MODEL_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl", ".gguf", ".yaml")
 
@@ -156,9 +157,9 @@ def _add_extra_paths(found: dict[str, list[Path]], file: Path) -> None:
     except OSError as error:
         raise DagfusionError(f"'{file}' cannot be read: {error.strerror}", remedy="check the path") from error
     except (ValueError, yaml.YAMLError) as error:
-        raise DagfusionError(f"'{file}' is not readable YAML: {error}") from error
+        raise DagfusionError(f"'{file}' is not readable YAML: {error}", remedy=_EXTRA_PATHS) from error
     if not isinstance(document, dict):
-        raise DagfusionError(f"'{file}' must map a name to folders")
+        raise DagfusionError(f"'{file}' must map a name to folders", remedy=_EXTRA_PATHS)
     for section in document.values():
         if not isinstance(section, dict):
             continue

@@ -147,7 +147,11 @@ def _contents(path: Path, name: str) -> str:
     try:
         return file_fingerprint(path)
     except OSError as error:
-        raise ModelUnreadable(f"{path} cannot be read: {error.strerror or error}", input=name) from error
+        raise ModelUnreadable(
+            f"{path} cannot be read: {error.strerror or error}",
+            input=name,
+            remedy="check that it may be read, and the disk",
+        ) from error
 
 
 def _encode(value: Any) -> str | None:

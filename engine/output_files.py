@@ -18,6 +18,7 @@ _DATE_FIELD = re.compile(r"d{1,2}|M{1,2}|h{1,2}|m{1,2}|s{1,2}|yyyy|yy")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _BATCH_NUMBER = "%batch_num%"
 _DEFAULT_STEM = "ComfyUI"
+_WRITABLE = "see that the folder may be written, that its disk has room, and that the prefix is not too long"
 
 
 @dataclass
@@ -48,7 +49,9 @@ class OutputSeries:
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputInvalid(
-                f"'{stem}{suffix}' cannot be written to {directory}: {reason}", input="filename_prefix"
+                f"'{stem}{suffix}' cannot be written to {directory}: {reason}",
+                input="filename_prefix",
+                remedy=_WRITABLE,
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -95,7 +98,9 @@ def start_series(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputInvalid(f"folder {directory} cannot be made: {reason}", input="filename_prefix") from error
+        raise InputInvalid(
+            f"folder {directory} cannot be made: {reason}", input="filename_prefix", remedy=_WRITABLE
+        ) from error
     return OutputSeries(root, folder, subfolder, stem, next=_last_number(directory, stem) + 1)
 
 

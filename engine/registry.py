@@ -102,7 +102,9 @@ class Registry(Mapping[str, NodeSpec]):
         except DagfusionError:
             raise
         except Exception as error:
-            raise DagfusionError(f"{what} failed to import: {type(error).__name__}: {error}") from error
+            raise DagfusionError(
+                f"{what} failed to import: {type(error).__name__}: {error}", remedy="correct it, or leave it out"
+            ) from error
         return self.add_module(module)
 
 
@@ -127,14 +129,16 @@ def _read_now(spec: NodeSpec, what: str) -> None:
         if spec.keep:
             code_of(spec.run.__module__)
     except Exception as error:
-        raise DagfusionError(f"{what}, node class '{spec.name}': {error}") from error
+        raise DagfusionError(
+            f"{what}, node class '{spec.name}': {error}", remedy="correct it, or leave it out"
+        ) from error
 
 
 def _import_file(file: Path, stem: str) -> ModuleType:
     name = _module_name(file, stem)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise DagfusionError(f"'{file}' cannot be imported as Python")
+        raise DagfusionError(f"'{file}' cannot be imported as Python", remedy="give it a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -12,6 +12,9 @@ class BlobMissing(DagfusionError):
 class BlobStoreUnavailable(DagfusionError):
     """The folder or remote storage of the blobs cannot be read or written right now."""
 
+    def __init__(self, message: str, *, remedy: str = "see that DAGFUSION_BLOBS can be reached, and has room") -> None:
+        super().__init__(message, remedy=remedy)
+
 
 class LinkInvalid(DagfusionError):
     """A download link was not signed by this service, or was altered."""

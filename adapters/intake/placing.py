@@ -38,7 +38,8 @@ def place_files(files: Iterable[InputFile], blobs: BlobStore, input_folder: Path
                 _place(file.digest, source, blobs, target)
         except OSError as error:
             raise DagfusionError(
-                f"input file '{file.name}' cannot be put into {input_folder}: {error.strerror or error}"
+                f"input file '{file.name}' cannot be put into {input_folder}: {error.strerror or error}",
+                remedy="see that the folder may be written and its disk has room",
             ) from error
 
 

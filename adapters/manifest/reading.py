@@ -34,7 +34,7 @@ def read_manifest(path: Path) -> Manifest:
         remedy = "name the manifest: dagfusion models pull PATH"
         raise ManifestInvalid(str(path), [f"cannot be read: {reason}"], remedy=remedy) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ManifestInvalid(str(path), [f"is not YAML: {_first_line(error)}"]) from error
+        raise ManifestInvalid(str(path), [f"is not YAML: {_first_line(error)}"], remedy=_SCHEMA) from error
     return parse_manifest(document, where=str(path), folder=path.absolute().parent)
 
 

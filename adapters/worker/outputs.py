@@ -64,7 +64,10 @@ def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders,
         blob = blobs.put_file(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DagfusionError(f"output file '{path}' of node {node.node_id} cannot be read: {reason}") from error
+        raise DagfusionError(
+            f"output file '{path}' of node {node.node_id} cannot be read: {reason}",
+            remedy="let nothing else clear the output folder",
+        ) from error
     return Output(
         name=name,
         node_id=node.node_id,

@@ -11,6 +11,7 @@ from engine.errors import ModelUnreadable
 from nodes.diffusion.weights import WeightView
 
 Module = TypeVar("Module", bound=torch.nn.Module)
+_WHOLE = "take a complete file of this kind of model, or fetch this one again"
 
 
 def assemble(make: Callable[[], Module], view: WeightView) -> Module:
@@ -25,10 +26,12 @@ def assemble(make: Callable[[], Module], view: WeightView) -> Module:
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     missing = sorted(wanted.keys() - view.names.keys())
     if missing:
-        raise ModelUnreadable(f"model file '{view.file.path.name}' lacks {_listed(missing)}")
+        raise ModelUnreadable(f"model file '{view.file.path.name}' lacks {_listed(missing)}", remedy=_WHOLE)
     misshapen = sorted(name for name, shape in wanted.items() if not _fits(view.shape(name), shape))
     if misshapen:
-        raise ModelUnreadable(f"model file '{view.file.path.name}' has an unexpected shape of {_listed(misshapen)}")
+        raise ModelUnreadable(
+            f"model file '{view.file.path.name}' has an unexpected shape of {_listed(misshapen)}", remedy=_WHOLE
+        )
     module.load_state_dict({name: view[name].view(shape) for name, shape in wanted.items()}, assign=True)
     return module.requires_grad_(False).eval()
 

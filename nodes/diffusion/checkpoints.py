@@ -81,7 +81,11 @@ def load_vae(path: Path) -> Vae:
     file = WeightFile(path)
     view = file.view(VAE_PREFIX, "vae.", "")
     if not looks_like_vae(view):
-        raise ModelUnreadable(f"'{path.name}' holds no VAE of the Stable Diffusion families", input="vae_name")
+        raise ModelUnreadable(
+            f"'{path.name}' holds no VAE of the Stable Diffusion families",
+            input="vae_name",
+            remedy="take the VAE of an SD 1, SD 2 or SDXL model",
+        )
     return Vae(_weights("vae", view))
 
 
@@ -96,7 +100,11 @@ def with_config(checkpoint: Checkpoint, config: Path) -> Checkpoint:
         params = yaml.safe_load(config.read_text(encoding="utf-8"))["model"]["params"]
         stage = params.get("cond_stage_config", {}).get("params", {}) or {}
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnreadable(f"'{config.name}' is no model configuration", input="config_name") from error
+        raise ModelUnreadable(
+            f"'{config.name}' is no model configuration",
+            input="config_name",
+            remedy="take one of the LDM format, such as v1-inference.yaml",
+        ) from error
     model, clip = checkpoint.model, checkpoint.clip
     if params.get("parameterization") == "v":
         family = replace(model.family, prediction="v")

@@ -90,6 +90,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "cap_embedder.": "Lumina 2 or Z-Image",
 }
 
+_SUPPORTED = "take a model of the SD 1, SD 2 or SDXL family"
 # A network whose last self-attention norm has a bias this spread out was trained to predict v (SD2.x at 768 px).
 _V_BIAS_DEVIATION = 0.09
 
@@ -102,11 +103,15 @@ def detect(unet: WeightView, file: WeightFile) -> Family:
     """
     unknown = other_family(file)
     if unknown:
-        raise ModelUnreadable(f"'{file.path.name}' is of the family {unknown}, which this node does not load")
+        raise ModelUnreadable(
+            f"'{file.path.name}' is of the family {unknown}, which this node does not load", remedy=_SUPPORTED
+        )
     family = FAMILIES[_name(unet)]
     in_channels = unet.shape("conv_in.weight")[1]
     if in_channels not in _CONCAT:
-        raise ModelUnreadable(f"'{file.path.name}': a UNet with {in_channels} input channels is of no known family")
+        raise ModelUnreadable(
+            f"'{file.path.name}': a UNet with {in_channels} input channels is of no known family", remedy=_SUPPORTED
+        )
     family = replace(family, concat=_CONCAT[in_channels])
     # SDXL finetunes began to mark themselves with this tensor; it says the same wherever it stands.
     if "v_pred" in file.facts:
@@ -130,7 +135,9 @@ def _name(unet: WeightView) -> str:
         return "sdxl_refiner" if "down_blocks.3.resnets.0.conv1.weight" in unet else "sdxl"
     projection = next((name for name in unet if name.endswith("proj_in.weight")), None)
     if projection is None:
-        raise ModelUnreadable(f"'{unet.file.path.name}' holds a UNet without text attention, of no known family")
+        raise ModelUnreadable(
+            f"'{unet.file.path.name}' holds a UNet without text attention, of no known family", remedy=_SUPPORTED
+        )
     return "sd2" if len(unet.shape(projection)) == 2 else "sd15"
 
 

@@ -22,6 +22,7 @@ MAX_HEADER_BYTES = 100_000_000
 # 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.
 HEAVY_PARAMETERS = 50_000_000
 _REFETCH = "the download probably stopped early: fetch the file again"
+_DAMAGED = "take a safetensors file, or fetch this one again"
 
 DTYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64,
@@ -77,7 +78,10 @@ class WeightFile:
                 # A private copy-on-write map: torch wants writable memory, and the file must never change.
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except OSError as error:
-            raise ModelUnreadable(f"model file '{path.name}' cannot be read: {error.strerror or error}") from error
+            raise ModelUnreadable(
+                f"model file '{path.name}' cannot be read: {error.strerror or error}",
+                remedy="check that it may be read, and the disk",
+            ) from error
         metadata = header.pop("__metadata__", None)
         self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
         self.facts = {name: _fact(path, name, entry, data_start, self.size_bytes) for name, entry in header.items()}
@@ -177,7 +181,9 @@ def _read_header(path: Path, file: BinaryIO, size_bytes: int) -> tuple[dict[str,
     try:
         header = json.loads(file.read(length))
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(f"model file '{path.name}' is not a safetensors file: its header is no JSON") from error
+        raise ModelUnreadable(
+            f"model file '{path.name}' is not a safetensors file: its header is no JSON", remedy=_DAMAGED
+        ) from error
     return header, 8 + length
 
 
@@ -187,7 +193,7 @@ def _not_safetensors(path: Path, start: bytes, size_bytes: int) -> ModelUnreadab
             return ModelUnreadable(f"model file '{path.name}' is {what}, not safetensors", remedy=remedy)
     if size_bytes < 9:
         return ModelUnreadable(f"model file '{path.name}' is truncated ({size_bytes} bytes)", remedy=_REFETCH)
-    return ModelUnreadable(f"model file '{path.name}' is not a safetensors file")
+    return ModelUnreadable(f"model file '{path.name}' is not a safetensors file", remedy=_DAMAGED)
 
 
 def _fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: int) -> TensorFact:
@@ -196,12 +202,19 @@ def _fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: int) -
         shape = tuple(int(side) for side in entry["shape"])
         begin, end = (int(offset) for offset in entry["data_offsets"])
     except (TypeError, KeyError, ValueError) as error:
-        raise ModelUnreadable(f"model file '{path.name}': the entry of tensor '{name}' is malformed") from error
+        raise ModelUnreadable(
+            f"model file '{path.name}': the entry of tensor '{name}' is malformed", remedy=_DAMAGED
+        ) from error
     if kind not in DTYPES:
-        raise ModelUnreadable(f"model file '{path.name}': tensor '{name}' is of unknown type {kind}")
+        raise ModelUnreadable(
+            f"model file '{path.name}': tensor '{name}' is of unknown type {kind}",
+            remedy=f"convert it to one of {', '.join(DTYPES)}",
+        )
     dtype = DTYPES[kind]
     if min((0, *shape)) < 0 or not 0 <= begin <= end or end - begin != math.prod(shape) * dtype.itemsize:
-        raise ModelUnreadable(f"model file '{path.name}': the entry of tensor '{name}' contradicts itself")
+        raise ModelUnreadable(
+            f"model file '{path.name}': the entry of tensor '{name}' contradicts itself", remedy=_DAMAGED
+        )
     if data_start + end > size_bytes:
         missing = data_start + end - size_bytes
         raise ModelUnreadable(
