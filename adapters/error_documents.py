@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from adapters.plain import plain
 from engine.errors import DagfusionError, GraphInvalid
 
 
@@ -13,6 +14,11 @@ def error_document(error: BaseException) -> dict[str, Any]:
 
     An error that is not ours keeps its text; its traceback is for logs only.
     """
+    document: dict[str, Any] = plain(_document(error))
+    return document
+
+
+def _document(error: BaseException) -> dict[str, Any]:
     if not isinstance(error, DagfusionError):
         return {"type": type(error).__name__, "message": str(error) or type(error).__name__, "remedy": ""}
     document: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy}

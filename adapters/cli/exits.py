@@ -7,10 +7,10 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 from adapters.cli import INTERRUPTED
-from adapters.manifest.errors import ManifestInvalid
+from adapters.error_documents import error_document
+from adapters.manifest.errors import FetchFailed, ManifestInvalid
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, NodeFailed, WorkflowUnreadable
 
 OK = 0
@@ -29,18 +29,10 @@ def exit_code(error: BaseException) -> int:
 
 
 def as_document(error: DagfusionError) -> dict[str, object]:
-    """The error for machines: its kind, message, remedy and, for an invalid graph, the problems."""
-    document: dict[str, object] = {
-        "error": type(error).__name__,
-        "message": error.message,
-        "remedy": error.remedy,
-    }
-    if isinstance(error, GraphInvalid):
-        document["problems"] = [asdict(problem) for problem in error.problems]
-    for name in ("node_id", "class_type", "input", "code"):
-        if getattr(error, name, None) is not None:
-            document[name] = getattr(error, name)
-    return document
+    """The error for machines, as everywhere else, but with its kind as ``error``, and the code of a failed fetch."""
+    document = error_document(error)
+    code = {"code": error.code} if isinstance(error, FetchFailed) else {}
+    return {"error": document.pop("type"), **document, **code}
 
 
 @contextmanager

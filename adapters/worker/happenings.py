@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from adapters.plain import plain
 from adapters.store.records import Happening
-from adapters.worker.plain import plain
 from engine.events import Event, NodeBlocked, NodeFinished, NodeProgress, NodeStarted, RunStarted
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from adapters.blobs.store import BlobStore
+from adapters.plain import plain
 from adapters.store.records import Output
-from adapters.worker.plain import plain
 from engine.errors import DagfusionError
 from engine.folders import Folders
 from engine.result import NodeResult, RunResult

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.blobs.store import BlobStore
+from adapters.plain import plain
 from adapters.worker.outputs import collect
-from adapters.worker.plain import plain
 from engine.errors import DagfusionError
 from engine.folders import Folders
 from engine.result import NodeResult, RunResult
