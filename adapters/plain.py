@@ -25,7 +25,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     return _text(value)
 
 
-def _number(value: float | None) -> float | str | None:
+def _number(value: int | float | None) -> int | float | str | None:
     if isinstance(value, int):
         return value if value.bit_length() <= _MAX_INT_BITS else hex(value)  # Python writes no more digits than that.
     return value if value is not None and math.isfinite(value) else None

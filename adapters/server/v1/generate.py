@@ -19,7 +19,7 @@ from adapters.server.v1.output_documents import Delivery
 from adapters.server.v1.preparing import prepare
 from adapters.server.v1.submission import GenerateRequest, RunOptions, WorkflowRequest
 from adapters.server.v1.submission_bodies import Body
-from adapters.server.v1.submit import ACCEPTED, KeyHeader, reply
+from adapters.server.v1.submit import ACCEPTED, KeyHeader, reply, with_new_secret
 from adapters.server.v1.submitting import submit
 from adapters.server.v1.waiting import Wait
 from adapters.store.records import Job
@@ -44,9 +44,7 @@ async def generate(
     options = body if idempotency_key is None else body.model_copy(update={"idempotency_key": idempotency_key})
     job, new = await generate_job(body, options, now, caller)
     document = await reply(job, new, now, response, wait, delivery)
-    if job.webhook is not None and body.webhook is not None and body.webhook.secret is None:
-        document.webhook_secret = job.webhook.secret
-    return document
+    return with_new_secret(document, job, body)
 
 
 async def generate_job(

@@ -13,7 +13,7 @@ from adapters.server.v1.access import Submitter
 from adapters.server.v1.job_documents import JobDocument, job_document
 from adapters.server.v1.output_documents import Delivery
 from adapters.server.v1.preparing import prepare
-from adapters.server.v1.submission import IdempotencyKey, JobRequest
+from adapters.server.v1.submission import IdempotencyKey, JobRequest, RunOptions
 from adapters.server.v1.submission_bodies import read_body
 from adapters.server.v1.submitting import submit
 from adapters.server.v1.waiting import Wait, until_ended
@@ -64,9 +64,7 @@ async def submit_job(
         wanted = wanted.model_copy(update={"idempotency_key": idempotency_key})
     job, new = await submit(wanted, prepared, now, caller)
     document = await reply(job, new, now, response, wait, delivery)
-    if job.webhook is not None and wanted.webhook is not None and wanted.webhook.secret is None:
-        document.webhook_secret = job.webhook.secret
-    return document
+    return with_new_secret(document, job, wanted)
 
 
 async def reply(
@@ -82,6 +80,13 @@ async def reply(
     if not new:
         response.headers["Idempotent-Replayed"] = "true"
     response.status_code = 200 if document.state.ended else 202
+    return document
+
+
+def with_new_secret(document: JobDocument, job: Job, request: RunOptions) -> JobDocument:
+    """The same, telling the secret that was made for the webhook where the request brought none."""
+    if job.webhook is not None and request.webhook is not None and request.webhook.secret is None:
+        document.webhook_secret = job.webhook.secret
     return document
 
 
