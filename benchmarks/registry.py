@@ -15,6 +15,7 @@ _MODULES = {
     "load": "benchmarks.load",
     "step": "benchmarks.step",
     "image": "benchmarks.image",
+    "pipeline": "benchmarks.pipeline",
     "together": "benchmarks.together",
     "cache": "benchmarks.cache",
     "previews": "benchmarks.previews",
