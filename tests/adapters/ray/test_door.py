@@ -131,7 +131,7 @@ def test_cancelling_stops_the_replica(door: Door) -> None:
         (b"null", 422, "request-invalid"),
         (b"[]", 422, "request-invalid"),
         (b'{"workflow": {"1": {"class_type": "Nothing", "inputs": {}}}}', 422, "graph-invalid"),
-        (b'{"workflow": {}, "unknown": 1}', 422, "workflow-unreadable"),
+        (b'{"workflow": {}, "unknown": 1}', 422, "request-invalid"),
         (b'{"workflow": {', 422, "workflow-unreadable"),
     ],
 )
