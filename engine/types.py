@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import torch
 
 
+PIXELS_PER_LATENT = 8
+"""Pixels along a side for which one of a latent stands."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
     """Pictures: float32[batch, height, width, channels], channels 3 or 4, values 0..1, on the CPU."""

@@ -10,7 +10,7 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
 from engine.registry import node
-from engine.types import Latent
+from engine.types import PIXELS_PER_LATENT, Latent
 from nodes import diffusion
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
 @node("EmptyLatentImage", category="latent", display_name="Empty Latent Image")
 def empty_latent(ctx: Context, *, width: Pixels = 512, height: Pixels = 512, batch_size: Count = 1) -> Latent:
     """Zeros to denoise: float32[batch, 4, height / 8, width / 8]."""
-    return Latent(torch.zeros(batch_size, 4, height // 8, width // 8))
+    return Latent(torch.zeros(batch_size, 4, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT))
 
 
 Pixels16 = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
@@ -31,7 +31,7 @@ Pixels16 = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 @node("EmptySD3LatentImage", category="latent/sd3")
 def empty_sd3_latent(ctx: Context, *, width: Pixels16 = 1024, height: Pixels16 = 1024, batch_size: Count = 1) -> Latent:
     """Zeros to denoise for models with 16 latent channels: float32[batch, 16, height / 8, width / 8]."""
-    return Latent(torch.zeros(batch_size, 16, height // 8, width // 8))
+    return Latent(torch.zeros(batch_size, 16, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT))
 
 
 # --- batches -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
-from engine.types import Latent, Mask
+from engine.types import PIXELS_PER_LATENT, Latent, Mask
 from nodes import diffusion
 from nodes.hooks import GuidancePatches, Guided
 from nodes.values import Model
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 else:
     torch = lazy.load("torch")
 
-PIXELS_PER_LATENT = 8
 MIN_UPSCALE_PX = 64
 MIN_CROP = 8
 

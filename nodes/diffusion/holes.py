@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
+from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion.regions import repeat_batch
 
-PIXELS_PER_LATENT = 8
 GREY = 0.5
 
 

@@ -9,10 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.types import Latent
+from engine.types import PIXELS_PER_LATENT, Latent
 from nodes.diffusion.regions import repeat_batch
-
-PIXELS_PER_LATENT = 8
 
 
 def rebatch(latents: Sequence[Latent], batch_size: int) -> list[Latent]:

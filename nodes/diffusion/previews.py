@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from engine.context import Context
 from engine.errors import DagfusionError
+from engine.types import PIXELS_PER_LATENT
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
@@ -77,7 +78,7 @@ def _decoder_file(ctx: Context, latent_format: LatentFormat) -> Path | None:
 
 def _decoded(decoder: nn.Module, latent: Tensor) -> Tensor:
     parameter = next(decoder.parameters())
-    side = MAX_SIDE_PX // 8
+    side = MAX_SIDE_PX // PIXELS_PER_LATENT
     latent = latent[:1].to(parameter.device, parameter.dtype)
     if max(latent.shape[-2:]) > side:
         latent = nn.functional.interpolate(latent, scale_factor=side / max(latent.shape[-2:]), mode="area")

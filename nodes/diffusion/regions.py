@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
+from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion.parameterization import Parameterization
 from nodes.values import Area, Cond, Control
 
@@ -152,8 +153,9 @@ def _resolve_area(area: Area, height: int, width: int, role: str) -> Box:
     else:
         box = Box(int(area.height), int(area.width), int(area.y), int(area.x))
     if not (0 <= box.y < height and 0 <= box.x < width):
+        left, top, width_px, height_px = (side * PIXELS_PER_LATENT for side in (box.x, box.y, width, height))
         raise InputInvalid(
-            f"a prompt's area starts at x {box.x * 8}, y {box.y * 8}, outside the {width * 8} x {height * 8} picture",
+            f"a prompt's area starts at x {left}, y {top}, outside the {width_px} x {height_px} picture",
             input=role,
             remedy="move the area inside the picture or make the latent larger",
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion import adm
 from nodes.diffusion.latents import resize
 from nodes.diffusion.noise_levels import LogUniform
@@ -32,7 +33,7 @@ class Scene:
 
 def with_side_inputs(placed: Placed, entry: Cond, role: str, scene: Scene) -> Placed:
     """``placed`` with the vector and the channels that the model wants for ``entry``."""
-    height_px, width_px = scene.latent.shape[-2] * 8, scene.latent.shape[-1] * 8
+    height_px, width_px = (side * PIXELS_PER_LATENT for side in scene.latent.shape[-2:])
     y = adm.vector(scene.model.family, entry, width_px=width_px, height_px=height_px, negative=role != "positive")
     return replace(placed, y=None if y is None else y.to(scene.latent.device), concat=_channels(entry, scene))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.context import Context
+from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion.control.adapters import hint_multiple_px
 from nodes.diffusion.control.network import control_residuals
 from nodes.diffusion.latents import resize
@@ -18,7 +19,6 @@ from nodes.diffusion.passes import ControlCall, ControlFunction
 from nodes.diffusion.unet import ControlResiduals
 from nodes.values import Control, ControlNet
 
-PIXELS_PER_LATENT = 8
 _HINT_METHOD = "nearest-exact"
 
 ModuleKey = tuple[str, ...]

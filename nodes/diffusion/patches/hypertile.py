@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.types import PIXELS_PER_LATENT
 from nodes.hooks import Attend, Hooks, Site, UNetPatches
 
 
@@ -19,7 +20,7 @@ class Tiling:
     """
 
     def __init__(self, tile_px: int, swap: int, depth: int, source: torch.Generator, *, scale_depth: bool) -> None:
-        self._tile = max(32, tile_px) // 8
+        self._tile = max(32, tile_px) // PIXELS_PER_LATENT
         self._swap = swap
         self._depth = depth
         self._source = source
