@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.errors import ModelUnreadable
+from engine.errors import ModelUnreadable, first_line
 from engine.folders import contained
 from nodes.diffusion.text.prompt import EMBEDDING, parse
 from nodes.diffusion.weights import WeightFile
@@ -63,7 +63,7 @@ def read_embedding(file: Path, part: str, width: int) -> Tensor | None:
     try:
         found = _vectors(_content(file), part, width)
     except (ModelUnreadable, OSError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        log.warning("embedding '%s' cannot be read and is left out: %s", file.name, str(error).partition("\n")[0])
+        log.warning("embedding '%s' cannot be read and is left out: %s", file.name, first_line(error))
         return None
     if not found.is_floating_point() or found.ndim not in (1, 2) or found.numel() == 0:
         log.warning("embedding '%s' holds no vectors and is left out", file.name)
