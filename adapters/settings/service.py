@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach
     though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
     ``together``: jobs of the same outline whose denoising steps one worker computes at once; by default 4 on a GPU and
-    1 on a CPU.
+    1 on a CPU; ``together_patience_s``: how long others that have waited longer wait for such jobs at most.
     ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``manifest``: a list of
     model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
     are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=0)
     concurrency: int = Field(default=1, ge=1)
     together: int | None = Field(default=None, ge=1)
+    together_patience_s: float = Field(default=5.0, ge=0)
     warm: Annotated[list[str], NoDecode] = Field(default_factory=list)
     queue_limit: int = Field(default=1000, ge=1)
     max_attempts: int = Field(default=3, ge=1)

@@ -12,7 +12,7 @@ from adapters.blobs.store import BlobStore
 from adapters.intake.placing import place_files
 from adapters.sent_pictures import with_sent
 from adapters.store.records import InputFile, Output
-from adapters.worker.admission import Admission
+from adapters.worker.admission import PATIENCE_S, Admission
 from adapters.worker.in_hand import Stoppable
 from adapters.worker.kept_threads import KeptThreads
 from adapters.worker.outline import outline
@@ -37,17 +37,21 @@ class Work:
 
 @dataclass
 class Device:
-    """``seconds``: what nodes took, for estimates. ``between``: called when a job begins, while nothing is running."""
+    """``seconds``: what nodes took, for estimates. ``between``: called when a job begins, while nothing is running.
+
+    ``patience_s``: for so long after one began, jobs that can share its forward passes go before others.
+    """
 
     engine: Engine
     blobs: BlobStore
     seconds: ClassSeconds = field(default_factory=ClassSeconds)
     between: Callable[[], None] = lambda: None
+    patience_s: float = PATIENCE_S
     _recorders: KeptThreads = field(default_factory=lambda: KeptThreads("recorder"))
     _admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
-        self._admission = Admission(self.engine.at_once)
+        self._admission = Admission(self.engine.at_once, self.patience_s)
 
     @property
     def has_room(self) -> bool:

@@ -11,6 +11,7 @@ from adapters.blobs.store import BlobStore
 from adapters.error_documents import error_document
 from adapters.store import Store
 from adapters.store.records import Output
+from adapters.worker.admission import PATIENCE_S
 from adapters.worker.device import Device, Work
 from adapters.worker.end import write_end
 from adapters.worker.in_hand import InHand, Stop
@@ -27,15 +28,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobRunner:
-    """Runs jobs of the queue in the engine, in turns."""
+    """Runs jobs of the queue in the engine, in turns. ``patience_s``: see :class:`adapters.worker.device.Device`."""
 
     engine: Engine
     store: Store
     blobs: BlobStore
+    patience_s: float = PATIENCE_S
     device: Device = field(init=False)
 
     def __post_init__(self) -> None:
-        self.device = Device(self.engine, self.blobs, between=Wishes(self.store, self.engine).fulfil)
+        between = Wishes(self.store, self.engine).fulfil
+        self.device = Device(self.engine, self.blobs, between=between, patience_s=self.patience_s)
 
     def idle(self) -> None:
         """No job waits: free memory, if that was asked for and the device is not in use."""

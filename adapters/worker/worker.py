@@ -95,7 +95,7 @@ class Worker:
             self._engine = engine
             self._heartbeat.change("ready")
             _log.info("ready on %s", engine.models.device)
-            self._work(JobRunner(engine, self._store, blobs))
+            self._work(JobRunner(engine, self._store, blobs, self._settings.together_patience_s))
         finally:
             self._heartbeat.close()
             self._store.close()

@@ -21,7 +21,8 @@ TOGETHER = 3
 @pytest.fixture(scope="module")
 def joining(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A worker that may compute three jobs' steps at once, and has one job in hand otherwise."""
-    with running(tmp_path_factory.mktemp("joining"), together=str(TOGETHER), **TROUBLE) as service:
+    settings = TROUBLE | {"together": str(TOGETHER), "together_patience_s": "60"}
+    with running(tmp_path_factory.mktemp("joining"), **settings) as service:
         yield service
 
 
