@@ -67,7 +67,8 @@ def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
 
 
 def test_figures_of_a_real_worker(http: httpx.Client, service: Service) -> None:
-    assert http.post("/v1/jobs?wait=30", json={"workflow": PICTURE}).json()["state"] == "completed"
+    reply = http.post("/v1/jobs?wait=60", json={"workflow": PICTURE})
+    assert reply.is_success and reply.json()["state"] == "completed", reply.text
 
     def check() -> None:
         text = http.get("/metrics").text
