@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says nothing about what it tests, on a busy machine least of all. What CI says of a change is
-# not to depend on luck: new examples are for the machines of those who write the code.
+# How long an example takes says nothing about what it tests, on a busy machine least of all. What CI says of a change
+# is not to depend on luck: new examples are for the machines of those who write the code.
 settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
