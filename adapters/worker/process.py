@@ -29,7 +29,7 @@ def run_worker(settings: Settings, worker_id: str | None = None, *, with_parent:
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         if worker.starting:
-            raise SystemExit(0)
+            os._exit(0)  # Raised amid the import of a library, SystemExit may be lost, or come out as another error.
         if worker.draining:
             worker.stop_now()
         worker.drain()
