@@ -84,7 +84,7 @@ def test_every_command_is_told(dagfusion: Dagfusion) -> None:
         listed = dagfusion(*path, "--help").stdout.partition("Commands:\n")[2]
         return re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
 
-    found = [(name,) for name in commands()]
+    found: list[tuple[str, ...]] = [(name,) for name in commands()]
     found += [(group, name) for group in ("models", "jobs", "keys", "bench") for name in commands(group)]
     assert len(found) > 20
     found.remove(("bench", "run"))  # it is what `dagfusion bench CASE` means
