@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from adapters.private_folder import make_private
 from adapters.settings import Settings
 from engine.errors import DagfusionError
 
@@ -19,7 +20,7 @@ def load_secret(settings: Settings) -> bytes:
         return given.encode()
     path = settings.data / "secret"
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data)
         if not path.exists():
             _create(path)
         found = path.read_bytes()

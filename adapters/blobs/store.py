@@ -16,6 +16,7 @@ import fsspec
 from adapters.blobs.errors import BlobMissing, BlobStoreUnavailable
 from adapters.blobs.failures import missing, reachable
 from adapters.blobs.writer import Blob, BlobWriter
+from adapters.private_folder import make_private
 
 CHUNK_BYTES = 2**20
 # A blob that is put again within this time of its last writing is left as it is; later it is written again, which
@@ -49,7 +50,7 @@ class BlobStore:
             Path(self._root, "tmp") if self.is_local else spool or Path(tempfile.gettempdir(), "dagfusion-blobs")
         )
         try:
-            self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._spool)
         except OSError as error:
             raise BlobStoreUnavailable(f"blobs cannot be kept in '{url}': {error.strerror}") from error
 

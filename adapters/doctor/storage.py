@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.manifest.sites import shown
 from adapters.manifest.space import existing
+from adapters.private_folder import open_to_all
 from engine.errors import first_line
 from engine.folders import KINDS, Folders, model_folders
 
@@ -28,6 +29,9 @@ def storage(around: Surroundings) -> Iterator[Finding]:
         yield _models(folder)
     for use in ("output", "temp", "data"):
         yield _writable(use, getattr(settings, use))
+    if open_to_all(settings.data):
+        value = f"every user of this machine can read {settings.data.absolute()}, and webhooks' secrets are in it"
+        yield Finding(GROUP, "privacy", "warn", value, f"chmod 700 {settings.data.absolute()}")
     if "://" in settings.blobs:
         yield Finding(GROUP, "blobs", "ok", f"{shown(settings.blobs)} (not examined: the first job will tell)")
     elif settings.blobs:

@@ -13,6 +13,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from adapters.private_folder import make_private
+
 _log = logging.getLogger(__name__)
 # What changes with everything that is worth a copy. Workers' heartbeats, leases and previews are not.
 _STATE = """
@@ -43,7 +45,7 @@ class Archive:
 
     def restore(self) -> bool:
         """Take over from the last container, before the database is opened; false where there was none."""
-        self._data.mkdir(parents=True, exist_ok=True)
+        make_private(self._data)
         self._folder.mkdir(parents=True, exist_ok=True)
         copies = numbered(self._folder)
         self._number = copies[-1][0] + 1 if copies else 1

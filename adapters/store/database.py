@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from adapters.private_folder import make_private
 from adapters.store.doorbell import Doorbell
 from adapters.store.errors import StoreUnavailable
 from adapters.store.tables import SCHEMA_VERSION, counters, metadata
@@ -75,7 +76,7 @@ class Database:
         if not self.sqlite:
             return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
         if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_private(Path(self.url.database).parent)
         engine = create_engine(self.url, pool_size=10, max_overflow=20)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

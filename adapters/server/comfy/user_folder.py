@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from adapters.private_folder import make_private
 from adapters.server.auth import Caller
 from adapters.server.comfy.wire_files import is_plain
 from adapters.server.errors import RequestInvalid
@@ -15,7 +16,7 @@ def user_folder(now: Services, caller: Caller) -> Path:
     """The caller's folder, made if needed. Where no keys are in use, there is one for everybody."""
     name = hashlib.sha256(caller.owner.encode()).hexdigest()[:32] if caller.owner else "default"
     folder = now.settings.data.absolute() / "user" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     return folder
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typer.testing import CliRunner
 from adapters.cli.app import app
 from adapters.doctor import software
 from adapters.doctor.devices import _runs_on
+from adapters.settings import read_settings
+from adapters.store import Store
 from tests.adapters.manifest.conftest import entry, weights, write_manifest
 
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
@@ -121,6 +125,23 @@ def test_folders_that_cannot_be_used(doctor: Doctor, tmp_path: Path, monkeypatch
     assert found["storage output"]["status"] == "fail"
     assert "DAGFUSION_OUTPUT" in found["storage output"]["remedy"]
     assert found["storage models"]["value"] == "nowhere is not there"
+
+
+def test_data_that_every_user_can_read(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        data = Path(place, "data")
+        monkeypatch.setenv("DAGFUSION_DATA", str(data))
+        Store(read_settings({}).database).close()
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+        assert "storage privacy" not in doctor("--device", "cpu")[1]
+        data.chmod(0o755)
+        Store(read_settings({}).database).close()
+        assert stat.S_IMODE(data.stat().st_mode) == 0o755, "it is left as it is"
+        found = doctor("--device", "cpu")[1]["storage privacy"]
+        assert found["status"] == "warn" and str(data) in found["value"]
+        Path(place).chmod(0o700)
+        assert "storage privacy" not in doctor("--device", "cpu")[1], "nobody else comes so far"
 
 
 def test_models_against_a_manifest(doctor: Doctor, tmp_path: Path) -> None:
