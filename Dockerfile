@@ -83,14 +83,16 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home dagfusion \
-    && install -d -o dagfusion -g dagfusion /data /models
+    && install -d -o dagfusion -g dagfusion /models \
+    && install -d -o dagfusion -g dagfusion -m 700 /data
 ENV PATH=/opt/dagfusion/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DAGFUSION_MODELS=/models \
     DAGFUSION_DATA=/data \
     DAGFUSION_INPUT=/data/input \
     DAGFUSION_OUTPUT=/data/output \
-    DAGFUSION_TEMP=/data/temp
+    DAGFUSION_TEMP=/data/temp \
+    XDG_CACHE_HOME=/data/cache
 ARG VERSION="" REVISION=""
 LABEL org.opencontainers.image.title="dagfusion" \
       org.opencontainers.image.description="Executes ComfyUI workflow graphs natively: REST, WebSocket, ComfyUI's protocol" \

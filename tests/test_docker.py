@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -73,6 +74,19 @@ def test_the_service_is_started_watched_and_labelled(monkeypatch: pytest.MonkeyP
     assert int(service["EXPOSE"]) == read_settings({}).port
     for label in ("title", "description", "licenses", "version", "revision"):
         assert f"org.opencontainers.image.{label}=" in service["LABEL"]
+
+
+def test_all_that_outlives_a_start_is_on_the_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("DAGFUSION_", "XDG_")):
+            monkeypatch.delenv(name)
+    for name, value in (part.split("=", 1) for part in dict(instructions("service"))["ENV"].split()):
+        if name != "PATH":
+            monkeypatch.setenv(name, value)
+    settings = read_settings({})
+    kept = ("data", "input", "output", "temp", "fingerprints", "disk_cache", "compiled")
+    assert [name for name in kept if not getattr(settings, name).is_relative_to("/data")] == []
+    assert settings.database == "sqlite:////data/queue.sqlite" and settings.blob_url == "/data/blobs"
 
 
 def test_environment_variables_are_settings() -> None:
