@@ -72,7 +72,8 @@ def _pipeline(engine: Engine, name: str, sampler: str, dtype: torch.dtype) -> An
     checkpoint = load_checkpoint(engine.folders.find("checkpoints", name))
     prediction = _PREDICTIONS[checkpoint.model.family.prediction]
     scheduler = getattr(diffusers, _SCHEDULERS[sampler])(**_NOISE, prediction_type=prediction)
-    built = (weights.build() for weights in checkpoint.networks)
+    # Any: a Module says of each of its attributes that it may be a tensor.
+    built: list[Any] = [weights.build() for weights in checkpoint.networks]
     unet, *encoders, vae = (nn.Module.to(module, engine.models.device, dtype) for module in built)
     for encoder in encoders:
         encoder.set_attn_implementation("sdpa")

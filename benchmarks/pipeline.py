@@ -69,9 +69,17 @@ def pipeline(
 
     def ours() -> None:
         seed = next(seeds)
-        size = {"size_px": size_px, "steps": steps, "seed": seed}
         draw.run(
-            text_to_image(checkpoint, **size, sampler=sampler, prompt=_prompt(seed), cfg=_CFG, deepcache=deepcache)
+            text_to_image(
+                checkpoint,
+                size_px=size_px,
+                steps=steps,
+                seed=seed,
+                sampler=sampler,
+                prompt=_prompt(seed),
+                cfg=_CFG,
+                deepcache=deepcache,
+            )
         )
 
     def theirs(file: Path | None = bench.folder / "bare.png") -> None:

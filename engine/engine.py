@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.cache import Cache
@@ -50,6 +50,8 @@ class Engine:
         self.cache = Cache(cache_budget_bytes, disk_cache)
         self.turns = Turns()
         self.at_once = at_once
+        self._executor: Executor | None = None
+        self._making = threading.Lock()
 
     def check(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> tuple[Problem, ...]:
         """All problems of what the wanted ``outputs`` (node ids; by default all output nodes) need."""
@@ -80,10 +82,14 @@ class Engine:
         checked, log = self.inspect(workflow, outputs), EventLog(*listeners)
         return self.executor.run(workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit)
 
-    @cached_property
+    @property
     def executor(self) -> Executor:
         """Made at the first run: checking needs none of what it imports."""
         from engine.executor import Executor
         from engine.run import Surroundings
 
-        return Executor(Surroundings(self.registry, self.folders, self.models, self.cache, self.turns), self.at_once)
+        with self._making:
+            if self._executor is None:
+                around = Surroundings(self.registry, self.folders, self.models, self.cache, self.turns)
+                self._executor = Executor(around, self.at_once)
+            return self._executor

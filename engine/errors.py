@@ -5,9 +5,12 @@ Context (which node, which file) is added once, by the layer that knows it; caus
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from engine.counted import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class GraphInvalid(DagfusionError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''}: " + "; ".join(map(str, self.problems)))
+        super().__init__(f"{counted(count, 'problem')}: " + "; ".join(map(str, self.problems)))
 
 
 class InputInvalid(DagfusionError):
@@ -111,3 +114,14 @@ def first_line(error: BaseException) -> str:
     """What somebody else's error says, in a line; the name of its class where it says nothing."""
     said = str(error).strip()
     return said.splitlines()[0] if said else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device or the host had no memory left."""
+    if isinstance(error, MemoryError | DeviceMemoryExhausted):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(error, RuntimeError):
+        return False
+    # For host memory torch has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

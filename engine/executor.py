@@ -44,22 +44,28 @@ class Executor:
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        with Place(partial(self._at_device, admit), self._around.turns, self._around.underway) as place:
-            cancel = cancel or CancelToken()
-            run = Run(self._around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
-            try:
-                return run.execute()
-            except (Cancelled, KeyboardInterrupt):
-                log.emit(RunCancelled(node_id=run.node_id))
-                raise
-            except BaseException as error:
-                if isinstance(error, OutOfMemory):
-                    run.drop_values()
-                    free_memory(self._around.cache, self._around.models, error)
-                log.emit(RunFailed(error=error))
-                raise
-            finally:
-                run.drop_values()  # An error that somebody keeps keeps this frame, and with it the run.
+        place = Place(partial(self._at_device, admit), self._around.turns, self._around.underway)
+        cancel = cancel or CancelToken()
+        run = Run(self._around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
+        try:
+            with place:
+                return self._execute(run)
+        except (Cancelled, KeyboardInterrupt):
+            log.emit(RunCancelled(node_id=run.node_id))
+            raise
+        except BaseException as error:
+            log.emit(RunFailed(error=error))
+            raise
+        finally:
+            run.drop_values()  # An error that somebody keeps keeps this frame, and with it the run.
+
+    def _execute(self, run: Run) -> RunResult:
+        try:
+            return run.execute()
+        except OutOfMemory as error:
+            run.drop_values()
+            free_memory(self._around.cache, self._around.models, error)
+            raise
 
     @contextmanager
     def _at_device(self, admit: Admit) -> Iterator[None]:

@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from engine.cache import Cache
-from engine.errors import DeviceMemoryExhausted, ModelUnreadable, NodeFailed, OutOfMemory
+from engine.errors import ModelUnreadable, NodeFailed, OutOfMemory, is_out_of_memory
 from engine.node_call import Inputs, short_inputs
 from engine.resolved import ResolvedNode
 
@@ -22,17 +22,6 @@ def failure(node: ResolvedNode, inputs: Inputs, error: Exception) -> NodeFailed:
         error.input = next((name for name, path in node.files.items() if path.name in error.message), None)
     kind = OutOfMemory if is_out_of_memory(error) else NodeFailed
     return kind(node.id, node.class_type, error, short_inputs(inputs))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the host had no memory left."""
-    if isinstance(error, MemoryError | DeviceMemoryExhausted):
-        return True
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(error, RuntimeError):
-        return False
-    # For host memory torch has no class of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def free_memory(cache: Cache, models: ModelStore, error: BaseException) -> None:

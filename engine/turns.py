@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from engine.errors import is_out_of_memory
+
 Part = TypeVar("Part")
 Made = TypeVar("Made")
 
@@ -39,7 +41,7 @@ class Turns:
         self._ready = 0  # runs that compute, or could
         self._taken = False
         self._wanted: list[_Wanted] = []
-        self._most_at_once: int | None = None
+        self._most_at_once: dict[Hashable, int] = {}  # of the kinds that memory did not hold more of
         self.joined = 0  # parts that were computed with others, since this was made
 
     @property
@@ -59,6 +61,8 @@ class Turns:
         finally:
             with self._condition:
                 self._runs -= 1
+                if not self._runs:
+                    self._most_at_once.clear()
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -75,7 +79,8 @@ class Turns:
         """What ``compute`` makes of ``part``, maybe in one call with parts of the same ``kind`` of other runs.
 
         ``compute`` makes one thing of each part it is given, in order; the shares of those add up to at most 1. Where
-        it fails for several, each is computed alone, so that a run fails by its own part only.
+        it fails for several, each is computed alone, so that a run fails by its own part only. Where it was memory that
+        failed, no more than half as many of that kind are tried at once, for as long as there are runs.
         """
         with self._condition:
             alone = self._runs <= 1
@@ -129,10 +134,11 @@ class Turns:
     def _take_group(self) -> list[_Wanted]:
         """The part that has waited longest, and those that go with it."""
         first = self._wanted[0]
+        most = self._most_at_once.get(first.kind, len(self._wanted))
         group, share = [first], first.share
         for other in self._wanted[1:]:
             fits = other.kind == first.kind and share + other.share <= 1
-            if fits and len(group) != self._most_at_once:
+            if fits and len(group) < most:
                 group.append(other)
                 share += other.share
         self._wanted = [one for one in self._wanted if one not in group]
@@ -140,8 +146,10 @@ class Turns:
 
     def _compute(self, group: Sequence[_Wanted]) -> None:
         try:
-            if not self._try(group):
-                self._most_at_once = max(1, len(group) // 2)
+            error = self._try(group)
+            if error is not None:
+                if is_out_of_memory(error):
+                    self._most_at_once[group[0].kind] = len(group) // 2
                 for one in group:
                     self._try([one])
         finally:
@@ -152,17 +160,18 @@ class Turns:
                 self._taken = False
                 self._condition.notify_all()
 
-    def _try(self, group: Sequence[_Wanted]) -> bool:
-        """Compute these at once; False where that failed for several."""
+    def _try(self, group: Sequence[_Wanted]) -> Exception | None:
+        """Compute these at once; returns what was raised for several, each of which may do alone."""
         try:
             made = group[0].compute([one.part for one in group])
-        except BaseException as error:  # noqa: BLE001 - raised again in the run whose part it is
-            if len(group) > 1:
-                return False
-            group[0].error = error
-            return True
+        except BaseException as error:  # noqa: BLE001 - raised again in the runs whose parts they are
+            if len(group) > 1 and isinstance(error, Exception):
+                return error
+            for one in group:
+                one.error = error
+            return None
         for one, its in zip(group, made, strict=True):
             one.made = its
         if len(group) > 1:
             self.joined += len(group)
-        return True
+        return None

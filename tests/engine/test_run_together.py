@@ -15,7 +15,7 @@ import pytest
 from engine.context import CancelToken, Context
 from engine.engine import Engine
 from engine.errors import Cancelled, NodeFailed
-from engine.events import Event
+from engine.events import Event, RunCancelled
 from engine.inputs import Int, Text
 from tests.engine.toys import add_node, toy_engine, workflow
 
@@ -184,6 +184,19 @@ def test_a_run_that_waits_for_a_file_can_be_cancelled(engine: Engine) -> None:
             second.result(PATIENCE_S)
         checked.set()
         first.result(PATIENCE_S)
+
+
+def test_a_run_that_is_cancelled_before_it_has_the_device_tells_of_its_end(engine: Engine) -> None:
+    events: list[Event] = []
+
+    @contextmanager
+    def cancelled_meanwhile() -> Iterator[None]:
+        raise Cancelled
+        yield
+
+    with pytest.raises(Cancelled):
+        engine.run(workflow(n=("Number", {"value": 1})), ["n"], listeners=[events.append], admit=cancelled_meanwhile)
+    assert [type(event) for event in events] == [RunCancelled]
 
 
 def test_what_a_file_node_asks_for_late_is_computed_at_the_device_again(engine: Engine) -> None:

@@ -104,7 +104,30 @@ def test_a_part_that_fails_fails_its_own_run_only() -> None:
     assert isinstance(second, ZeroDivisionError)
 
 
-def test_after_a_failure_less_is_tried_at_once() -> None:
+def test_where_memory_does_not_suffice_less_of_that_kind_is_tried_at_once() -> None:
+    turns, squares = Turns(), Squares()
+
+    def small_memory(parts: Sequence[int]) -> list[int]:
+        made = squares(parts)
+        if len(parts) > 2:
+            raise MemoryError
+        return made
+
+    def run(part: int) -> None:
+        for step in range(3):
+            assert turns.together("large", part + step, small_memory) == (part + step) ** 2
+        turns.together("small", part, squares)
+
+    all_at_once(turns, *(lambda part=part: run(part) for part in (20, 30, 40, 50)))
+    sizes = list(map(len, squares.calls))
+    assert sizes[:5] == [4, 1, 1, 1, 1], "each alone, once that failed"
+    assert set(sizes[5:-1]) == {2}
+    assert sizes[-1] == 4, "another kind takes less"
+    all_at_once(turns, *(lambda part=part: turns.together("large", part, squares) for part in (60, 70, 80)))
+    assert len(squares.calls[-1]) == 3, "another time there may be more memory"
+
+
+def test_a_part_that_cannot_be_computed_does_not_part_the_others_for_ever() -> None:
     turns, squares = Turns(), Squares()
 
     def run(part: int) -> None:
@@ -113,7 +136,23 @@ def test_after_a_failure_less_is_tried_at_once() -> None:
         turns.together("a", part + 1, squares)
 
     all_at_once(turns, *(lambda part=part: run(part) for part in (13, 20, 30, 40)))
-    assert max(map(len, squares.calls[1:])) <= 2
+    assert [len(call) for call in squares.calls] == [4, 1, 1, 1, 1, 4]
+
+
+def test_what_is_no_ordinary_error_ends_all_runs_that_wait_for_it() -> None:
+    turns = Turns()
+
+    def stopped(parts: Sequence[int]) -> list[int]:
+        raise KeyboardInterrupt
+
+    def run(part: int) -> str:
+        try:
+            turns.together("a", part, stopped)
+        except KeyboardInterrupt:
+            return "stopped"
+        return "went on"
+
+    assert all_at_once(turns, *(lambda part=part: run(part) for part in range(3))) == ["stopped"] * 3
 
 
 def test_a_run_that_is_aside_holds_nobody_up() -> None:
