@@ -11,6 +11,7 @@ from adapters.blobs.errors import BlobStoreUnavailable
 from adapters.blobs.store import BlobStore
 from adapters.settings import Settings
 from adapters.store import Store
+from engine.counted import counted
 
 CLEAN_EVERY_S = 3600.0
 _DAY_S = 86_400.0
@@ -52,5 +53,5 @@ def clean_up(store: Store, settings: Settings, older_than_days: float | None = N
     in_use = store.jobs.digests()
     removed = len(BlobStore(settings.blob_url).sweep(in_use)) + sweep_placed(settings.input, in_use)
     if forgotten or removed:
-        _log.info("cleaned up: %d jobs, %d files", forgotten, removed)
+        _log.info("cleaned up: %s, %s", counted(forgotten, "job"), counted(removed, "file"))
     return forgotten, removed

@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.cli import exits
 from adapters.cli.reading import read
 from adapters.cli.session import Options, Session
+from engine.counted import counted
 from engine.errors import Problem
 from engine.validate import inspect
 
@@ -33,6 +34,6 @@ def _print(problems: Sequence[Problem], count: int) -> None:
         if problem.remedy:
             print(f"    {problem.remedy}")
     if problems:
-        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}")
+        print(counted(len(problems), "problem"))
     else:
         print(f"no problems: {count} nodes are ready to run")

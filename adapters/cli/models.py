@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from adapters.cli.session import Options, Session
 from adapters.cli.tables import print_table
+from engine.counted import counted
 from engine.folders import KINDS
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def show_manifest(path: Path, options: Options) -> None:
         megabytes = f"{model.size_bytes / 1e6:.1f}"
         rows.append((model.kind, model.name, megabytes, model.fetch, warm, verdict.state, source_text(model)))
     columns = ("Kind", "Name", "MB", "Fetch", "Warm", "Here", "Source")
-    print_table(columns, rows, title=f"{len(rows)} files")
+    print_table(columns, rows, title=counted(len(rows), "file"))
 
 
 def show_schema() -> None:

@@ -14,6 +14,7 @@ from adapters.manifest.places import Places
 from adapters.manifest.pull import pull
 from adapters.manifest.reading import manifest_path, read_manifest
 from adapters.manifest.sites import Sites
+from engine.counted import counted
 
 When = Literal["build", "start", "all"]
 
@@ -32,6 +33,8 @@ def pull_models(given: Path | None, options: Options, when: When, *, jobs: int, 
         counts = {"fetched": fetched, "present": len(arrived) - fetched, "failed": failed}
         print(json.dumps({"event": "Finished", **counts}))
     else:
-        print(f"{len(outcomes)} files: {fetched} fetched, {len(arrived) - fetched} were here, {failed} failed")
+        print(
+            f"{counted(len(outcomes), 'file')}: {fetched} fetched, {len(arrived) - fetched} were here, {failed} failed"
+        )
     if failed:
         raise SystemExit(exits.FAILED)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
 from adapters.manifest.events import Advanced, Arrived, Event, Failed, Listener, Planned, Retrying, Started, Waiting
+from engine.counted import counted
 
 REPORT_EVERY_S = 5.0
 
@@ -82,7 +83,7 @@ def _line(event: Event) -> str:
     line = ""
     match event:
         case Planned(files=files, missing_bytes=missing) if files:
-            line = f"fetching {files} file{'s' if files > 1 else ''}, {missing / 1e6:,.1f} MB"
+            line = f"fetching {counted(files, 'file')}, {missing / 1e6:,.1f} MB"
         case Started(model=model, done_bytes=done) if done:
             line = f"{model.label}: goes on at {done / model.size_bytes:.0%}"
         case Waiting(model=model):

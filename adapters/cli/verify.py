@@ -13,6 +13,7 @@ from adapters.cli.session import Options, Session
 from adapters.manifest.places import Places
 from adapters.manifest.reading import manifest_path, read_manifest
 from adapters.manifest.verify import REMEDIES, Verdict, verify
+from engine.counted import counted
 
 
 def verify_models(given: Path | None, options: Options, when: Literal["build", "start", "all"]) -> None:
@@ -25,7 +26,7 @@ def verify_models(given: Path | None, options: Options, when: Literal["build", "
     if options.json:
         print(json.dumps([verdict_document(verdict) for verdict in verdicts]))
     else:
-        print(f"{len(verdicts)} files: {len(verdicts) - wrong} are right, {wrong} are not")
+        print(f"{counted(len(verdicts), 'file')}: {len(verdicts) - wrong} are right, {wrong} are not")
     if wrong:
         raise SystemExit(exits.FAILED)
 

@@ -24,6 +24,7 @@ from adapters.worker.job_run import time_limit_error
 from adapters.worker.recorder import Recorder
 from adapters.worker.warm import warm
 from engine.context import CancelToken
+from engine.counted import counted
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
 
@@ -91,7 +92,7 @@ class JobRunner:
             document = error_document(error)
             _log.info("failed: %s", document["message"])
             return Failed(document, tuple(recorder.unwritten))
-        _log.info("completed in %.2f s, %d outputs", result.seconds, len(made))
+        _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
         return Completed(tuple(made), round(result.seconds, 6), tuple(recorder.unwritten), last)
 

@@ -19,6 +19,7 @@ from adapters.worker.end import write_end
 from adapters.worker.in_hand import InHand, Stop
 from adapters.worker.job_run import time_limit_error
 from adapters.worker.store_sink import StoreSink
+from engine.counted import counted
 
 _TICK_S = 0.05
 _RETRY_S = 1.0
@@ -113,7 +114,7 @@ class FarJob:
             case Completed():
                 data = {"seconds": end.seconds}
                 leases.complete(lease, end.outputs, data, first=end.entries, progress=end.progress)
-                _log.info("completed in %.2f s, %d outputs", end.seconds, len(end.outputs))
+                _log.info("completed in %.2f s, %s", end.seconds, counted(len(end.outputs), "output"))
             case Failed():
                 leases.fail(lease, end.error, first=end.entries)
                 _log.info("failed: %s", end.error.get("message"))

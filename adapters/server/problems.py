@@ -18,6 +18,7 @@ from adapters.error_table import public_document, row_of
 from adapters.server.errors import KeyMissing, RequestInvalid
 from adapters.store.errors import StoreUnavailable
 from adapters.validation import field_errors
+from engine.counted import counted
 from engine.errors import DagfusionError
 
 MEDIA_TYPE = "application/problem+json"
@@ -57,7 +58,7 @@ def problem(error: BaseException) -> Problem:
         items = [ProblemItem(code="invalid_request", message=message, input=place) for place, message in error.fields]
     else:
         items = [ProblemItem(**one) for one in document.get("problems", ())]
-    detail = document["message"] if len(items) < 2 else f"{len(items)} problems"
+    detail = document["message"] if len(items) < 2 else counted(len(items), "problem")
     return Problem(
         type=TYPE_PREFIX + row.code,
         title=row.title,

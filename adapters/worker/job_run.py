@@ -19,6 +19,7 @@ from adapters.worker.progress import Progress
 from adapters.worker.recorder import Recorder
 from adapters.worker.store_sink import StoreSink
 from adapters.worker.wishes import Wishes
+from engine.counted import counted
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
 from engine.result import RunResult
@@ -76,7 +77,7 @@ class JobRunner:
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
         complete = self.store.leases.complete
         write_end(self.store, hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
-        _log.info("completed in %.2f s, %d outputs", result.seconds, len(made))
+        _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
 
     def _stopped(self, hand: InHand, recorder: Recorder) -> None:
         leases, first = self.store.leases, recorder.unwritten

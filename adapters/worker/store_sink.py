@@ -12,6 +12,7 @@ from adapters.store import Store
 from adapters.store.errors import AWAY, LeaseLost
 from adapters.store.records import Happening
 from adapters.worker.in_hand import InHand, Stop
+from engine.counted import counted
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class StoreSink:
             _log.warning("events are not written yet: %s", error)
             return False
         except SQLAlchemyError as error:
-            _log.error("the database refuses %d events, which are left out", len(batch), exc_info=error)
+            _log.error("the database refuses this: %s left out", counted(len(batch), "event"), exc_info=error)
         return True
 
     def preview(self, node_id: str, media_type: str, picture: bytes) -> None:

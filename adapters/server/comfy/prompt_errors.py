@@ -7,6 +7,7 @@ from typing import Any
 
 from adapters.error_table import comfy_refusal, row_of
 from adapters.server.errors import PromptRefused
+from engine.counted import counted
 from engine.errors import DagfusionError, GraphInvalid, Problem
 from engine.folders import Folders
 from engine.object_info import object_info
@@ -50,7 +51,7 @@ def refusal(problems: Sequence[Problem], errors: dict[str, Any]) -> PromptRefuse
             return PromptRefused(problem.code, problem.message, problem.remedy)
     details = "\n".join(str(problem) for problem in problems)
     count = len(errors)
-    message = f"{count} node{'s' if count != 1 else ''} of the workflow cannot run"
+    message = f"{counted(count, 'node')} of the workflow cannot run"
     return PromptRefused("prompt_outputs_failed_validation", message, details, node_errors=errors)
 
 

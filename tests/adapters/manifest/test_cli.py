@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from adapters.cli.app import app
 from tests.adapters.manifest.conftest import entry, weights, write_manifest
@@ -89,7 +88,7 @@ def test_from_a_manifest_to_files_that_verify(models: Any, manifest: Path, tmp_p
     assert models("verify", "--models", "new").exit_code == 1
     pulled = models("pull", "--models", "new", "--when", "build")
     assert pulled.exit_code == 0, pulled.stderr
-    assert pulled.stdout == "1 files: 1 fetched, 0 were here, 0 failed\n"
+    assert pulled.stdout == "1 file: 1 fetched, 0 were here, 0 failed\n"
     assert not (tmp_path / "new/loras").exists()
     pulled = models("pull", "--models", "new", "--json")
     assert pulled.exit_code == 0
@@ -238,7 +237,7 @@ def test_two_pulls_at_a_time_fetch_a_file_once(start: Start, depot: Depot, tmp_p
     ends = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
     assert len(depot.seen) == 1
-    assert max(out for out, _ in ends) == "1 files: 1 fetched, 0 were here, 0 failed\n"
+    assert max(out for out, _ in ends) == "1 file: 1 fetched, 0 were here, 0 failed\n"
     assert (tmp_path / "new/checkpoints" / NAME).read_bytes() == body
 
 
