@@ -50,9 +50,13 @@ class Child:
         """Start again what ends, from now on."""
         self._thread.start()
 
+    def leave(self) -> None:
+        """Do not start the process again; it may go on until it ends."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Ask the process to end (SIGTERM), and do not start it again. A second call asks again."""
-        self._stopping.set()
+        self.leave()
         if self.process.poll() is None:
             self.process.terminate()
 
@@ -91,7 +95,7 @@ class Child:
 
     def _start_again(self, reason: str) -> None:
         """After a delay, again and again where that fails: memory or processes may be short for a while."""
-        while True:
+        while not self._stopping.is_set():
             _log.warning("%s; starting it again in %.1f s", reason, self._delay_s)
             if self._stopping.wait(self._delay_s):
                 return

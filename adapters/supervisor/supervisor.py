@@ -46,7 +46,8 @@ class Supervisor:
         self._failed = ""
         self._heard_at: dict[str, float] = {}  # of workers whose heartbeats were there; monotonic seconds
         self._worked = False  # a worker was ready once
-        self._workers: list[Child] = []
+        self._children: list[Child] = []
+        self._workers: list[Child] = []  # those of them that are
         self._store: Store | None = None
 
     def run(self) -> None:
@@ -54,16 +55,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         web = Child(self._web, self._environment, self._web_ended)
+        self._children.append(web)
         for listener in self._listeners:
             _log.info("listening on %s", url_of(listener, self._settings.host))
         try:
-            self._supervise(web)
+            self._supervise()
         finally:
             self._stop(web)
         if self._failed:
             raise DagfusionError(f"the service stops: {self._failed}", remedy="the reason is in the lines above")
 
-    def _supervise(self, web: Child) -> None:
+    def _supervise(self) -> None:
         from adapters.maintenance import Maintenance
         from adapters.store import Store
 
@@ -72,7 +74,8 @@ class Supervisor:
         maintenance = Maintenance(store, self._settings)
         for _ in range(self._settings.workers):
             self._workers.append(Child(self._worker, self._environment, self._worker_ended))
-        for child in (web, *self._workers):
+        self._children += self._workers
+        for child in self._children:
             child.keep()
         while not self._wake.wait(self._settings.lease_s / 3):
             maintenance.tick()
@@ -105,7 +108,13 @@ class Supervisor:
         """A process that cannot work with these settings, before any did, ends the service."""
         if code == WRONG_SETTING and not self._worked:
             self._failed = message
+            self._leave()
             self._wake.set()
+
+    def _leave(self) -> None:
+        """From now on, who ends is not started again."""
+        for child in self._children:
+            child.leave()
 
     def _sign_off(self, store: Store, name: str, message: str) -> bool:
         """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""
@@ -150,6 +159,7 @@ class Supervisor:
 
     def _stop(self, web: Child) -> None:
         """The web process first, so that nothing new comes in; then the workers, which may finish what they have."""
+        self._leave()
         _log.info("stopping")
         for listener in self._listeners:
             listener.close()

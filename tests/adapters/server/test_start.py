@@ -99,6 +99,7 @@ def test_a_setting_that_cannot_work_ends_it_with_the_reason(tmp_path: Path) -> N
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert "none.safetensors" in ended.stderr
+    assert "starting it again" not in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

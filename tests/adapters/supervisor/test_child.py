@@ -14,6 +14,21 @@ ENDS = (sys.executable, "-c", "")
 STAYS = (sys.executable, "-c", "import sys; sys.stdin.read()")
 
 
+def test_who_is_left_at_its_end_is_not_said_to_start_again(caplog: pytest.LogCaptureFixture) -> None:
+    over = threading.Event()
+
+    def ended(_start: Start, _code: int, _message: str, _lived_s: float) -> bool:
+        kept.leave()
+        over.set()
+        return False
+
+    kept = Child(lambda: Start("it", ENDS), {}, ended)
+    kept.keep()
+    assert over.wait(60)
+    kept._thread.join(60)
+    assert not kept._thread.is_alive() and caplog.text == ""
+
+
 def test_a_process_that_cannot_be_started_for_a_while_is_started_after_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
