@@ -17,6 +17,7 @@ from adapters.logs import about_job
 from adapters.settings import Settings
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
+from adapters.store.outage import reason_of, tell_away
 from adapters.store.records import Job, Lease
 from adapters.supervisor.exit_codes import STUCK
 from adapters.worker.heartbeat import Heartbeat
@@ -112,20 +113,27 @@ class Worker:
         ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders)
         joining.start()
         ahead.start()
-        while not self._draining.is_set():
-            if not self._acquire():
-                break
+        try:
+            self._take_jobs(runner, pool)
+        except BaseException:
+            self.stop_now()
+            raise
+        finally:
+            self._heartbeat.change("draining")
+            joining.close()
+            ahead.close()
+            self._finish()
+            self._watch.close()
+            pool.shutdown(wait=not self.busy, cancel_futures=True)
+
+    def _take_jobs(self, runner: JobRunner, pool: ThreadPoolExecutor) -> None:
+        """Start one job after the other, until told to stop."""
+        while not self._draining.is_set() and self._acquire():
             seen = self._store.changes.count
             if not self._take_one(runner, pool):
                 if not self.busy:
                     runner.idle()
                 self._wait(seen)
-        self._heartbeat.change("draining")
-        joining.close()
-        ahead.close()
-        self._finish()
-        self._watch.close()
-        pool.shutdown(wait=not self.busy, cancel_futures=True)
 
     def _wait(self, seen: int) -> None:
         until = time.monotonic() + _POLL_S
@@ -139,7 +147,7 @@ class Worker:
         try:
             claimed = self._store.leases.claim(self._id, self._settings.lease_s)
         except SQLAlchemyError as error:
-            _log.warning("no jobs for now: %s", error)
+            tell_away(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
         if claimed is None:
             self._device_slots.release()
@@ -199,7 +207,7 @@ class Worker:
             self._store.leases.give_back(hand.lease, {"type": kind, "message": message, "remedy": ""})
             _log.info("job %s is given back: %s", hand.job.id, message)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.info("job %s is not given back: %s", hand.job.id, error)
+            _log.info("job %s is not given back: %s", hand.job.id, reason_of(error))
         hand.stop(Stop.LOST)
 
     def _end_stuck(self, hand: InHand) -> None:
@@ -212,7 +220,7 @@ class Worker:
             elif hand.why is Stop.CANCELLED:
                 leases.cancelled(hand.lease)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.warning("the end of job %s is not written: %s", hand.job.id, error)
+            _log.warning("the end of job %s is not written: %s", hand.job.id, reason_of(error))
         for other in self._hands.all():
             if other is not hand:
                 self._give_back(other, "WorkerLost", "a node of another job did not stop, so the worker ended itself")
