@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.counted import counted
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -62,7 +60,7 @@ class GraphInvalid(DagfusionError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        super().__init__(f"{counted(count, 'problem')}: " + "; ".join(map(str, self.problems)))
+        super().__init__(f"{count} problem{'s' if count != 1 else ''}: " + "; ".join(map(str, self.problems)))
 
 
 class InputInvalid(DagfusionError):
