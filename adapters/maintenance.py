@@ -11,6 +11,7 @@ from adapters.blobs.errors import BlobStoreUnavailable
 from adapters.blobs.store import BlobStore
 from adapters.settings import Settings
 from adapters.store import Store
+from adapters.store.outage import tell_away
 from engine.counted import counted
 
 CLEAN_EVERY_S = 3600.0
@@ -36,7 +37,7 @@ class Maintenance:
                 self._clean_at = time.monotonic() + CLEAN_EVERY_S
                 clean_up(self._store, self._settings)
         except (SQLAlchemyError, BlobStoreUnavailable, OSError) as error:
-            _log.warning("maintenance is put off: %s", error)
+            tell_away(_log, error, "maintenance is put off")
 
 
 def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:

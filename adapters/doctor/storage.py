@@ -11,7 +11,6 @@ from adapters.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.manifest.sites import shown
 from adapters.manifest.space import existing
 from adapters.private_folder import open_to_all
-from engine.errors import first_line
 from engine.folders import KINDS, Folders, model_folders
 
 GROUP = "storage"
@@ -44,6 +43,7 @@ def database(around: Surroundings) -> Iterator[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from adapters.store.database import parse_url
+    from adapters.store.outage import reason_of
 
     settings = around.settings
     url = parse_url(settings.database)
@@ -58,9 +58,8 @@ def database(around: Surroundings) -> Iterator[Finding]:
     except ModuleNotFoundError as error:
         yield Finding(GROUP, "database", "fail", f"{error.name} is not installed", "install dagfusion[postgres]")
     except (SQLAlchemyError, OSError) as error:
-        reason = first_line(getattr(error, "orig", None) or error)
         remedy = "check DAGFUSION_DATABASE_URL, and that the server runs and lets this machine in"
-        yield Finding(GROUP, "database", "fail", f"{shown}: {reason}", remedy)
+        yield Finding(GROUP, "database", "fail", f"{shown}: {reason_of(error)}", remedy)
     else:
         yield Finding(GROUP, "database", "ok", f"{shown}, PostgreSQL {version}")
 

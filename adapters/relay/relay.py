@@ -15,6 +15,7 @@ from adapters.relay.far import Patience, Run
 from adapters.relay.far_job import FarJob
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
+from adapters.store.outage import tell_away
 from adapters.store.records import Job, Lease
 from adapters.worker.heartbeat import Heartbeat
 from adapters.worker.in_hand import Hands, InHand, Stop
@@ -106,7 +107,7 @@ class Relay(Rounds):
         try:
             return self._store.leases.claim(self._name, self._lease_s)
         except SQLAlchemyError as error:
-            _log.warning("no jobs for now: %s", error)
+            tell_away(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
             return None
 

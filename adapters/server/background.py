@@ -15,6 +15,8 @@ from adapters.server.metrics import Metrics, Now
 from adapters.server.services import open_services
 from adapters.server.tracing import trace_jobs
 from adapters.settings import Settings
+from adapters.store.errors import AWAY
+from adapters.store.outage import tell_away
 from adapters.webhooks.courier import Courier
 
 _RETRY_S = 1.0
@@ -52,6 +54,8 @@ async def steadily(task: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await task()
+        except AWAY as error:
+            tell_away(_log, error, "the database does not answer")
         except Exception as error:  # noqa: BLE001 - it must go on whatever happens
             _log.error("a background task failed and is started again", exc_info=error)
         await anyio.sleep(_RETRY_S)

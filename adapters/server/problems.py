@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from adapters.error_table import public_document, row_of
 from adapters.server.errors import KeyMissing, RequestInvalid
 from adapters.store.errors import StoreUnavailable
+from adapters.store.outage import disk_is_full, tell_away
 from adapters.validation import field_errors
 from engine.counted import counted
 from engine.errors import DagfusionError
@@ -89,8 +90,12 @@ def add_handlers(app: FastAPI) -> None:
     async def database(_request: Request, error: Exception) -> Response:
         if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
             return problem_response(error)
-        _log.error("the database does not answer: %s", getattr(error, "orig", None) or error)
-        return problem_response(StoreUnavailable("the database does not answer", remedy="try again in a while"))
+        tell_away(_log, error, "the database does not answer")
+        if disk_is_full(error):
+            unable = StoreUnavailable("the database's disk is full: nothing can be changed", remedy="make room there")
+        else:
+            unable = StoreUnavailable("the database does not answer", remedy="try again in a while")
+        return problem_response(unable)
 
     async def invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

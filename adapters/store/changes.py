@@ -12,6 +12,7 @@ from contextlib import closing
 from sqlalchemy.engine import URL
 
 from adapters.store.database import NOTIFY_CHANNEL, Database
+from adapters.store.outage import tell_away
 
 _POLL_S = 0.005
 _RECONNECT_S = 1.0
@@ -71,7 +72,7 @@ class Changes:
             try:
                 listen()
             except Exception as error:  # noqa: BLE001 - whatever a database says when it is away
-                _log.warning("not listening to the database: %s", error)
+                tell_away(_log, error, "not listening to the database")
                 self._closed.wait(_RECONNECT_S)
 
     def _listen_to_sqlite(self) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from adapters.private_folder import make_private
 from adapters.store.doorbell import Doorbell
 from adapters.store.errors import StoreUnavailable
+from adapters.store.outage import reason_of
 from adapters.store.tables import SCHEMA_VERSION, counters, metadata
-from engine.errors import first_line
 
 NOTIFY_CHANNEL = "dagfusion"
 _BUSY_TIMEOUT_MS = 30_000
@@ -40,9 +40,9 @@ class Database:
             self._reader = self._engine if self.sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
             self._set_up()
         except (SQLAlchemyError, OSError) as error:
-            shown, reason = self.url.render_as_string(hide_password=True), getattr(error, "orig", None) or error
+            shown = self.url.render_as_string(hide_password=True)
             raise StoreUnavailable(
-                f"the database {shown} cannot be used: {first_line(reason)}",
+                f"the database {shown} cannot be used: {reason_of(error)}",
                 remedy="check DAGFUSION_DATABASE_URL and that the server runs or the folder is writable",
             ) from error
 

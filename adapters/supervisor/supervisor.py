@@ -92,12 +92,14 @@ class Supervisor:
     def _web_ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
         from sqlalchemy.exc import SQLAlchemyError
 
+        from adapters.store.outage import reason_of
+
         self._notice(code, message)
         if self._store is not None:
             try:
                 self._store.outbox.reclaim()
             except SQLAlchemyError as error:
-                _log.warning("webhook messages on their way are sent again later: %s", error)
+                _log.warning("webhook messages on their way are sent again later: %s", reason_of(error))
         return lived_s >= _STEADY_S
 
     def _worker_ended(self, start: Start, code: int, message: str, _lived_s: float) -> bool:
@@ -120,13 +122,15 @@ class Supervisor:
         """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        from adapters.store.outage import reason_of
+
         worker_id = name.removeprefix("worker ")
         try:
             lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": _REMEDY})
             was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
             store.workers.remove(worker_id)
         except SQLAlchemyError as error:
-            _log.warning("the jobs of %s come back when their leases run out: %s", name, error)
+            _log.warning("the jobs of %s come back when their leases run out: %s", name, reason_of(error))
             return False
         for job_id in lost:
             _log.warning("taken back: %s", message, extra={"job_id": job_id})
@@ -136,11 +140,13 @@ class Supervisor:
         """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        from adapters.store.outage import tell_away
+
         limit_s = _SILENT_LEASES * self._settings.lease_s
         try:
             found = store.workers.alive(limit_s)
         except SQLAlchemyError as error:
-            _log.warning("the database does not answer: %s", error)
+            tell_away(_log, error, "the database does not answer")
             return
         now = time.monotonic()
         self._heard_at.update({f"worker {one.id}": now for one in found})

@@ -14,6 +14,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from adapters.outbound.client import Limits, OutboundClient
+from adapters.store.outage import tell_away
 from adapters.store.records import Delivery
 from adapters.webhooks.attempt import Outcome, attempt
 from adapters.webhooks.receivers import Receiver, Receivers
@@ -148,5 +149,5 @@ class Courier:
         try:
             return await anyio.to_thread.run_sync(call)
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the loop goes on
-            _log.error("the outbox of webhooks cannot be reached: %s: %s", type(error).__name__, error)
+            tell_away(_log, error, "the outbox of webhooks cannot be reached")
             return None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
 from adapters.store.errors import AWAY, LeaseLost
+from adapters.store.outage import tell_away
 from adapters.worker.in_hand import InHand, Stop
 
 _RETRY_S = 1.0
@@ -27,7 +28,7 @@ def write_end(store: Store, hand: InHand, write: Callable[[], None]) -> None:
         except LeaseLost:
             hand.stop(Stop.LOST)
         except AWAY as error:
-            _log.warning("the end of the job is not written yet: %s", error)
+            tell_away(_log, error, "the end of the job is not written yet")
             time.sleep(_RETRY_S)
         except SQLAlchemyError as error:
             if write is refused:

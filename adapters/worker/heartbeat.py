@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
+from adapters.store.outage import tell_away
 from adapters.worker.rounds import Rounds
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Heartbeat(Rounds):
         try:
             self._workers.remove(self._id)
         except SQLAlchemyError as error:
-            _log.warning("this worker is not signed off: %s", error)
+            tell_away(_log, error, "this worker is not signed off")
 
     def _register(self) -> None:
         self._workers.register(self._id, socket.gethostname(), os.getpid(), dict(self._info()))
@@ -57,4 +58,4 @@ class Heartbeat(Rounds):
                 self._register()  # It was taken for dead, for example while the machine slept.
                 self._workers.beat(self._id, self._state, info)
         except SQLAlchemyError as error:
-            _log.warning("the heartbeat is not written: %s", error)
+            tell_away(_log, error, "the heartbeat is not written")

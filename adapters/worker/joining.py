@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
+from adapters.store.outage import tell_away
 from adapters.store.records import Job, Lease
 from adapters.worker.device import Device
 from adapters.worker.rounds import Rounds
@@ -66,5 +67,5 @@ class Joining(Rounds):
         try:
             return self._store.leases.claim_fitting(self._owner, self._lease_s, fits, look_at)
         except SQLAlchemyError as error:
-            _log.warning("no jobs to join for now: %s", error)
+            tell_away(_log, error, "no jobs to join for now")
             return None

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.named_models import named_models
 from adapters.store import Store
+from adapters.store.outage import tell_away
 from adapters.worker.rounds import Rounds
 from engine.folders import Folders
 from engine.schema import NodeSpec
@@ -46,7 +47,7 @@ class ReadAhead(Rounds):
         try:
             job = self._store.jobs.next_waiting()
         except SQLAlchemyError as error:
-            _log.warning("the next job's files are not read ahead: %s", error)
+            tell_away(_log, error, "the next job's files are not read ahead")
             return []
         return [] if job is None else [path for _, path in named_models(job.prompt, self._registry, self._folders)]
 

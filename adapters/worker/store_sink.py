@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
 from adapters.store.errors import AWAY, LeaseLost
+from adapters.store.outage import tell_away
 from adapters.store.records import Happening
 from adapters.worker.in_hand import InHand, Stop
 from engine.counted import counted
@@ -30,7 +31,7 @@ class StoreSink:
         except LeaseLost:
             self._hand.stop(Stop.LOST)
         except AWAY as error:
-            _log.warning("events are not written yet: %s", error)
+            tell_away(_log, error, "events are not written yet")
             return False
         except SQLAlchemyError as error:
             _log.error("the database refuses this: %s left out", counted(len(batch), "event"), exc_info=error)
@@ -41,4 +42,4 @@ class StoreSink:
         try:
             self._store.previews.put(self._hand.lease, node_id, media_type, picture)
         except SQLAlchemyError as error:
-            _log.warning("a preview was left out: %s", error)
+            tell_away(_log, error, "previews are left out")

@@ -10,11 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
 from adapters.store.errors import LeaseLost
+from adapters.store.outage import tell_away
 from adapters.worker.in_hand import Hands, InHand, Stop
 from adapters.worker.rounds import Rounds
 
 _TICK_S = 0.25
 _BETWEEN_LOOKS_S = 0.025  # however often the database changes
+_AWAY = "the database is not there for job %s"
 _log = logging.getLogger(__name__)
 
 
@@ -40,20 +42,30 @@ class Watch(Rounds):
     def _look(self, hand: InHand, *, changed: bool) -> None:
         now = time.monotonic()
         try:
-            if now >= hand.renewed_at + self._lease_s / 3:
-                asked = self._store.leases.renew(hand.lease, self._lease_s)
-                hand.renewed_at = now
-            else:
-                asked = (changed or not hand.looked_at) and self._store.leases.cancel_requested(hand.lease)
-                hand.looked_at = True
-            if asked:
+            if self._cancelled(hand, now, changed=changed):
                 hand.stop(Stop.CANCELLED)
         except LeaseLost:
             hand.stop(Stop.LOST)
         except SQLAlchemyError as error:
             hand.looked_at = False  # whether it is to be cancelled is not known
-            _log.warning("the database says nothing of job %s: %s", hand.lease.job_id, error)
+            tell_away(_log, error, _AWAY, hand.lease.job_id)
         if now >= hand.deadline:
             hand.stop(Stop.TIME_LIMIT)
         if hand.running and hand.stopped_at is not None and now >= hand.stopped_at + self._grace_s:
             self._stuck(hand)
+
+    def _cancelled(self, hand: InHand, now: float, *, changed: bool) -> bool:
+        """Hold the job for longer where it is time; whether its cancellation was asked for, as far as that is new."""
+        if now >= hand.renewed_at + self._lease_s / 3:
+            try:
+                asked = self._store.leases.renew(hand.lease, self._lease_s)
+            except SQLAlchemyError as error:  # a database whose disk is full can still be read
+                tell_away(_log, error, _AWAY, hand.lease.job_id)
+            else:
+                hand.renewed_at = now
+                return asked
+        if not changed and hand.looked_at:
+            return False
+        asked = self._store.leases.cancel_requested(hand.lease)
+        hand.looked_at = True
+        return asked

@@ -9,6 +9,7 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.store import Store
+from adapters.store.outage import tell_away
 from adapters.store.workers import FREE_CACHE, FREE_MODELS
 from engine.engine import Engine
 
@@ -27,7 +28,7 @@ class Wishes:
         try:
             asked = self._store.workers.asked()
         except SQLAlchemyError as error:
-            _log.warning("whether memory is to be freed is not known: %s", error)
+            tell_away(_log, error, "whether memory is to be freed is not known")
             return
         new = {wish for wish, count in asked.items() if count > self._fulfilled.get(wish, 0)}
         self._fulfilled = asked

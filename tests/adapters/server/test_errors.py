@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import logging
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from adapters import error_table
 from adapters.error_documents import error_document
 from adapters.server.errors import KeyMissing
 from adapters.server.problems import MEDIA_TYPE, TYPE_PREFIX, add_handlers
+from adapters.store import outage
 from adapters.store.errors import QueueFull
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, NodeFailed, OutOfMemory, Problem
 from tests.adapters.server.serving import serving
@@ -103,17 +105,36 @@ def _add_failing_routes(app: FastAPI) -> None:
         raise errors[name]
 
 
-def test_a_database_that_is_away_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_database_that_is_away_is_a_line_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "_told_at", {})
     app = FastAPI()
     add_handlers(app)
 
-    @app.get("/full")
-    def full() -> None:
-        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+    @app.get("/away")
+    def away() -> None:
+        raise OperationalError("INSERT", {}, Exception("the server is away"))
 
     with TestClient(app) as client:
-        reply = client.get("/full")
+        reply = [client.get("/away") for _ in range(3)][-1]
     assert (reply.status_code, reply.json()["detail"]) == (503, "the database does not answer")
-    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
-    assert record.getMessage() == "the database does not answer: database or disk is full"
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert record.getMessage() == "the database does not answer: the server is away"
     assert record.exc_info is None
+
+
+def test_what_cannot_be_changed_because_the_disk_is_full_is_said_so() -> None:
+    class DiskFull(Exception):
+        sqlite_errorname = "SQLITE_FULL"
+
+    app = FastAPI()
+    add_handlers(app)
+
+    @app.delete("/job")
+    def cancel() -> None:
+        raise OperationalError("UPDATE", {}, DiskFull("database or disk is full"))
+
+    with TestClient(app) as client:
+        reply = client.delete("/job")
+    assert reply.status_code == 503 and "disk is full" in reply.json()["detail"] and "room" in reply.json()["remedy"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from adapters.store import Store
+from adapters.store import Store, outage
 from adapters.store.records import JobState, Lease, NewJob
 from adapters.worker import rounds
 from adapters.worker.heartbeat import Heartbeat
@@ -111,3 +111,28 @@ def test_a_wish_to_cancel_is_heard_though_the_database_was_away_when_it_came(
     until(lambda: hand.cancel.cancelled, 30)
     watch.close()
     assert away == []
+
+
+def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outage, "_told_at", {})
+    store.jobs.submit(NewJob(prompt={}))
+    claimed = store.leases.claim("one", 3600)
+    assert claimed is not None
+    hands, hand, tries = Hands(), InHand(*claimed), 0
+    hands.take(hand)
+
+    def renew(lease: Lease, lease_s: float) -> bool:
+        nonlocal tries
+        tries += 1
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(store.leases, "renew", renew)
+    watch = Watch(store, hands, lease_s=0, grace_s=60, stuck=lambda _: None)  # to be renewed each time
+    watch.start()
+    until(lambda: tries > 2, 30)
+    store.jobs.cancel(hand.job.id)
+    until(lambda: hand.cancel.cancelled, 30)
+    watch.close()
+    assert caplog.messages == [f"the database is not there for job {hand.job.id}: database or disk is full"]

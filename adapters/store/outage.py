@@ -1,0 +1,38 @@
+"""How a database that does not answer is told of: its reason in a line, and in the log now and then, not each time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from engine.errors import first_line
+
+_EVERY_S = 10.0
+_POSTGRES_DISK_FULL = "53100"
+_told_at: dict[tuple[str, str], float] = {}  # by logger and message: as many as there are lines that tell of it
+_lock = threading.Lock()
+
+
+def reason_of(error: Exception) -> str:
+    """What the database itself says, without statements and links."""
+    return first_line(getattr(error, "orig", None) or error)
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether the database's disk has no room left: it can be read then, and not written to."""
+    orig = getattr(error, "orig", None)
+    return (
+        getattr(orig, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(orig, "sqlstate", "") == _POSTGRES_DISK_FULL
+    )
+
+
+def tell_away(log: logging.Logger, error: Exception, message: str, *values: Any) -> None:
+    """Warn with ``message % values`` and the reason, unless ``log`` had that message in the last 10 s."""
+    now = time.monotonic()
+    with _lock:
+        if now < _told_at.get((log.name, message), -_EVERY_S) + _EVERY_S:
+            return
+        _told_at[log.name, message] = now
+    log.warning(f"{message}: %s", *values, reason_of(error))
