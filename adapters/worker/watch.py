@@ -16,7 +16,6 @@ from adapters.worker.rounds import Rounds
 
 _TICK_S = 0.25
 _BETWEEN_LOOKS_S = 0.025  # however often the database changes
-_AWAY = "the database is not there for job %s"
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +47,7 @@ class Watch(Rounds):
             hand.stop(Stop.LOST)
         except SQLAlchemyError as error:
             hand.looked_at = False  # whether it is to be cancelled is not known
-            tell_away(_log, error, _AWAY, hand.lease.job_id)
+            tell_away(_log, error, "whether job %s is to stop is not known", hand.lease.job_id)
         if now >= hand.deadline:
             hand.stop(Stop.TIME_LIMIT)
         if hand.running and hand.stopped_at is not None and now >= hand.stopped_at + self._grace_s:
@@ -60,7 +59,7 @@ class Watch(Rounds):
             try:
                 asked = self._store.leases.renew(hand.lease, self._lease_s)
             except SQLAlchemyError as error:  # a database whose disk is full can still be read
-                tell_away(_log, error, _AWAY, hand.lease.job_id)
+                tell_away(_log, error, "the lease of job %s is not renewed", hand.lease.job_id)
             else:
                 hand.renewed_at = now
                 return asked

@@ -135,4 +135,4 @@ def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
     store.jobs.cancel(hand.job.id)
     until(lambda: hand.cancel.cancelled, 30)
     watch.close()
-    assert caplog.messages == [f"the database is not there for job {hand.job.id}: database or disk is full"]
+    assert caplog.messages == [f"the lease of job {hand.job.id} is not renewed: database or disk is full"]
