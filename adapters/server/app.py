@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from adapters.server import comfy, health, metrics, page, v1
@@ -31,7 +32,9 @@ def create_app(settings: Settings) -> FastAPI:
         async with running(app, settings):
             yield
 
-    app = FastAPI(title="dagfusion", version=version("dagfusion"), description=_DESCRIPTION, lifespan=lifespan)
+    app: FastAPI = FastAPIOffline(
+        title="dagfusion", version=version("dagfusion"), description=_DESCRIPTION, lifespan=lifespan
+    )
     app.state.metrics = metrics.Metrics()
     app.state.tracer = open_tracer() if settings.tracing else None
     add_handlers(app)

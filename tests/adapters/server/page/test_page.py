@@ -129,6 +129,12 @@ def test_every_control_has_a_name_and_works_by_keyboard(page: Page, tmp_path: Pa
     page.get_by_role("img", name="2_images_0.png").wait_for()
 
 
+def test_the_page_about_the_api_shows_its_routes(page: Page, service: Service) -> None:
+    page.get_by_role("link", name="API").click()
+    expect(page.get_by_role("heading", name="dagfusion")).to_be_visible()
+    expect(page.get_by_text("/v1/jobs", exact=True).first).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/page/../settings.py", "/page/%2e%2e/__init__.py", "/page//etc/passwd"])
 def test_only_the_pages_own_files_are_served(service: Service, path: str) -> None:
     import http.client
