@@ -42,12 +42,21 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
 
 
 def write_loras(folder: Path) -> None:
-    """Of SDXL (a known module of another width) and of FLUX (no module that this model has)."""
+    """Of SDXL (a known module of another width), of each kind, and of FLUX (no module that this model has)."""
     sdxl = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
     flux = "lora_unet_double_blocks_0_img_attn_qkv"
     for name, module, width in (("sdxl", sdxl, 2048), ("flux", flux, 3072)):
         low_rank = {"lora_down.weight": torch.ones(4, width), "lora_up.weight": torch.ones(640, 4)}
         save_file({f"{module}.{part}": tensor for part, tensor in low_rank.items()}, folder / f"{name}.safetensors")
+    # The tiny model's layer of that name has 64 outputs.
+    factors = {f"{x}.weight": torch.ones(3, 3) for x in ("a1", "a2", "b1", "b2")}
+    for name, parts in {
+        "glora": factors,
+        "oft": {"oft_blocks": torch.ones(80, 8, 8)},
+        "boft": {"oft_blocks": torch.ones(2, 80, 8, 8), "alpha": torch.tensor(1.0)},
+        "set": {"set_weight": torch.ones(640, 2048)},
+    }.items():
+        save_file({f"{sdxl}.{part}": tensor for part, tensor in parts.items()}, folder / f"{name}.safetensors")
 
 
 def write_pictures(folder: Path) -> None:
@@ -106,7 +115,7 @@ def load(name: str, node: str = "LoadImage", **inputs: Any) -> dict[str, Any]:
     return {"class_type": node, "inputs": {"image": name} | inputs}
 
 
-@pytest.mark.parametrize("lora", ["sdxl", "flux"])
+@pytest.mark.parametrize("lora", ["sdxl", "flux", "glora", "oft", "boft", "set"])
 def test_a_lora_of_another_family(engine: Engine, lora: str) -> None:
     graph = text_to_image()
     names = {"lora_name": f"{lora}.safetensors", "strength_model": 1.0, "strength_clip": 1.0}

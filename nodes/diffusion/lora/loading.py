@@ -12,9 +12,9 @@ from engine.errors import ModelUnreadable
 from engine.fingerprint import file_fingerprint
 from engine.model_store import ModelStore
 from engine.weights import Weights
-from nodes.diffusion.lora.layers import Layer
+from nodes.diffusion.lora.layers import Layer, Replacement
 from nodes.diffusion.lora.patch import LoraPatch
-from nodes.diffusion.lora.reading import read_layers
+from nodes.diffusion.lora.reading import Layers, read_layers
 from nodes.diffusion.lora.targets import (
     find_text_module,
     find_unet_module,
@@ -26,8 +26,6 @@ from nodes.diffusion.weights import WeightFile
 from nodes.values import Clip, Model
 
 log = logging.getLogger(__name__)
-
-Layers = dict[tuple[str, str], Layer]
 
 
 def apply_lora(
@@ -76,14 +74,14 @@ def _on_clip(
     return clip, known
 
 
-Assigned = Mapping[tuple[str, str], tuple[str, Layer]]
+Assigned = Mapping[tuple[str, str], tuple[str, Layer | Replacement]]
 
 
 def _assign(
     layers: Layers, find: Callable[[str], str | None], models: ModelStore, weights: Weights, file: Path
 ) -> Assigned:
     shapes = models.shapes(weights)
-    found: dict[tuple[str, str], tuple[str, Layer]] = {}
+    found: dict[tuple[str, str], tuple[str, Layer | Replacement]] = {}
     for (name, kind), layer in layers.items():
         module = find(name)
         parameter = f"{module}.{kind}"
@@ -104,12 +102,12 @@ def _patch(found: Assigned, strength: float, file: Path) -> LoraPatch:
     return LoraPatch(dict(found.values()), strength, file_fingerprint(file))
 
 
-def _check_shape(layer: Layer, parameter: str, shape: tuple[int, ...], file: Path) -> None:
+def _check_shape(layer: Layer | Replacement, parameter: str, shape: tuple[int, ...], file: Path) -> None:
     try:
         # On the meta device the product is only a shape: a LoRA for another family is found without computing it.
         with torch.device("meta"):
-            layer.delta(torch.empty(shape, device="meta"))
-    except RuntimeError as error:
+            LoraPatch({parameter: layer}, 1.0, "").apply(parameter, torch.empty(shape, device="meta"))
+    except (RuntimeError, IndexError, ZeroDivisionError) as error:
         raise ModelUnreadable(
             f"LoRA '{file.name}' does not fit this model: its change of '{parameter}' has another shape than {shape}",
             input="lora_name",

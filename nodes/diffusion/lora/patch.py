@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nodes.diffusion.lora.layers import Layer
+from nodes.diffusion.lora.layers import Layer, Replacement
+from nodes.diffusion.lora.rotations import at_strength
 
 
 @dataclass(frozen=True, eq=False)
 class LoraPatch:
     """``layers`` by parameter name, at ``strength`` (any sign); ``source`` identifies the file's contents."""
 
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, Layer | Replacement]
     strength: float
     source: str
 
@@ -28,5 +29,8 @@ class LoraPatch:
         return frozenset(self.layers)
 
     def apply(self, name: str, weight: Tensor) -> Tensor:
-        """``weight`` (float32) with the LoRA added: a new tensor."""
-        return weight + self.strength * self.layers[name].delta(weight)
+        """``weight`` (float32) with the LoRA put on: a new tensor."""
+        layer = self.layers[name]
+        if isinstance(layer, Replacement):
+            return layer.put(weight)
+        return weight + self.strength * at_strength(layer, self.strength).delta(weight)

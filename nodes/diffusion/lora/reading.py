@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
-from nodes.diffusion.lora.layers import Difference, Hadamard, Kronecker, Layer, LowRank, Magnitude
+from nodes.diffusion.lora.layers import (
+    Difference,
+    Generalized,
+    Hadamard,
+    Kronecker,
+    Layer,
+    LowRank,
+    Magnitude,
+    Replacement,
+)
+from nodes.diffusion.lora.rotations import BlockRotation, ButterflyRotation
+
+log = logging.getLogger(__name__)
 
 # Endings of tensor names by what they are: kohya and LyCORIS, PEFT, and two generations of diffusers.
 _ENDINGS: Mapping[str, str] = {
@@ -19,23 +32,27 @@ _ENDINGS: Mapping[str, str] = {
     ".lora_A.weight": "down",
     ".lora_B.default.weight": "up",
     ".lora_A.default.weight": "down",
+    ".lora_B": "up",
+    ".lora_A": "down",
     ".lora.up.weight": "up",
     ".lora.down.weight": "down",
     "_lora.up.weight": "up",
     "_lora.down.weight": "down",
     ".lora_linear_layer.up.weight": "up",
     ".lora_linear_layer.down.weight": "down",
+    # The shape to widen the weight to: one that is not the weight's own is found by the factors, which have it too.
+    ".reshape_weight": "shape",
     ".alpha": "alpha",
     ".dora_scale": "scale",
     ".lora_magnitude_vector": "scale",
     ".lora_magnitude_vector.weight": "scale",
     ".lora_magnitude_vector.default.weight": "scale",
-    ".hada_w1_a": "w1_a",
-    ".hada_w1_b": "w1_b",
-    ".hada_w2_a": "w2_a",
-    ".hada_w2_b": "w2_b",
-    ".hada_t1": "t1",
-    ".hada_t2": "t2",
+    ".hada_w1_a": "hada_w1_a",
+    ".hada_w1_b": "hada_w1_b",
+    ".hada_w2_a": "hada_w2_a",
+    ".hada_w2_b": "hada_w2_b",
+    ".hada_t1": "hada_t1",
+    ".hada_t2": "hada_t2",
     ".lokr_w1": "w1",
     ".lokr_w1_a": "w1_a",
     ".lokr_w1_b": "w1_b",
@@ -43,58 +60,129 @@ _ENDINGS: Mapping[str, str] = {
     ".lokr_w2_a": "w2_a",
     ".lokr_w2_b": "w2_b",
     ".lokr_t2": "t2",
+    ".a1.weight": "a1",
+    ".a2.weight": "a2",
+    ".b1.weight": "b1",
+    ".b2.weight": "b2",
+    ".oft_blocks": "blocks",
+    ".rescale": "rescale",
     ".diff": "diff",
-    ".w_norm": "diff",
-    ".diff_b": "bias",
-    ".b_norm": "bias",
+    ".w_norm": "norm",
+    ".diff_b": "bias_diff",
+    ".b_norm": "bias_norm",
+    ".set_weight": "set",
 }
 _BY_LENGTH = sorted(_ENDINGS, key=len, reverse=True)
 
+Parts = Mapping[str, Tensor]
+Layers = dict[tuple[str, str], Layer | Replacement]
 
-def read_layers(tensors: Mapping[str, Tensor], file: str) -> dict[tuple[str, str], Layer]:
-    """Layers by (module name as the file has it, ``weight`` or ``bias``).
 
-    Raises ``ModelUnreadable`` where the file holds nothing that is a LoRA, or half of one.
+def read_layers(tensors: Mapping[str, Tensor], file: str) -> Layers:
+    """Layers by (module name as the file has it, ``weight`` or ``bias``). Tensors of other kinds are told in the log.
+
+    Raises ``ModelUnreadable`` where the file holds nothing that is a LoRA, half of one, or parts of a wrong shape.
     """
-    parts: dict[tuple[str, bool], dict[str, Tensor]] = defaultdict(dict)
+    modules: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    strange = []
     for name in tensors:
         ending = next((e for e in _BY_LENGTH if name.endswith(e)), None)
-        if ending is not None:
-            # Both LyCORIS kinds call factors w1_a: their modules are told apart by the ending's own first word.
-            parts[name.removesuffix(ending), ending.startswith(".hada")][_ENDINGS[ending]] = tensors[name]
-    layers: dict[tuple[str, str], Layer] = {}
-    shared = {module: found for (module, hadamard), found in parts.items() if not hadamard}
-    for (module, hadamard), found in parts.items():
-        both = {**shared.get(module, {}), **found} if hadamard else found
-        if "bias" in both:
-            layers[module, "bias"] = Difference(both["bias"])
+        if ending is None:
+            strange.append(name)
+        else:
+            modules[name.removesuffix(ending)][_ENDINGS[ending]] = tensors[name]
+    layers: Layers = {}
+    for module, parts in modules.items():
         try:
-            layer = _hadamard(both) if hadamard else _plain(both)
+            layers |= _of_module(module, parts)
         except KeyError as missing:
             raise ModelUnreadable(f"LoRA '{file}': module '{module}' lacks its part {missing}") from missing
-        if layer is not None:
-            layers[module, "weight"] = Magnitude(layer, both["scale"]) if "scale" in both else layer
+        except ValueError as error:
+            raise ModelUnreadable(f"LoRA '{file}': module '{module}' has {error}") from error
     if not layers:
-        raise ModelUnreadable(f"'{file}' holds no LoRA", remedy="pick a LoRA, LoCon, LoHa, LoKr or DoRA file")
+        raise ModelUnreadable(
+            f"'{file}' holds no LoRA", remedy="pick a LoRA, LoCon, LoHa, LoKr, GLoRA, OFT, BOFT or DoRA file"
+        )
+    if strange:
+        log.warning("LoRA %s: %d of its tensors are of no known kind, passed over: %s", file, len(strange), strange[:5])
     return layers
 
 
-def _alpha(found: Mapping[str, Tensor]) -> float | None:
-    return float(found["alpha"]) if "alpha" in found else None
+def _of_module(module: str, parts: Parts) -> Layers:
+    found: Layers = {}
+    layer = next((layer for read in _READERS if (layer := read(parts)) is not None), None)
+    if layer is not None:
+        # The generic form names parameters, of which weights go without their ending.
+        owner, _, kind = module.rpartition(".")
+        found[(owner, kind) if kind == "bias" else (module, "weight")] = layer
+    for part in ("bias_norm", "bias_diff"):
+        if part in parts:
+            found[module, "bias"] = Difference(parts[part])
+    return found
 
 
-def _hadamard(found: Mapping[str, Tensor]) -> Layer:
-    factors = (found["w1_a"], found["w1_b"], found["w2_a"], found["w2_b"])
-    return Hadamard(*factors, t1=found.get("t1"), t2=found.get("t2"), alpha=_alpha(found))
+def _replacement(parts: Parts) -> Replacement | None:
+    return Replacement(parts["set"]) if "set" in parts else None
 
 
-def _plain(found: Mapping[str, Tensor]) -> Layer | None:
-    if "up" in found or "down" in found:
-        return LowRank(found["up"], found["down"], found.get("mid"), _alpha(found))
-    if found.keys() & {"w1", "w1_a", "w2", "w2_a"}:
-        for factor in ("w1", "w2"):
-            if factor not in found:
-                found[f"{factor}_a"], found[f"{factor}_b"]
-        factors = {name: found.get(name) for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")}
-        return Kronecker(**factors, alpha=_alpha(found))
-    return Difference(found["diff"]) if "diff" in found else None
+def _difference(parts: Parts) -> Layer | None:
+    return next((Difference(parts[part]) for part in ("diff", "norm") if part in parts), None)
+
+
+def _rotation(parts: Parts) -> Layer | None:
+    if "blocks" not in parts:
+        return None
+    blocks, constraint = parts["blocks"], _alpha(parts) or 0.0
+    if blocks.dim() not in {3, 4} or blocks.shape[-1] != blocks.shape[-2]:
+        raise ValueError(f"oft_blocks of shape {tuple(blocks.shape)}, which are neither OFT's nor BOFT's")
+    if blocks.dim() == 3:
+        return _with_magnitude(BlockRotation(blocks, constraint), parts, gain=constraint)
+    return _with_magnitude(ButterflyRotation(blocks, parts.get("rescale"), constraint), parts, gain=constraint)
+
+
+def _generalized(parts: Parts) -> Layer | None:
+    if not parts.keys() & {"a1", "a2", "b1", "b2"}:
+        return None
+    return _with_magnitude(Generalized(parts["a1"], parts["a2"], parts["b1"], parts["b2"], _alpha(parts)), parts)
+
+
+def _kronecker(parts: Parts) -> Layer | None:
+    if not parts.keys() & {"w1", "w1_a", "w2", "w2_a"}:
+        return None
+    for factor in ("w1", "w2"):
+        if factor not in parts:
+            parts[f"{factor}_a"], parts[f"{factor}_b"]
+    factors = {name: parts.get(name) for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")}
+    return _with_magnitude(Kronecker(**factors, alpha=_alpha(parts)), parts)
+
+
+def _hadamard(parts: Parts) -> Layer | None:
+    if not any(part.startswith("hada_") for part in parts):
+        return None
+    factors = (parts["hada_w1_a"], parts["hada_w1_b"], parts["hada_w2_a"], parts["hada_w2_b"])
+    cores = (parts.get("hada_t1"), parts.get("hada_t2"))
+    return _with_magnitude(Hadamard(*factors, *cores, alpha=_alpha(parts)), parts)
+
+
+def _low_rank(parts: Parts) -> Layer | None:
+    if not parts.keys() & {"up", "down"}:
+        return None
+    return _with_magnitude(LowRank(parts["up"], parts["down"], parts.get("mid"), _alpha(parts)), parts)
+
+
+# In a module that has several, the first of these counts, as in ComfyUI.
+_READERS: tuple[Callable[[Parts], Layer | Replacement | None], ...] = (
+    _replacement, _difference, _rotation, _generalized, _kronecker, _hadamard, _low_rank,
+)  # fmt: skip
+
+
+def _with_magnitude(layer: Layer, parts: Parts, gain: float = 1.0) -> Layer:
+    return Magnitude(layer, parts["scale"], gain) if "scale" in parts else layer
+
+
+def _alpha(parts: Parts) -> float | None:
+    if "alpha" not in parts:
+        return None
+    if parts["alpha"].numel() != 1:
+        raise ValueError(f"an alpha of shape {tuple(parts['alpha'].shape)}, not one number")
+    return float(parts["alpha"])

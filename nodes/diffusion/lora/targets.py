@@ -13,17 +13,26 @@ UNET_PREFIXES = (
 )  # fmt: skip
 _TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_",
                   "text_encoders_clip_l_transformer_", "text_encoders_clip_h_transformer_")  # fmt: skip
-_SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_", "text_encoders_clip_g_transformer_")
+_BIGG = "text_encoders_clip_g_transformer_"
+_SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_", _BIGG)
+# The refiner's only encoder is the one that is SDXL's second.
+_ONLY_TEXT_PREFIXES = (*_TEXT_PREFIXES, "lora_prior_te_", _BIGG)
 
 # diffusers' first LoRA format named attention processors, and CLIP's projections by the UNet's names.
 _OLD_TEXT_NAMES = {"_to_q": "_q_proj", "_to_k": "_k_proj", "_to_v": "_v_proj", "_to_out": "_out_proj"}
+
+# OpenCLIP bigG's projection has these names whether it is the second encoder or the only one.
+_PROJECTIONS = ("lora_te2_text_projection", "lora_prior_te_text_projection")
 
 
 def unet_targets(parameters: Iterable[str]) -> dict[str, str]:
     """Module of the loaded UNet (diffusers' dotted name) by canonical name, diffusers' and LDM's both."""
     modules = _modules(parameters)
     table = {_canonical(ldm): module for module, ldm in ldm_names(modules).items()}
-    return table | {_canonical(module): module for module in modules}
+    table |= {_canonical(module): module for module in modules}
+    # Some files name SDXL's embedding of sizes as one of classes.
+    sizes = {name: module for name, module in table.items() if name.startswith("add_embedding_")}
+    return table | {name.replace("add", "class", 1): module for name, module in sizes.items()}
 
 
 def text_targets(parameters: Iterable[str]) -> dict[str, str]:
@@ -33,7 +42,9 @@ def text_targets(parameters: Iterable[str]) -> dict[str, str]:
 
 def text_prefixes(index: int, count: int) -> tuple[str, ...]:
     """Prefixes that files give the text encoder ``index`` of ``count``."""
-    return _TEXT_PREFIXES if index == 0 or count == 1 else _SECOND_TEXT_PREFIXES
+    if count == 1:
+        return _ONLY_TEXT_PREFIXES
+    return _TEXT_PREFIXES if index == 0 else _SECOND_TEXT_PREFIXES
 
 
 def find_unet_module(name: str, targets: Mapping[str, str]) -> str | None:
@@ -44,6 +55,8 @@ def find_unet_module(name: str, targets: Mapping[str, str]) -> str | None:
 def find_text_module(name: str, prefixes: tuple[str, ...], targets: Mapping[str, str]) -> str | None:
     """The text encoder module that a file's module name means, or ``None``."""
     canonical = _canonical(name)
+    if canonical in _PROJECTIONS:
+        canonical = _BIGG + "text_projection"
     for old, new in _OLD_TEXT_NAMES.items():
         canonical = re.sub(rf"(self_attn){old}(_0)?$", rf"\1{new}", canonical)
     with_model = tuple(prefix + "text_model_" for prefix in prefixes)

@@ -82,8 +82,10 @@ def _drawn(random: np.random.Generator, name: str, shape: tuple[int, ...], gain:
         x = np.array(2.0)
     elif name.endswith((".w_norm", ".b_norm", ".diff_b")):
         x = 0.05 * x
-    elif name.endswith(".dora_scale"):
+    elif name.endswith((".dora_scale", ".rescale")):
         x = 1 + 0.2 * x
+    elif name.endswith(".oft_blocks"):
+        x = 0.5 * x / math.sqrt(shape[-1])
     elif len(shape) == 1:
         x = 1 + 0.1 * x if name.endswith("weight") else 0.05 * x
     elif name.endswith("task_embedding"):
@@ -211,6 +213,58 @@ def _differences(unet: Shapes, text: Shapes) -> Shapes:
     return found
 
 
+def _glora(unet: Shapes, text: Shapes) -> Shapes:
+    """Both orders of the factors; three ranks, some with a magnitude, some without a scale."""
+    found: Shapes = {}
+    for number, (name, (out, into, *kernel)) in enumerate((_layers(unet) | text).items()):
+        rank, ones = (1, 4, 8)[number % 3], [1] * len(kernel)
+        parts = {"a1": (into, rank), "a2": (rank, into), "b1": (out, rank, *ones), "b2": (rank, into, *kernel)}
+        if number % 4 == 1 and kernel[:1] != [3]:
+            parts = {"a1": (rank, into), "a2": (into, rank), "b1": (rank, into, *kernel), "b2": (out, rank, *ones)}
+        found |= {f"{name}.{part}.weight": shape for part, shape in parts.items()}
+        found |= _extras(number, name, out, kernel)
+    return found
+
+
+def _oft(unet: Shapes, text: Shapes) -> Shapes:
+    found: Shapes = {}
+    for number, (name, (out, _, *kernel)) in enumerate((_layers(unet) | text).items()):
+        size = (2, 4, 8)[number % 3]
+        found |= {f"{name}.oft_blocks": (out // size, size, size)} | _extras(number, name, out, kernel)
+        if number % 4 == 3:
+            found[f"{name}.rescale"] = (out, *[1] * (1 + len(kernel)))
+    return found
+
+
+def _boft(unet: Shapes, text: Shapes) -> Shapes:
+    """Each with an alpha: ComfyUI 0.3.64 leaves layers that have none as they are, by an error of its own."""
+    found: Shapes = {}
+    for number, (name, (out, _, *kernel)) in enumerate((_layers(unet) | text).items()):
+        size, levels = (2, 4, 8)[number % 3], 1 + number % 2
+        found[f"{name}.oft_blocks"] = (levels, out // size, size, size)
+        found |= _extras(number, name, out, kernel) | {f"{name}.alpha": ()}
+        if number % 4 == 3:
+            found[f"{name}.rescale"] = (out, *[1] * (1 + len(kernel)))
+    return found
+
+
+def _extras(number: int, name: str, out: int, kernel: list[int]) -> Shapes:
+    found: Shapes = {f"{name}.alpha": ()} if number % 3 else {}
+    return found | ({f"{name}.dora_scale": (out, *[1] * (1 + len(kernel)))} if number % 5 == 4 else {})
+
+
+def _settings(unet: Shapes, text: Shapes) -> Shapes:
+    """New values for whole weights, and the generic form, which names biases as parameters of their own."""
+    found: Shapes = {}
+    for number, (name, shape) in enumerate(unet.items()):
+        if number % 3 == 0:
+            found[f"{name}.set_weight"] = shape
+        elif len(shape) == 1:
+            found[f"{name}.w_norm"] = shape
+    found["diffusion_model.time_embed.0.bias.set_weight"] = (128,)
+    return found | {"diffusion_model.input_blocks.0.0.bias.diff": (32,)}
+
+
 LORAS: Mapping[str, Callable[[Shapes, Shapes], Shapes]] = {
     "locon": _locon,
     "tucker": _tucker,
@@ -218,4 +272,8 @@ LORAS: Mapping[str, Callable[[Shapes, Shapes], Shapes]] = {
     "lokr": _lokr,
     "dora": _dora,
     "differences": _differences,
+    "glora": _glora,
+    "oft": _oft,
+    "boft": _boft,
+    "settings": _settings,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nodes.diffusion.lora.layers import Difference, Hadamard, Kronecker, LowRank, Magnitude
+from nodes.diffusion.lora.layers import Difference, Generalized, Hadamard, Kronecker, LowRank, Magnitude
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,34 @@ def test_kronecker_of_a_factored_convolution() -> None:
         ]
     )
     torch.testing.assert_close(delta[4:, 5:], first[1, 1] * second, rtol=1e-4, atol=1e-5)
+
+
+def test_generalized_mixes_the_inputs_and_adds() -> None:
+    weight, x = torch.randn(6, 5), torch.randn(5)
+    a1, a2, b1, b2 = torch.randn(5, 2), torch.randn(2, 5), torch.randn(6, 2), torch.randn(2, 5)
+    delta = Generalized(a1, a2, b1, b2, alpha=1.0).delta(weight)
+    torch.testing.assert_close(delta @ x, (weight @ (a1 @ (a2 @ x)) + b1 @ (b2 @ x)) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_generalized_of_a_convolution_mixes_the_channels_before_it() -> None:
+    weight, picture = torch.randn(6, 4, 3, 3), torch.randn(1, 4, 8, 8)
+    a1, a2, b1, b2 = torch.randn(4, 2), torch.randn(2, 4), torch.randn(6, 2, 1, 1), torch.randn(2, 4, 3, 3)
+    delta = Generalized(a1, a2, b1, b2).delta(weight)
+    mixed = torch.conv2d(torch.conv2d(picture, (a1 @ a2)[:, :, None, None]), weight)
+    added = torch.conv2d(torch.conv2d(picture, b2), b1)
+    torch.testing.assert_close(torch.conv2d(picture, delta), mixed + added, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("out", "into", "rank"), [(6, 5, 1), (6, 5, 5), (6, 5, 6), (5, 6, 2), (5, 6, 5), (6, 6, 1), (6, 6, 2)]
+)
+def test_generalized_knows_both_orders_of_the_factors(out: int, into: int, rank: int) -> None:
+    weight = torch.randn(out, into)
+    a, b = (torch.randn(into, rank), torch.randn(rank, into)), (torch.randn(out, rank), torch.randn(rank, into))
+    new = Generalized(*a, *b, alpha=3.0).delta(weight)
+    old = Generalized(a[1], a[0], b[1], b[0], alpha=3.0).delta(weight)
+    torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(new, (weight @ a[0] @ a[1] + b[0] @ b[1]) * (3.0 / rank), rtol=1e-4, atol=1e-5)
 
 
 def test_magnitude_along_the_output_divides_by_the_old_length() -> None:

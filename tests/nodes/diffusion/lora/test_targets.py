@@ -82,3 +82,26 @@ def test_text_module_names_go_to_their_own_encoder_only(stem: str, name: str, in
     targets = text_targets([f"{module}.weight", f"{module}.bias"])
     found = [find_text_module(name, text_prefixes(i, 2), targets) for i in range(2)]
     assert found == [module if i == index else None for i in range(2)]
+
+
+@pytest.mark.parametrize(("name", "found"), [("lora_te2_text_projection", [1]), ("lora_prior_te_text_projection", [1])])
+def test_projection_of_the_second_encoder(name: str, found: list[int]) -> None:
+    targets = text_targets(["text_projection.weight"])
+    assert [i for i in range(2) if find_text_module(name, text_prefixes(i, 2), targets)] == found
+    assert find_text_module(name, text_prefixes(0, 1), targets) == "text_projection"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["lora_te_text_model_", "lora_prior_te_text_model_", "text_encoders.clip_g.transformer."]
+)
+def test_names_of_the_refiners_only_encoder(prefix: str) -> None:
+    module = "text_model.encoder.layers.3.mlp.fc1"
+    name = prefix + "encoder_layers_3_mlp_fc1"
+    assert find_text_module(name, text_prefixes(0, 1), text_targets([f"{module}.weight"])) == module
+
+
+@pytest.mark.parametrize("name", ["add_embedding", "class_embedding", "label_emb"])
+def test_names_of_the_embedding_of_sizes(name: str) -> None:
+    modules = ["add_embedding.linear_1", "add_embedding.linear_2"]
+    part = "0_0" if name == "label_emb" else "linear_1"
+    assert find_unet_module(f"lora_unet_{name}_{part}", unet_targets(f"{m}.weight" for m in modules)) == modules[0]
