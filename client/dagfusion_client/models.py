@@ -156,6 +156,37 @@ class EventDocument(BaseModel):
     ]
 
 
+class ExampleGraph(BaseModel):
+    """
+    An example workflow.
+    """
+
+    name: Annotated[str, Field(examples=['text_to_image'], title='Name')]
+    description: Annotated[
+        str, Field(examples=['a prompt becomes a picture'], title='Description')
+    ]
+    runs: Annotated[
+        bool,
+        Field(
+            description='Whether all model files that it names are here.', title='Runs'
+        ),
+    ]
+
+
+class ExampleSubmission(BaseModel):
+    """
+    What `POST /v1/jobs` takes.
+    """
+
+    workflow: Annotated[
+        dict[str, Any], Field(description='In API form.', title='Workflow')
+    ]
+    files: Annotated[
+        dict[str, str],
+        Field(description='The pictures that it reads, as data URLs.', title='Files'),
+    ]
+
+
 class IdempotencyKey(RootModel[str]):
     root: Annotated[
         str,

@@ -11,6 +11,7 @@ from adapters.server.v1 import (
     events,
     generate,
     generate_alias,
+    graphs,
     jobs,
     keys,
     outputs,
@@ -21,7 +22,7 @@ from adapters.server.v1 import (
 )
 
 router = APIRouter(responses=problems(401, 403, 422, 429))
-for _resource in (submit, jobs, outputs, events, sockets, check, generate, catalog, webhooks, keys):
+for _resource in (submit, jobs, outputs, events, sockets, check, generate, catalog, graphs, webhooks, keys):
     router.include_router(_resource.router, prefix="/v1")
 router.include_router(stats.router)
 router.include_router(generate_alias.router)

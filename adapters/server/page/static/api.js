@@ -41,6 +41,8 @@ export function check(source) {
 }
 
 export const nodes = () => call("v1/nodes");
+export const graphs = () => call("v1/graphs");
+export const graph = (name) => call(`v1/graphs/${encodeURIComponent(name)}`);
 export const submit = (body) => send("v1/jobs", body);
 export const job = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
 export const workflowOf = (id) => call(`v1/jobs/${encodeURIComponent(id)}/workflow`);

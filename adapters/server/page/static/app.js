@@ -2,6 +2,7 @@
 
 import { html, render, useCallback, useEffect, useReducer, useRef, useState } from "./vendor/htm-preact.module.js";
 import * as api from "./api.js";
+import { Examples } from "./examples.js";
 import { Form } from "./form.js";
 import { Graph } from "./graph.js";
 import { Jobs } from "./jobs.js";
@@ -25,14 +26,19 @@ function App() {
   }, []);
   useEffect(() => { api.nodes().then((found) => { setSchemas(found); setRefused(false); }, fail); }, [refused]);
 
+  function show(opened, itsProblems, itsFiles) {
+    setMessage("");
+    setWorkflow(opened);
+    setProblems(itsProblems);
+    setFiles(itsFiles);
+    watched.close();
+  }
+
   async function open(source) {
     setMessage("");
     try {
       const checked = await api.check(source);
-      setWorkflow(checked.workflow);
-      setProblems(checked.problems);
-      setFiles({});
-      watched.close();
+      show(checked.workflow, checked.problems, {});
     } catch (error) { fail(error); }
   }
 
@@ -80,6 +86,8 @@ function App() {
     <main>
       <section class="left" aria-label="workflow">
         <${Drop} onOpen=${open} onError=${fail} small=${workflow !== null} />
+        <${Examples} open=${workflow === null} refused=${refused} onError=${fail}
+          onOpen=${(opened, itsFiles) => show(opened, [], itsFiles)} />
         ${workflow && html`
           <${Form} workflow=${workflow} schemas=${schemas} files=${files} problems=${problems}
             onChange=${change} onFile=${addFile} />`}

@@ -4,23 +4,24 @@ import { html } from "./vendor/htm-preact.module.js";
 import { NODE_HEIGHT, NODE_WIDTH, layout, links } from "./layout.js";
 
 const MARGIN = 8;
+const LEAST_SCALE = 0.7; // smaller, its words cannot be read: it scrolls instead
 const WORDS = { waiting: "waiting", running: "running", done: "done", cached: "cached", failed: "failed", blocked: "blocked" };
 
 /** `states`: id -> {state, fraction}; `problems`: those of the last check, by node. */
 export function Graph({ workflow, states, problems }) {
   const { places, width, height } = layout(workflow);
   const bad = new Set(problems.map((problem) => problem.node_id));
+  const [wide, high] = [width + 2 * MARGIN, height + 2 * MARGIN];
   return html`
-    <svg class="graph" role="group" aria-label="workflow graph"
-         viewBox="${-MARGIN} ${-MARGIN} ${width + 2 * MARGIN} ${height + 2 * MARGIN}"
-         style=${`max-width: ${width + 2 * MARGIN}px`}>
+    <div class="graph" role="group" aria-label="workflow graph" tabindex="0">
+    <svg viewBox="${-MARGIN} ${-MARGIN} ${wide} ${high}" style=${`min-width: ${LEAST_SCALE * wide}px; max-width: ${wide}px`}>
       ${links(workflow).map(({ from, to, input }) => html`
         <path class="link ${states[to]?.state === "running" ? "active" : ""}" key="${from}-${to}-${input}"
               d=${curve(places.get(from), places.get(to))} />`)}
       ${Object.entries(workflow).map(([id, node]) => html`
         <${Node} key=${id} id=${id} node=${node} place=${places.get(id)} bad=${bad.has(id)}
                  ...${states[id] ?? { state: "idle" }} />`)}
-    </svg>`;
+    </svg></div>`;
 }
 
 function Node({ id, node, place, state, fraction = 0, bad }) {

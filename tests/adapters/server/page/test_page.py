@@ -49,6 +49,34 @@ def test_a_workflow_is_edited_run_and_shown(page: Page, tmp_path: Path) -> None:
     assert colour == [0, 0, 255, 255]
 
 
+def test_an_example_is_opened_and_run_with_its_picture(page: Page) -> None:
+    examples = page.locator(".examples")
+    expect(examples.get_by_role("button", name="text to image")).to_be_visible()
+    expect(examples.get_by_role("button", name="sdxl base refiner")).to_have_count(0)
+    examples.get_by_role("button", name="upscale").click()
+    expect(page.get_by_text("now: example.png")).to_have_count(0)
+    expect(page.get_by_text("example.png", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("status")).to_have_text("completed")
+    assert page.locator(".outputs img").count() == 1
+    expect(examples.get_by_role("button", name="text to image")).to_be_hidden()  # until somebody asks for them
+
+
+def test_a_long_graph_keeps_its_size_and_scrolls(page: Page, tmp_path: Path) -> None:
+    chain: dict[str, Any] = picture_prompt()
+    for number in range(3, 30):
+        chain[str(number)] = {"class_type": "ImageInvert", "inputs": {"image": [chain["2"]["inputs"]["images"][0], 0]}}
+        chain["2"]["inputs"]["images"] = [str(number), 0]
+    for width_px in (1360, 390):
+        page.set_viewport_size({"width": width_px, "height": 800})
+        open_workflow(page, tmp_path, chain)
+        node = page.get_by_role("img", name="SaveImage, node 2")
+        node.wait_for()
+        assert node.locator("rect").first.bounding_box()["width"] > 100  # type: ignore[index]
+        assert page.locator(".graph").evaluate("graph => graph.scrollWidth > graph.clientWidth")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+
+
 def test_a_run_is_found_again_in_the_history_with_its_workflow(page: Page, service: Service) -> None:
     job_id = service.submit(picture_prompt(color=7, prefix="history"))
     service.ended(job_id)

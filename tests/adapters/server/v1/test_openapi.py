@@ -30,6 +30,8 @@ OPERATIONS = {
     "list_nodes": "GET /v1/nodes",
     "get_node": "GET /v1/nodes/{class_type}",
     "list_models": "GET /v1/models",
+    "list_graphs": "GET /v1/graphs",
+    "get_graph": "GET /v1/graphs/{name}",
     "list_webhooks": "GET /v1/webhooks",
     "redeliver_webhook": "POST /v1/webhooks/{message_id}/redeliver",
     "create_key": "POST /v1/keys",
