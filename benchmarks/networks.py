@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ def computing_by(kernel: str, compile: str, device: str) -> Iterator[None]:
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     from engine.computing import Attention, Compile, Computing
+    from engine.derived import Derived
     from nodes.diffusion import backend
 
     forced = {
@@ -121,5 +123,6 @@ def computing_by(kernel: str, compile: str, device: str) -> Iterator[None]:
     }
     computing = Computing(cast("Attention", "sdpa" if kernel in forced else kernel), cast("Compile", compile))
     torch_by = sdpa_kernel(forced[kernel]) if kernel in forced else nullcontext()
-    with backend.using(backend.backend_for(torch.device(device), computing)), torch_by:
+    layouts = Derived(lambda: sys.maxsize)
+    with backend.using(backend.backend_for(torch.device(device), computing, layouts)), torch_by:
         yield

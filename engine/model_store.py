@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.computing import Computing
+from engine.derived import Derived
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
@@ -54,7 +55,8 @@ class ModelStore:
     ``computing``: by which kernels, for those who run the networks. The budget is ``ram_budget_bytes`` on the CPU and
     ``vram_budget_bytes`` elsewhere; without one it is a share of the memory. A network that is lent is never dropped,
     so a single one larger than the budget still runs. All methods may be called from any thread; a network may be lent
-    several times at once and must not be written to.
+    several times at once and must not be written to. ``derived`` is for what those who run the networks make of single
+    tensors; it counts towards the budget.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ModelStore:
         compute_dtype(self.device, precision, wide=False)
         budget = ram_budget_bytes if self.device.type == "cpu" else vram_budget_bytes
         self.budget_bytes = default_budget_bytes(self.device) if budget is None else budget
+        self.derived = Derived(lambda: self.budget_bytes - self.held_bytes)
         self._lock = threading.RLock()
         self._loaded: dict[tuple[str, tuple[str, ...]], _Loaded] = {}
         self._shapes: dict[str, Mapping[str, tuple[int, ...]]] = {}
@@ -107,6 +110,7 @@ class ModelStore:
     def free(self) -> None:
         """Drop every network that is not lent."""
         with self._lock:
+            self.derived.clear()
             self._evict_until(lambda: False)
 
     def move_to(self, device: str | torch.device | None, precision: str) -> None:
@@ -117,6 +121,7 @@ class ModelStore:
         with self._lock:
             if any(one.leased for one in self._loaded.values()):
                 raise DagfusionError("networks cannot move to another device while they are in use")
+            self.derived.clear()
             self.device, self.precision = pick_device(device), precision
             self.budget_bytes = default_budget_bytes(self.device)
             self._loaded = {key: one for key, one in self._loaded.items() if one.base is None}
@@ -143,9 +148,9 @@ class ModelStore:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of weights on the device, shared tensors counted once."""
+        """Bytes of weights on the device, shared tensors counted once, and of what was made from them."""
         with self._lock:
-            return sum(one.size_bytes for one in self._loaded.values())
+            return sum(one.size_bytes for one in self._loaded.values()) + self.derived.bytes
 
     def _acquire(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> _Loaded:
         with self._lock:
@@ -233,6 +238,9 @@ class ModelStore:
         return _Loaded(base.weights, tuple(p.key for p in patches), module, {}, size_bytes, base)
 
     def _make_room(self, size_bytes: int) -> None:
+        """For so many bytes more. What can be made again goes first."""
+        if self.held_bytes + size_bytes > self.budget_bytes:
+            self.derived.clear()
         self._evict_until(lambda: self.held_bytes + size_bytes <= self.budget_bytes)
 
     def _evict_until(self, enough: Callable[[], bool]) -> None:

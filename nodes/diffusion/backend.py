@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -13,20 +13,27 @@ import torch
 from torch import Tensor
 
 from engine.computing import Compile, Computing
+from engine.derived import Derived
 from engine.model_store import ModelStore
+from engine.weights import Weights
 from nodes.diffusion.compiling import check_compiler, compiled, sizes_apart
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.kernels.choice import Mix, mix_for
+from nodes.diffusion.kernels.convolution import LaidOutOnce, can_be_laid_out
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """``mix``: the attention kernel; ``compile``: how parts are compiled that no hook reaches into."""
+    """``mix``: the attention kernel; ``compile``: how parts are compiled that no hook reaches into.
+
+    ``layouts``: where convolutions keep their weights as a CPU reads them; they lay them out in each call without.
+    """
 
     mix: Mix = sdpa.mix
     compile: Compile = "off"
+    layouts: Derived | None = None
 
     def best(self, part: Callable[P, Tensor]) -> Callable[P, Tensor]:
         """``part``, a function of a module and tensors, as it is to be run."""
@@ -47,25 +54,30 @@ def using(backend: Backend) -> Iterator[None]:
     """Networks that run within, in this thread, are computed by ``backend``."""
     token = _current.set(backend)
     try:
-        with nullcontext() if backend.compile == "off" else sizes_apart():
+        with ExitStack() as entered:
+            if backend.compile != "off":
+                entered.enter_context(sizes_apart())
+            if backend.layouts is not None:
+                entered.enter_context(LaidOutOnce(backend.layouts))
             yield
     finally:
         _current.reset(token)
 
 
-def chosen(models: ModelStore) -> Backend:
-    """What computes networks of this store. Raises ``DagfusionError`` where it cannot be what the settings ask for."""
-    return backend_for(models.device, models.computing)
+def chosen(models: ModelStore, weights: Weights) -> Backend:
+    """What computes this network of the store. Raises ``DagfusionError`` where that cannot be as the settings say."""
+    return backend_for(models.device, models.computing, models.derived if weights.heavy else None)
 
 
-def backend_for(device: torch.device, computing: Computing) -> Backend:
-    """What computes networks on ``device``; see :func:`chosen`."""
+def backend_for(device: torch.device, computing: Computing, layouts: Derived | None = None) -> Backend:
+    """What computes networks on ``device``; see :func:`chosen`. ``layouts``: of large ones."""
     mix = mix_for(device, computing.attention)
     if computing.compile != "off":
         check_compiler(device)
         if mix is not sdpa.mix:
             mix = _untraced(mix)
-    return Backend(mix, computing.compile)
+    lays_out = device.type == "cpu" and computing.compile == "off" and can_be_laid_out()
+    return Backend(mix, computing.compile, layouts if lays_out else None)
 
 
 @cache

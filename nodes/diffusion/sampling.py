@@ -52,7 +52,7 @@ def sample(
     noise = torch.zeros(shape) if noise_seed is None else noises.drawn(shape, source, latent.batch_index)
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
-        leases.enter_context(backend.using(backend.chosen(ctx.models)))
+        leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
         network = Network(module, guider.model.parameterization, guider.model.unet_patches, control, ctx.turns)
