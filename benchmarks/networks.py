@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +12,8 @@ from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
     import torch
+
+    from nodes.diffusion.backend import Backend
 
 # A network that is there for a trial run: as SD1.5's, in small.
 SMALL = {"block_out_channels": (32, 64, 64, 64), "cross_attention_dim": 64}
@@ -102,27 +103,35 @@ def format_named(dtype: str) -> torch.dtype:
     return found
 
 
-@contextmanager
-def computing_by(kernel: str, compile: str, device: str) -> Iterator[None]:
-    """How this project computes networks meanwhile: by its own choice of kernel (``auto``, ``sage``), or torch's.
+_TORCH_KERNELS = ("flash", "efficient", "cudnn", "math")
 
-    The names of torch's kernels hold for the bare module too. Raises ``DagfusionError`` for other names.
+
+def backend_by(kernel: str, compile: str, device: str) -> Backend:
+    """How this project computes networks: by its own choice of kernel (``auto``, ``sage``), or by torch's.
+
+    Raises ``DagfusionError`` for other names.
     """
     import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     from engine.computing import Attention, Compile, Computing
     from engine.derived import Derived
-    from nodes.diffusion import backend
+    from nodes.diffusion.backend import backend_for
 
-    forced = {
-        "flash": SDPBackend.FLASH_ATTENTION,
-        "efficient": SDPBackend.EFFICIENT_ATTENTION,
-        "cudnn": SDPBackend.CUDNN_ATTENTION,
-        "math": SDPBackend.MATH,
-    }
-    computing = Computing(cast("Attention", "sdpa" if kernel in forced else kernel), cast("Compile", compile))
-    torch_by = sdpa_kernel(forced[kernel]) if kernel in forced else nullcontext()
-    layouts = Derived(lambda: sys.maxsize)
-    with backend.using(backend.backend_for(torch.device(device), computing, layouts)), torch_by:
-        yield
+    attention = "sdpa" if kernel in _TORCH_KERNELS else kernel
+    computing = Computing(cast("Attention", attention), cast("Compile", compile))
+    return backend_for(torch.device(device), computing, Derived(lambda: sys.maxsize))
+
+
+def torch_attention(kernel: str) -> AbstractContextManager[object]:
+    """Within, torch's attention is by the kernel of that name, for whoever computes; by its own choice for others."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    if kernel not in _TORCH_KERNELS:
+        return nullcontext()
+    forced = (
+        SDPBackend.FLASH_ATTENTION,
+        SDPBackend.EFFICIENT_ATTENTION,
+        SDPBackend.CUDNN_ATTENTION,
+        SDPBackend.MATH,
+    )
+    return sdpa_kernel(forced[_TORCH_KERNELS.index(kernel)])

@@ -44,10 +44,12 @@ def step(
     import torch
 
     from nodes.diffusion import unet
+    from nodes.diffusion.backend import using
 
     number = networks.format_named(dtype)
     network = networks.unet(family, number, bench.device, compile=compile, channels_last=bool(channels_last))
     given = networks.inputs(network, batch, size_px // 8)
+    by = networks.backend_by(kernel, compile, bench.device)
     made: dict[str, torch.Tensor] = {}
 
     def theirs() -> None:
@@ -56,9 +58,10 @@ def step(
         )[0]
 
     def ours() -> None:
-        made["dagfusion"] = unet.predict(network, given.x, given.timestep, given.context, y=given.y)
+        with using(by):
+            made["dagfusion"] = unet.predict(network, given.x, given.timestep, given.context, y=given.y)
 
-    with torch.no_grad(), networks.computing_by(kernel, compile, bench.device):
+    with torch.no_grad(), networks.torch_attention(kernel):
         seconds = in_turns({"diffusers": theirs, "dagfusion": ours}, bench.repeats)
         yield Figure("step", "s", seconds["dagfusion"])
         yield Figure("step", "s", seconds["diffusers"], subject="diffusers")
