@@ -208,8 +208,21 @@ class ModelStore:
                 copied = 0
             return moved
 
+        self._dequantize(module, weights, dtype)
         replace_tensors(module, move)
         weights.release()
+
+    def _dequantize(self, module: nn.Module, weights: Weights, dtype: torch.dtype) -> None:
+        """In place of each 8-bit weight that has a scale, put what it stands for."""
+        read = 0
+        for name, parameter in list(module.named_parameters()):
+            if parameter.dtype.itemsize > 1 or (scale := weights.scale(name)) is None:
+                continue
+            set_parameter(module, name, _dequantized(parameter, scale, self.device).to(dtype))
+            read += parameter.nbytes
+            if read > RELEASE_EVERY_BYTES:
+                weights.release()
+                read = 0
 
     def _patch(self, base: _Loaded, patches: tuple[WeightPatch, ...]) -> _Loaded:
         # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
@@ -227,11 +240,11 @@ class ModelStore:
         self._make_room(size_bytes)
         with torch.no_grad():
             for name in names:
-                weight = _exact(base.stored[name], active[name])
+                weight = _exact(base.stored[name], active[name], base.weights.scale(name))
                 for patch, changed in changed_by:
                     if name in changed:
                         weight = patch.apply(name, weight)
-                if base.weights.patched_as_stored:
+                if base.weights.patched_as_stored and base.stored[name].dtype.itemsize > 1:
                     weight = weight.to(base.stored[name].dtype)
                 set_parameter(module, name, weight.to(active[name]))
         base.weights.release()
@@ -262,7 +275,15 @@ def _bytes_as(tensor: Tensor, dtype: torch.dtype) -> int:
     return tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.element_size())
 
 
-def _exact(stored: Tensor, active: Tensor) -> Tensor:
+def _dequantized(stored: Tensor, scale: Tensor, device: torch.device) -> Tensor:
+    """The weight that ``stored`` times ``scale`` (one number, or one for each row) is: float32, on ``device``."""
+    by_row = scale.to(device).reshape(-1, *[1] * (stored.ndim - 1)) if scale.numel() > 1 else scale.to(device)
+    return stored.detach().to(device, torch.float32) * by_row
+
+
+def _exact(stored: Tensor, active: Tensor, scale: Tensor | None) -> Tensor:
     """The weight in float32 on the device, from the copy there unless casting has rounded that one."""
     rounded = active.dtype not in (stored.dtype, torch.float32)
+    if rounded and scale is not None:
+        return _dequantized(stored, scale, active.device)
     return (stored if rounded else active).detach().to(active.device, torch.float32)

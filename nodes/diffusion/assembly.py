@@ -24,7 +24,7 @@ def assemble(make: Callable[[], Module], view: WeightView) -> Module:
     with torch.device("meta"):
         module = make()
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    missing = sorted(wanted.keys() - view.names.keys())
+    missing = sorted(wanted.keys() - view.keys())
     if missing:
         raise ModelUnreadable(f"model file '{view.file.path.name}' lacks {_listed(missing)}", remedy=_WHOLE)
     misshapen = sorted(name for name, shape in wanted.items() if not _fits(view.shape(name), shape))

@@ -45,6 +45,8 @@ def _sample(view: WeightView) -> str:
         data = view.bytes(name)
         digest.update(data[:SAMPLE_BYTES])
         digest.update(data[-SAMPLE_BYTES:])
+        if (scale := view.scale(name)) is not None:
+            digest.update(scale.numpy().tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -52,9 +54,15 @@ def _equal(view: WeightView, other: WeightView) -> bool:
     same_place = all(view.fact(name) == other.fact(name) for name in view)
     if same_place and view.file.identity == other.file.identity:
         return True
-    equal = all(torch.equal(_as_bytes(view, name), _as_bytes(other, name)) for name in view)
+    equal = all(torch.equal(_as_bytes(view, name), _as_bytes(other, name)) for name in view) and all(
+        _equal_scales(view.scale(name), other.scale(name)) for name in view
+    )
     view.file.release()
     return equal
+
+
+def _equal_scales(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
+    return torch.equal(a, b) if a is not None and b is not None else a is b
 
 
 def _as_bytes(view: WeightView, name: str) -> torch.Tensor:

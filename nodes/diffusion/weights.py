@@ -2,61 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from nodes.diffusion.quantization import check_formats, with_scales
+from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header
 
-MAX_HEADER_BYTES = 100_000_000
 # On a CPU with AVX-512 BF16, bfloat16 took 0.59 of float32's time for a UNet of 860 million numbers, 0.70 for one of
 # 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.
 HEAVY_PARAMETERS = 50_000_000
-_REFETCH = "the download probably stopped early: fetch the file again"
-_DAMAGED = "take a safetensors file, or fetch this one again"
-
-DTYPES: Mapping[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-
-# What a file is that is not safetensors, by its first bytes.
-_OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a pickle in a zip (torch.save)", "pickles can run code when opened: convert it to safetensors"),
-    (b"\x80", "a pickle", "pickles can run code when opened: convert it to safetensors"),
-    (b"GGUF", "a GGUF file", "take the safetensors version of this model"),
-    (b"<", "a web page or XML", "the download probably failed: fetch the file again"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TensorFact:
-    """What the header says of one tensor; ``start`` and ``end`` are byte offsets in the file."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    start: int
-    end: int
 
 
 class WeightFile:
@@ -74,7 +36,7 @@ class WeightFile:
                 stat = os.fstat(file.fileno())
                 self.size_bytes = stat.st_size
                 self.identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-                header, data_start = _read_header(path, file, self.size_bytes)
+                header, data_start = read_header(path, file, self.size_bytes)
                 # A private copy-on-write map: torch wants writable memory, and the file must never change.
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except OSError as error:
@@ -84,11 +46,16 @@ class WeightFile:
             ) from error
         metadata = header.pop("__metadata__", None)
         self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
-        self.facts = {name: _fact(path, name, entry, data_start, self.size_bytes) for name, entry in header.items()}
+        facts = {name: read_fact(path, name, entry, data_start, self.size_bytes) for name, entry in header.items()}
+        self.facts: Mapping[str, TensorFact] = with_scales(facts)
+        check_formats(path.name, self.metadata, self.facts, self.read)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor, backed by the file. Copied only where it does not start at a multiple of its item size."""
-        fact = self.facts[name]
+        return self.read(self.facts[name])
+
+    def read(self, fact: TensorFact) -> Tensor:
+        """The tensor that ``fact`` describes; see :meth:`tensor`."""
         count = math.prod(fact.shape)
         if count == 0:
             return torch.empty(fact.shape, dtype=fact.dtype)
@@ -98,9 +65,8 @@ class WeightFile:
         flat = torch.frombuffer(self._map, dtype=fact.dtype, count=count, offset=fact.start)
         return flat.reshape(fact.shape)
 
-    def bytes(self, name: str) -> memoryview:
+    def bytes(self, fact: TensorFact) -> memoryview:
         """The tensor's bytes as they stand in the file."""
-        fact = self.facts[name]
         return memoryview(self._map)[fact.start : fact.end]
 
     def release(self) -> None:
@@ -111,51 +77,61 @@ class WeightFile:
     def view(self, *prefixes: str) -> WeightView:
         """The tensors whose names start with the first of ``prefixes`` that any name starts with, stripped of it."""
         for prefix in prefixes:
-            names = {name[len(prefix) :]: name for name in self.facts if name.startswith(prefix)}
-            if names:
-                return WeightView(self, names)
+            facts = {name[len(prefix) :]: fact for name, fact in self.facts.items() if name.startswith(prefix)}
+            if facts:
+                return WeightView(self, facts)
         return WeightView(self, {})
 
 
 class WeightView(Mapping[str, Tensor]):
     """Part of a weight file under names of its own; tensors are made when they are taken out."""
 
-    def __init__(self, file: WeightFile, names: Mapping[str, str]) -> None:
+    def __init__(self, file: WeightFile, facts: Mapping[str, TensorFact]) -> None:
         self.file = file
-        self.names = names
+        self._facts = facts
 
     def __getitem__(self, name: str) -> Tensor:
-        return self.file.tensor(self.names[name])
+        return self.file.read(self._facts[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self._facts)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._facts)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._facts
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The tensor's shape, from the header alone."""
-        return self.file.facts[self.names[name]].shape
+        return self._facts[name].shape
 
     def fact(self, name: str) -> TensorFact:
         """What the header says of the tensor."""
-        return self.file.facts[self.names[name]]
+        return self._facts[name]
 
     def bytes(self, name: str) -> memoryview:
         """The tensor's bytes as they stand in the file."""
-        return self.file.bytes(self.names[name])
+        return self.file.bytes(self._facts[name])
+
+    def scale(self, name: str) -> Tensor | None:
+        """What the stored tensor is to be multiplied by: float32, one number or one a row. None for what it is."""
+        fact = self._facts.get(name)
+        return None if fact is None or fact.scale is None else self.file.tensor(fact.scale).float()
 
     def count(self, prefix: str) -> int:
         """How many numbered parts there are below ``prefix``: one more than the largest ``N`` in ``prefix.N.``."""
         numbered = re.compile(re.escape(prefix) + r"\.(\d+)\.")
         return 1 + max((int(match[1]) for match in map(numbered.match, self) if match), default=-1)
 
-    def renamed(self, names: Mapping[str, str]) -> WeightView:
-        """The tensors of ``names`` (new name -> this view's name) and no others."""
-        return WeightView(self.file, {new: self.names[old] for new, old in names.items()})
+    def renamed(self, names: Mapping[str, str | Rows]) -> WeightView:
+        """The tensors of ``names`` (new name -> this view's name, or rows of one) and no others."""
+        return WeightView(self.file, {new: self._find(old) for new, old in names.items()})
+
+    def _find(self, place: str | Rows) -> TensorFact:
+        if isinstance(place, str):
+            return self._facts[place]
+        return self._facts[place.name].rows(place.start, place.stop)
 
     @property
     def size_bytes(self) -> int:
@@ -166,59 +142,3 @@ class WeightView(Mapping[str, Tensor]):
     def heavy(self) -> bool:
         """Whether computing with the tensors takes so long that a quicker number format is worth its rounding."""
         return sum(math.prod(self.shape(name)) for name in self) >= HEAVY_PARAMETERS
-
-
-def _read_header(path: Path, file: BinaryIO, size_bytes: int) -> tuple[dict[str, Any], int]:
-    """The header's JSON object and where the tensors' bytes start."""
-    start = file.read(32)
-    length = int.from_bytes(start[:8], "little")
-    # The length comes first and may begin with any byte, so other formats are looked for only where no header follows.
-    if start[8:9] != b"{" or length > MAX_HEADER_BYTES:
-        raise _not_safetensors(path, start, size_bytes)
-    if 8 + length > size_bytes:
-        raise ModelUnreadable(f"model file '{path.name}' is truncated within its header", remedy=_REFETCH)
-    file.seek(8)
-    try:
-        header = json.loads(file.read(length))
-    except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(
-            f"model file '{path.name}' is not a safetensors file: its header is no JSON", remedy=_DAMAGED
-        ) from error
-    return header, 8 + length
-
-
-def _not_safetensors(path: Path, start: bytes, size_bytes: int) -> ModelUnreadable:
-    for magic, what, remedy in _OTHER_FORMATS:
-        if start.startswith(magic):
-            return ModelUnreadable(f"model file '{path.name}' is {what}, not safetensors", remedy=remedy)
-    if size_bytes < 9:
-        return ModelUnreadable(f"model file '{path.name}' is truncated ({size_bytes} bytes)", remedy=_REFETCH)
-    return ModelUnreadable(f"model file '{path.name}' is not a safetensors file", remedy=_DAMAGED)
-
-
-def _fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: int) -> TensorFact:
-    try:
-        kind = entry["dtype"]
-        shape = tuple(int(side) for side in entry["shape"])
-        begin, end = (int(offset) for offset in entry["data_offsets"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise ModelUnreadable(
-            f"model file '{path.name}': the entry of tensor '{name}' is malformed", remedy=_DAMAGED
-        ) from error
-    if kind not in DTYPES:
-        raise ModelUnreadable(
-            f"model file '{path.name}': tensor '{name}' is of unknown type {kind}",
-            remedy=f"convert it to one of {', '.join(DTYPES)}",
-        )
-    dtype = DTYPES[kind]
-    if min((0, *shape)) < 0 or not 0 <= begin <= end or end - begin != math.prod(shape) * dtype.itemsize:
-        raise ModelUnreadable(
-            f"model file '{path.name}': the entry of tensor '{name}' contradicts itself", remedy=_DAMAGED
-        )
-    if data_start + end > size_bytes:
-        missing = data_start + end - size_bytes
-        raise ModelUnreadable(
-            f"model file '{path.name}' is truncated: tensor '{name}' ends {missing} bytes past its end",
-            remedy=_REFETCH,
-        )
-    return TensorFact(dtype, shape, data_start + begin, data_start + end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,33 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from engine.errors import ModelUnreadable
+from engine.model_store import ModelStore
+from engine.weights import Weights
+from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
-from nodes.diffusion.weights import DTYPES, WeightFile
+from nodes.diffusion.weight_header import DTYPES, Rows
+from nodes.diffusion.weights import WeightFile
+
+
+@dataclass(frozen=True)
+class Plus:
+    """Adds a number to one parameter."""
+
+    name: str
+    value: float
+
+    @property
+    def key(self) -> str:
+        return f"plus:{self.name}:{self.value}"
+
+    def names(self) -> frozenset[str]:
+        return frozenset({self.name})
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        return weight + self.value
 
 
 @pytest.fixture
@@ -210,3 +234,96 @@ class TestContentKey:
         path.unlink()
         save_file({"w": torch.cat([torch.zeros(1000), torch.ones(1), torch.zeros(999)])}, path)
         assert content_key(WeightFile(path).view("")) != key
+
+
+class TestRows:
+    """One of several weights that a file keeps as one."""
+
+    def test_rows_are_a_view_of_the_file(self, tmp_path: Path) -> None:
+        fused = torch.arange(24, dtype=torch.float16).reshape(6, 4)
+        save_file({"qkv.weight": fused, "qkv.bias": torch.arange(6.0)}, tmp_path / "a.safetensors")
+        file = WeightFile(tmp_path / "a.safetensors")
+        view = file.view("").renamed(
+            {"to_k.weight": Rows("qkv.weight", 2, 4), "to_v.bias": Rows("qkv.bias", 4, 6), "all": "qkv.weight"}
+        )
+        assert torch.equal(view["to_k.weight"], fused[2:4])
+        assert torch.equal(view["to_v.bias"], torch.tensor([4.0, 5.0]))
+        assert view["to_k.weight"].data_ptr() == view["all"].data_ptr() + 2 * 4 * 2
+        assert view.shape("to_k.weight") == (2, 4)
+        assert bytes(view.bytes("to_k.weight")) == fused[2:4].numpy().tobytes()
+
+    def test_other_rows_are_other_contents(self, tmp_path: Path) -> None:
+        save_file({"qkv": torch.arange(24.0).reshape(6, 4)}, tmp_path / "a.safetensors")
+        view = WeightFile(tmp_path / "a.safetensors").view("")
+        first, second = (view.renamed({"w": Rows("qkv", start, start + 2)}) for start in (0, 2))
+        assert content_key(first) != content_key(second)
+        assert content_key(first) == content_key(view.renamed({"w": Rows("qkv", 0, 2)}))
+
+
+def quantized(folder: Path, layout: str) -> tuple[Path, Tensor]:
+    """A file with one layer in float8 with a scale, and the layer's weight."""
+    weight = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
+    scale = weight.abs().max() / 448
+    stored = (weight / scale).to(torch.float8_e4m3fn)
+    said = json.dumps({"format": "float8_e4m3fn"})
+    tensors, metadata = {"fc.weight": stored, "fc.bias": torch.zeros(8)}, {}
+    if layout == "scaled_fp8":
+        tensors |= {"fc.scale_weight": scale, "scaled_fp8": torch.empty(0, dtype=torch.float8_e4m3fn)}
+    else:
+        tensors["fc.weight_scale"] = scale
+    if layout == "comfy_quant":
+        tensors["fc.comfy_quant"] = torch.tensor(list(said.encode()), dtype=torch.uint8)
+    if layout == "metadata":
+        metadata["_quantization_metadata"] = json.dumps({"layers": {"fc": json.loads(said)}})
+    save_file(tensors, folder / f"{layout}.safetensors", metadata or None)
+    return folder / f"{layout}.safetensors", stored.float() * scale
+
+
+@pytest.mark.parametrize("layout", ["comfy_quant", "metadata", "scaled_fp8"])
+class TestScaledFloat8:
+    """The three ways in which files say what an 8-bit weight is to be multiplied by."""
+
+    def test_the_scale_is_found(self, layout: str, tmp_path: Path) -> None:
+        path, exact = quantized(tmp_path, layout)
+        view = WeightFile(path).view("").renamed({"half.weight": Rows("fc.weight", 4, 8), "half.bias": "fc.bias"})
+        scale = view.scale("half.weight")
+        assert scale is not None
+        assert torch.equal(view["half.weight"].float() * scale, exact[4:])
+        assert view.scale("half.bias") is None
+        assert view.scale("nothing") is None
+
+    def test_networks_compute_with_what_it_stands_for(self, layout: str, tmp_path: Path) -> None:
+        path, exact = quantized(tmp_path, layout)
+        view = WeightFile(path).view("fc.")
+        store = ModelStore("cpu", precision="float32")
+        weights = Weights(content_key(view), lambda: assemble(lambda: nn.Linear(4, 8), view), scale=view.scale)
+        with store.lease(weights) as module:
+            assert torch.equal(module.weight, exact)
+        with store.lease(weights, [Plus("weight", 1.0)]) as module:
+            assert torch.equal(module.weight, exact + 1.0)
+        store.move_to("cpu", "float32")
+        with store.lease(weights) as module:
+            assert torch.equal(module.weight, exact)
+
+
+def test_equal_bytes_under_other_scales_are_other_contents(tmp_path: Path) -> None:
+    stored = torch.ones(4, 4).to(torch.float8_e4m3fn)
+    views = []
+    for scale in (0.5, 0.25):
+        path = tmp_path / f"{scale}.safetensors"
+        save_file({"fc.weight": stored, "fc.weight_scale": torch.tensor(scale)}, path)
+        views.append(WeightFile(path).view("").renamed({"weight": "fc.weight"}))
+    assert content_key(views[0]) != content_key(views[1])
+
+
+@pytest.mark.parametrize("where", ["tensor", "header"])
+def test_a_quantization_that_is_not_known_is_named(tmp_path: Path, where: str) -> None:
+    said = {"format": "nvfp4"}
+    tensors = {"fc.weight": torch.zeros(8, 2, dtype=torch.uint8)}
+    if where == "tensor":
+        tensors["fc.comfy_quant"] = torch.tensor(list(json.dumps(said).encode()), dtype=torch.uint8)
+    header = {"_quantization_metadata": json.dumps({"layers": {"fc": said}})} if where == "header" else None
+    save_file(tensors, tmp_path / "four.safetensors", header)
+    with pytest.raises(ModelUnreadable, match="'fc' is quantized as 'nvfp4'") as caught:
+        WeightFile(tmp_path / "four.safetensors")
+    assert "float8_e4m3fn" in (caught.value.remedy or "")

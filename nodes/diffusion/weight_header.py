@@ -1,0 +1,127 @@
+"""The header of a safetensors file: what it says of each tensor, checked against the file's size."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from engine.errors import ModelUnreadable
+
+MAX_HEADER_BYTES = 100_000_000
+_REFETCH = "the download probably stopped early: fetch the file again"
+_DAMAGED = "take a safetensors file, or fetch this one again"
+
+DTYPES: Mapping[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+# What a file is that is not safetensors, by its first bytes.
+_OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
+    (b"PK\x03\x04", "a pickle in a zip (torch.save)", "pickles can run code when opened: convert it to safetensors"),
+    (b"\x80", "a pickle", "pickles can run code when opened: convert it to safetensors"),
+    (b"GGUF", "a GGUF file", "take the safetensors version of this model"),
+    (b"<", "a web page or XML", "the download probably failed: fetch the file again"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFact:
+    """What the header says of one tensor; ``start`` and ``end`` are byte offsets in the file.
+
+    ``scale``: the name of the tensor in the file that this one, in 8 bits, is to be multiplied by.
+    """
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    start: int
+    end: int
+    scale: str | None = None
+
+    def rows(self, start: int, stop: int) -> TensorFact:
+        """Of a part along the first dimension, which is one piece of the file too."""
+        row_bytes = (self.end - self.start) // self.shape[0]
+        shape = (stop - start, *self.shape[1:])
+        return replace(self, shape=shape, start=self.start + start * row_bytes, end=self.start + stop * row_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Part of a stored tensor along its first dimension, ``stop`` excluded: one of several weights kept as one."""
+
+    name: str
+    start: int
+    stop: int
+
+
+def read_header(path: Path, file: BinaryIO, size_bytes: int) -> tuple[dict[str, Any], int]:
+    """The header's JSON object and where the tensors' bytes start."""
+    start = file.read(32)
+    length = int.from_bytes(start[:8], "little")
+    # The length comes first and may begin with any byte, so other formats are looked for only where no header follows.
+    if start[8:9] != b"{" or length > MAX_HEADER_BYTES:
+        raise _not_safetensors(path, start, size_bytes)
+    if 8 + length > size_bytes:
+        raise ModelUnreadable(f"model file '{path.name}' is truncated within its header", remedy=_REFETCH)
+    file.seek(8)
+    try:
+        header = json.loads(file.read(length))
+    except (ValueError, RecursionError) as error:
+        raise ModelUnreadable(
+            f"model file '{path.name}' is not a safetensors file: its header is no JSON", remedy=_DAMAGED
+        ) from error
+    return header, 8 + length
+
+
+def _not_safetensors(path: Path, start: bytes, size_bytes: int) -> ModelUnreadable:
+    for magic, what, remedy in _OTHER_FORMATS:
+        if start.startswith(magic):
+            return ModelUnreadable(f"model file '{path.name}' is {what}, not safetensors", remedy=remedy)
+    if size_bytes < 9:
+        return ModelUnreadable(f"model file '{path.name}' is truncated ({size_bytes} bytes)", remedy=_REFETCH)
+    return ModelUnreadable(f"model file '{path.name}' is not a safetensors file", remedy=_DAMAGED)
+
+
+def read_fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: int) -> TensorFact:
+    try:
+        kind = entry["dtype"]
+        shape = tuple(int(side) for side in entry["shape"])
+        begin, end = (int(offset) for offset in entry["data_offsets"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelUnreadable(
+            f"model file '{path.name}': the entry of tensor '{name}' is malformed", remedy=_DAMAGED
+        ) from error
+    if kind not in DTYPES:
+        raise ModelUnreadable(
+            f"model file '{path.name}': tensor '{name}' is of unknown type {kind}",
+            remedy=f"convert it to one of {', '.join(DTYPES)}",
+        )
+    dtype = DTYPES[kind]
+    if min((0, *shape)) < 0 or not 0 <= begin <= end or end - begin != math.prod(shape) * dtype.itemsize:
+        raise ModelUnreadable(
+            f"model file '{path.name}': the entry of tensor '{name}' contradicts itself", remedy=_DAMAGED
+        )
+    if data_start + end > size_bytes:
+        missing = data_start + end - size_bytes
+        raise ModelUnreadable(
+            f"model file '{path.name}' is truncated: tensor '{name}' ends {missing} bytes past its end",
+            remedy=_REFETCH,
+        )
+    return TensorFact(dtype, shape, data_start + begin, data_start + end)
