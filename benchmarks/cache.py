@@ -87,7 +87,7 @@ def _studio(bench: Bench, model: str) -> AbstractContextManager[Studio]:
 
 def find_checkpoint(folder: Path, name: str) -> Path:
     """The checkpoint's file, in the folder or among the embedded ones."""
-    from adapters.settings import EMBEDDED_MODELS
+    from adapters.host.settings import EMBEDDED_MODELS
 
     return next(path for root in (folder, EMBEDDED_MODELS) if (path := root / "checkpoints" / name).exists())
 

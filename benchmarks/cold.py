@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from adapters.settings import EMBEDDED_MODELS
+from adapters.host.settings import EMBEDDED_MODELS
 from benchmarks.case import Bench, Figure, case
 from benchmarks.fresh import in_a_process, process
 

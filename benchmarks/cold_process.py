@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapters.settings import Settings, read_settings
+from adapters.host.settings import Settings, read_settings
 from engine.collection import collect_seldom
 
 if TYPE_CHECKING:
-    from adapters.direct.runner import JobRunner
+    from adapters.run.direct.runner import JobRunner
     from engine.engine import Engine
 
 # In the order in which a worker comes to them. diffusers and transformers import torch's compiler: it is told apart.
@@ -79,9 +79,9 @@ def forked(folder: Path, checkpoint: str, count: int) -> list[dict[str, float]]:
     _draw(engine, checkpoint)
     engine.cache.clear()
     engine.models.detach_from_files()
-    import adapters.direct.runner
-    import adapters.relay.application
-    import adapters.server.app
+    import adapters.doors.http.app
+    import adapters.run.direct.runner
+    import adapters.run.relay.application
 
     del uvicorn, adapters
     return [_in_a_child(settings, engine, checkpoint) for _ in range(count)]
@@ -109,10 +109,10 @@ def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> None:
     """The whole service in one process: its relay hands jobs to the engine that is here."""
     import uvicorn
 
-    from adapters.blobs.store import BlobStore
-    from adapters.direct.runner import JobRunner
-    from adapters.relay.application import create_relayed_app
-    from adapters.relay.relay import Relay
+    from adapters.run.direct.runner import JobRunner
+    from adapters.run.relay.application import create_relayed_app
+    from adapters.run.relay.relay import Relay
+    from adapters.service.blobs.store import BlobStore
 
     runner: JobRunner = JobRunner(engine, BlobStore(settings.blob_url))
     app = create_relayed_app(settings, lambda now: Relay(now.store, runner.run, name=f"forked-{os.getpid()}", slots=1))
@@ -140,7 +140,7 @@ def milestones(http: Any, checkpoint: str, started_at: float) -> Iterator[tuple[
 
 def picture(checkpoint: str, seed: int = 1) -> dict[str, Any]:
     """A picture of 64 x 64 in one step, saved: what a first picture costs beside its steps."""
-    from adapters.worker.warm import one_step
+    from adapters.run.worker.warm import one_step
     from engine.workflow import NodeDocument
 
     saved = NodeDocument(class_type="SaveImage", inputs={"images": ["image", 0], "filename_prefix": f"cold{seed}"})
@@ -171,7 +171,7 @@ def _settings(folder: Path) -> Settings:
 
 
 def _engine(settings: Settings) -> Engine:
-    from adapters.loading import load_engine, load_folders, load_registry
+    from adapters.host.loading import load_engine, load_folders, load_registry
 
     return load_engine(settings, load_registry(settings), load_folders(settings))
 

@@ -115,8 +115,8 @@ def models_folder(bench: Bench, model: str) -> Path:
 @contextmanager
 def studio(models: Path, folder: Path, device: str, precision: str, **settings: object) -> Iterator[Studio]:
     """An engine with the default settings but for these (by name), that keeps nothing outside of ``folder``."""
-    from adapters.loading import load_engine, load_folders, load_registry
-    from adapters.settings import read_settings
+    from adapters.host.loading import load_engine, load_folders, load_registry
+    from adapters.host.settings import read_settings
 
     places = {name: folder / name for name in ("input", "output", "temp")}
     for place in places.values():

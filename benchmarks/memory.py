@@ -47,7 +47,7 @@ def memory(bench: Bench, *, what: str, model: str, size_px: int, precision: str)
 
 def measure(folder: str, place: str, what: str, checkpoint: str, size_px: str, device: str, precision: str) -> None:
     """In a process of its own: do it and print the peaks in MiB."""
-    from adapters.settings import let_waiting_threads_sleep
+    from adapters.host.settings import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
     with Peak() as peak, studio(Path(folder), Path(place), device, precision) as draw:

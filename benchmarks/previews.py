@@ -22,7 +22,7 @@ def previews(bench: Bench, *, family: str, size_px: int, dtype: str) -> Iterator
     """The cost of a preview (mapped from the latent, and encoded as the socket sends it) as part of a UNet step."""
     import torch
 
-    from adapters.worker.recorder import jpeg
+    from adapters.run.worker.recorder import jpeg
     from nodes.diffusion import unet
     from nodes.diffusion.families import FAMILIES
 

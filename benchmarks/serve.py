@@ -232,8 +232,8 @@ async def overhead(service: Service, client: httpx.AsyncClient, repeats: int) ->
 
 
 def _engine(folder: Path) -> Callable[[dict[str, Any]], object]:
-    from adapters.loading import load_engine, load_folders, load_registry
-    from adapters.settings import read_settings
+    from adapters.host.loading import load_engine, load_folders, load_registry
+    from adapters.host.settings import read_settings
     from engine.document import read_workflow
 
     folder.mkdir(parents=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.store import Store
-from adapters.store.records import Job, NewJob
+from adapters.service.store import Store
+from adapters.service.store.records import Job, NewJob
 
 START_S = 90.0
 DAGFUSION = Path(sys.executable).parent / "dagfusion"

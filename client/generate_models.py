@@ -17,8 +17,8 @@ def generated() -> str:
     from datamodel_code_generator.format import Formatter, PythonVersion
     from datamodel_code_generator.parser import LiteralType
 
-    from adapters.server.app import create_app
-    from adapters.settings import Settings
+    from adapters.doors.http.app import create_app
+    from adapters.host.settings import Settings
 
     document = create_app(Settings()).openapi()
     with tempfile.TemporaryDirectory() as folder:

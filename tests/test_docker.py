@@ -14,8 +14,8 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from adapters.cli.app import app
-from adapters.settings import Settings, read_settings
+from adapters.doors.cli.app import app
+from adapters.host.settings import Settings, read_settings
 from tests.dockerfile import ROOT, instructions
 
 BIN = Path(sys.executable).parent

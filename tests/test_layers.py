@@ -73,7 +73,7 @@ def test_no_layer_imports_one_above_it(layer: str) -> None:
 
 def test_nothing_imports_tests_or_benchmarks() -> None:
     outside = {"tests", "benchmarks", "models"}
-    the_door_to_benchmarks = ROOT / "adapters" / "cli" / "bench.py"
+    the_door_to_benchmarks = ROOT / "adapters" / "doors" / "cli" / "bench.py"
     wrong = [
         (p.name, m)
         for layer in LAYERS
@@ -124,7 +124,7 @@ def test_engine_modules_import_each_other_without_cycles() -> None:
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:
-    settings = ROOT / "adapters" / "settings"
+    settings = ROOT / "adapters" / "host" / "settings"
     readers = {
         path.relative_to(ROOT).as_posix()
         for layer in LAYERS

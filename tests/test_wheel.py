@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 from nodes import builtin_registry
-from tests.adapters.manifest.conftest import entry, write_manifest
+from tests.adapters.host.models.conftest import entry, write_manifest
 from tests.dockerfile import ROOT, instructions
 
 BIN = Path(sys.executable).parent
@@ -128,9 +128,7 @@ def test_the_base_install_carries_no_cloud(wheel: Path, dagfusion: Callable[...,
     always = {r.name for r in requirements(wheel) if not (r.marker and "extra" in str(r.marker))}
     assert "torch" in always
     assert not closure(requirements(wheel), set()) & DOORS
-    loaded = (
-        "import sys, adapters.cli.app, adapters.cli.run, adapters.cli.serve, adapters.cli.doctor; print(*sys.modules)"
-    )
+    loaded = "import sys; from adapters.doors.cli import app, run, serve, doctor; print(*sys.modules)"
     assert not DOORS & set(dagfusion("-c", loaded, python=True).split())
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from adapters.cli.app import app
-from adapters.loading import load_engine, load_folders, load_registry
-from adapters.settings import Settings, environment_passed_on, read_settings
+from adapters.doors.cli.app import app
+from adapters.host.loading import load_engine, load_folders, load_registry
+from adapters.host.settings import Settings, environment_passed_on, read_settings
 from engine.computing import Computing
 from engine.engine import Engine
 from engine.errors import DagfusionError

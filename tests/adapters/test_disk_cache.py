@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters.settings import read_settings
+from adapters.host.settings import read_settings
 from engine.errors import DagfusionError
 
 ENCODERS = {"CLIPTextEncode", "VAEEncode"}
@@ -18,8 +18,8 @@ GRAPH = Path(__file__).parents[2] / "graphs" / "image_to_image.json"
 PROCESS = """
 import json, sys
 from dataclasses import asdict
-from adapters.loading import load_engine, load_folders, load_registry
-from adapters.settings import read_settings
+from adapters.host.loading import load_engine, load_folders, load_registry
+from adapters.host.settings import read_settings
 from engine.workflow import Workflow
 
 settings = read_settings({})

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.server.app import create_app
-from adapters.settings import ModalSettings, RaySettings, Settings
+from adapters.doors.http.app import create_app
+from adapters.host.settings import ModalSettings, RaySettings, Settings
 from benchmarks.registry import names
 from engine.document import read_document
 from engine.engine import Engine

@@ -1,0 +1,210 @@
+"""The ``dagfusion`` command: its subcommands and their options; each one's work is in the module of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.doors.cli import exits
+from adapters.doors.cli.bench import bench
+from adapters.doors.cli.jobs import jobs
+from adapters.doors.cli.keys import keys
+from adapters.doors.cli.models_group import models as models_group
+from adapters.doors.cli.options import (
+    AttentionOption,
+    CompileOption,
+    DebugOption,
+    DeviceOption,
+    DiskCacheOption,
+    ExtraPathsOption,
+    InputOption,
+    JsonOption,
+    ModelsOption,
+    NodesOption,
+    OutputOption,
+    PrecisionOption,
+)
+from adapters.doors.cli.runpod import runpod
+from adapters.doors.cli.serve import serve
+from adapters.doors.cli.worker import worker
+
+app = typer.Typer(
+    name="dagfusion",
+    help="Executes ComfyUI workflow graphs natively.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(models_group, name="models")
+app.add_typer(jobs, name="jobs")
+app.add_typer(keys, name="keys")
+app.add_typer(bench, name="bench")
+app.command()(serve)
+app.command()(worker)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runpod)
+
+Workflow = Annotated[
+    Path,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NODE.INPUT=VALUE", help="Change an input; NODE is an id, a title or a class. May be repeated."
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dagfusion {version('dagfusion')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Executes ComfyUI workflow graphs natively."""
+
+
+@app.command()
+def run(
+    workflow: Workflow,
+    models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
+    nodes: NodesOption = None,
+    input: InputOption = None,
+    out: OutputOption = None,
+    set_: SetOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Set every seed of the workflow.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NODE", help="Run only what this node needs; may be repeated."),
+    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
+    disk_cache_mib: DiskCacheOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run a workflow and print where its results are."""
+    from adapters.doors.cli.run import run_workflow
+    from adapters.doors.cli.session import Options
+
+    options = Options(
+        models=models,
+        extra_model_paths=extra_model_paths,
+        nodes=nodes,
+        input=input,
+        output=out,
+        device=device,
+        precision=precision,
+        attention=attention,
+        compile=compile,
+        disk_cache_mib=disk_cache_mib,
+        json=json,
+        debug=debug,
+    )
+    with exits.reported(json=json, debug=debug):
+        run_workflow(workflow, options, overrides=set_ or [], seed=seed, only=only or [])
+
+
+@app.command()
+def check(
+    workflow: Workflow,
+    models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
+    nodes: NodesOption = None,
+    input: InputOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List everything that is wrong with a workflow, without running it. Exit code 1 if there is anything."""
+    from adapters.doors.cli.check import check_workflow
+    from adapters.doors.cli.session import Options
+
+    options = Options(
+        models=models, extra_model_paths=extra_model_paths, nodes=nodes, input=input, json=json, debug=debug
+    )
+    with exits.reported(json=json, debug=debug):
+        check_workflow(workflow, options, overrides=set_ or [])
+
+
+@app.command()
+def nodes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One class: show its inputs and outputs.")
+    ] = None,
+    nodes: NodesOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the node classes, or show one."""
+    from adapters.doors.cli.nodes import show_nodes
+    from adapters.doors.cli.session import Options
+
+    with exits.reported(json=json, debug=debug):
+        show_nodes(name, Options(nodes=nodes, json=json, debug=debug))
+
+
+@app.command()
+def doctor(
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            "--manifest", metavar="FILE", help="Compare model files with this [models.yaml, if there is one]."
+        ),
+    ] = None,
+    models: ModelsOption = None,
+    extra_model_paths: ExtraPathsOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    attention: AttentionOption = None,
+    compile: CompileOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say what this machine has, what would be chosen, and what is wrong. Exit code 1 if something fails."""
+    from adapters.doors.cli.doctor import show_health
+    from adapters.doors.cli.session import Options
+
+    options = Options(
+        models=models,
+        extra_model_paths=extra_model_paths,
+        device=device,
+        precision=precision,
+        attention=attention,
+        compile=compile,
+        json=json,
+        debug=debug,
+    )
+    with exits.reported(json=json, debug=debug):
+        show_health(options, manifest)
+
+
+@app.command()
+def convert(
+    workflow: Workflow,
+    nodes: NodesOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print a UI-form workflow in API form."""
+    from adapters.doors.cli.convert import convert_workflow
+    from adapters.doors.cli.session import Options
+
+    with exits.reported(json=False, debug=debug):
+        convert_workflow(workflow, Options(nodes=nodes, debug=debug))

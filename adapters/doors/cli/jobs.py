@@ -1,0 +1,124 @@
+"""``dagfusion jobs``: the records of jobs, for other programs, and their removal."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from adapters.doors.cli import exits
+from adapters.doors.cli.options import DataOption, DebugOption
+from engine.errors import DagfusionError
+
+if TYPE_CHECKING:
+    from adapters.service.store import Store
+    from adapters.service.store.records import Job
+
+jobs = typer.Typer(help="Export the records of jobs, or remove old ones.", no_args_is_help=True, rich_markup_mode=None)
+
+_PAGE = 200
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+@jobs.command()
+def export(
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="queued, running, completed, failed or cancelled; repeatable."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="An age as in 12h or 7d, or a date as in 2026-01-31.")
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="With every job's event log.")] = False,
+    data: DataOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print jobs as JSON lines, newest first: request, state, progress, error, outputs."""
+    with exits.reported(json=False, debug=debug):
+        _export(data, state or [], since, events=events)
+
+
+@jobs.command()
+def cleanup(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="As in 12h or 7d [DAGFUSION_RETENTION_DAYS].")
+    ] = None,
+    data: DataOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Forget jobs that ended longer ago than that, and remove files that no job has."""
+    with exits.reported(json=False, debug=debug):
+        from adapters.host.settings import read_settings
+        from adapters.service.maintenance import clean_up
+        from adapters.service.store import Store
+
+        settings = read_settings({} if data is None else {"data": data})
+        days = None if older_than is None else _age_s(older_than) / _UNITS_S["d"]
+        store = Store(settings.database)
+        try:
+            forgotten, removed = clean_up(store, settings, days)
+        finally:
+            store.close()
+        print(f"{forgotten} jobs forgotten, {removed} files removed")
+
+
+def _export(data: Path | None, states: list[str], since: str | None, *, events: bool) -> None:
+    from adapters.host.settings import read_settings
+    from adapters.service.store import Store
+    from adapters.service.store.records import JobState
+
+    unknown = [state for state in states if state not in set(JobState)]
+    if unknown:
+        raise DagfusionError(f"there is no state '{unknown[0]}'", remedy=f"one of: {', '.join(JobState)}")
+    created_after = None if since is None else _moment(since)
+    store = Store(read_settings({} if data is None else {"data": data}).database)
+    try:
+        before = None
+        while page := store.jobs.find(
+            states=[JobState(state) for state in states], created_after=created_after, before=before, limit=_PAGE
+        ):
+            for job in page:
+                sys.stdout.write(json.dumps(_document(store, job, events=events), ensure_ascii=False) + "\n")
+            before = page[-1].sequence
+    finally:
+        store.close()
+
+
+def _document(store: Store, job: Job, *, events: bool) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    document = asdict(job)
+    if job.webhook is not None:
+        document["webhook"].pop("secret")
+    document["outputs"] = [asdict(output) for output in store.jobs.outputs(job.id)]
+    if events:
+        document["events"] = []
+        while batch := store.events.of_job(job.id, after=len(document["events"])):
+            document["events"] += [asdict(event) for event in batch]
+    return document
+
+
+def _moment(text: str) -> float:
+    """Unix seconds of a date, or of so long ago."""
+    if _AGE.fullmatch(text):
+        return time.time() - _age_s(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        remedy = "write an age as in 12h or 7d, or a date as in 2026-01-31 or 2026-01-31T12:00"
+        raise DagfusionError(f"'{text}' is no time", remedy=remedy) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _age_s(text: str) -> float:
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise DagfusionError(f"'{text}' is no age", remedy="write a number with s, m, h, d or w, as in 12h or 7d")
+    return float(found[1]) * _UNITS_S[found[2]]

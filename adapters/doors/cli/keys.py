@@ -1,0 +1,108 @@
+"""``dagfusion keys``: who may use the service."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.doors.cli import exits
+from adapters.doors.cli.options import DataOption, DebugOption, JsonOption
+from engine.errors import DagfusionError
+
+if TYPE_CHECKING:
+    from adapters.service.store.keys import Keys
+    from adapters.service.store.records import ApiKey
+
+keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", metavar="SCOPE", help="submit, read or admin; may be repeated [submit, read]."),
+    ] = None,
+    rate_limit: Annotated[
+        str | None, typer.Option("--rate-limit", metavar="RATE", help="Requests with it, as in 60/minute.")
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make a key and print it. It cannot be shown again."""
+    with exits.reported(json=json, debug=debug), _opened(data) as opened:
+        if rate_limit is not None:
+            _check_rate(rate_limit)
+        try:
+            made, secret = opened.create(name, scope or ["submit", "read"], rate_limit=rate_limit)
+        except ValueError as error:
+            raise DagfusionError(str(error)) from error
+        print(jsonlib.dumps(asdict(made) | {"key": secret}) if json else f"{made.id}\n{secret}")
+
+
+@keys.command(name="list")
+def list_keys(data: DataOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the keys, the revoked ones too, without their secret texts."""
+    with exits.reported(json=json, debug=debug), _opened(data) as opened:
+        found = opened.all()
+        if json:
+            print(jsonlib.dumps([asdict(key) for key in found]))
+        else:
+            _print_table(found)
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `dagfusion keys list` shows it.")],
+    data: DataOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Take a key back: whoever has it is refused from now on."""
+    with exits.reported(json=False, debug=debug), _opened(data) as opened:
+        if not opened.revoke(key_id):
+            raise DagfusionError(f"there is no key '{key_id}' that is good", remedy="see `dagfusion keys list`")
+        print(f"{key_id} is revoked")
+
+
+@contextmanager
+def _opened(data: Path | None) -> Iterator[Keys]:
+    from adapters.host.settings import read_settings
+    from adapters.service.store import Store
+
+    store = Store(read_settings({} if data is None else {"data": data}).database)
+    try:
+        yield store.keys
+    finally:
+        store.close()
+
+
+def _check_rate(text: str) -> None:
+    from limits import parse_many
+
+    try:
+        parse_many(text)
+    except ValueError as error:
+        raise DagfusionError(f"'{text}' is no rate", remedy="write it as in 60/minute") from error
+
+
+def _print_table(found: list[ApiKey]) -> None:
+    from adapters.doors.cli.tables import print_table
+
+    columns = ("Id", "Name", "Scopes", "Rate limit", "Made", "Revoked")
+    rows = [
+        (key.id, key.name, ",".join(key.scopes), key.rate_limit or "", _day(key.created_at), _day(key.revoked_at))
+        for key in found
+    ]
+    print_table(columns, rows, title=f"{len(found)} API keys")
+
+
+def _day(time_s: float | None) -> str:
+    return "" if time_s is None else datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M")

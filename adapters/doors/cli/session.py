@@ -1,0 +1,58 @@
+"""What every command starts from: options over settings, then the registry, the folders and the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapters.doors.cli.options import given_settings
+from adapters.host.loading import load_engine, load_folders, load_registry
+from adapters.host.settings import read_settings
+from engine.folders import Folders
+from engine.registry import Registry
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+
+@dataclass
+class Options:
+    """Options of a command line; ``None`` means that the environment's setting, or its default, holds."""
+
+    models: list[Path] | None = None
+    extra_model_paths: Path | None = None
+    nodes: list[Path] | None = None
+    input: Path | None = None
+    output: Path | None = None
+    device: str | None = None
+    precision: str | None = None
+    attention: str | None = None
+    compile: str | None = None
+    disk_cache_mib: int | None = None
+    json: bool = False
+    debug: bool = False
+
+
+class Session:
+    """One command's registry, folders and engine, each made when it is first asked for."""
+
+    def __init__(self, options: Options) -> None:
+        self.settings = read_settings(given_settings(vars(options)))
+        self.options = options
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Built-in nodes, then those of installed packages, then those of ``--nodes`` folders."""
+        return load_registry(self.settings)
+
+    @cached_property
+    def folders(self) -> Folders:
+        """The user's model folders first, the embedded models last."""
+        return load_folders(self.settings)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine on the chosen device."""
+        return load_engine(self.settings, self.registry, self.folders)

@@ -1,0 +1,30 @@
+"""JSON bodies, whatever content type the client calls them: ComfyUI's own example sends them as a form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+
+from adapters.doors.http.bodies import read_json
+from adapters.service.errors import RequestInvalid
+
+
+async def read_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
+    """The body. Raises ``WorkflowUnreadable`` (no JSON) and ``RequestInvalid`` (no object)."""
+    body = await request.body()
+    if may_be_empty and not body.strip():
+        return {}
+    found = await run_sync(read_json, body)
+    if not isinstance(found, dict):
+        raise RequestInvalid("the body is JSON, but not an object")
+    return found
+
+
+def ids_of(body: dict[str, Any], key: str) -> list[str]:
+    """The ids in the array ``key``; none where it is missing. Raises ``RequestInvalid``."""
+    found = body.get(key) or []
+    if not isinstance(found, list):
+        raise RequestInvalid(f"'{key}' is not an array of prompt ids")
+    return [one for one in found if isinstance(one, str) and "\0" not in one]

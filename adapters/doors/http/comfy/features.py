@@ -1,0 +1,18 @@
+"""What this service tells ComfyUI's clients of its abilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.host.settings import MIB, Settings
+
+# The version whose protocol is spoken; clients compare it.
+COMFYUI_VERSION = "0.3.64"
+
+
+def server_features(settings: Settings) -> dict[str, Any]:
+    """The reply of ``/features`` and of the handshake on ``/ws``. ``max_upload_size`` in bytes."""
+    return {
+        "supports_preview_metadata": True,
+        "max_upload_size": min(settings.max_file_mib, settings.max_body_mib) * MIB,
+    }

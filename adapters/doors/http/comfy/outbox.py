@@ -1,0 +1,120 @@
+"""What one connected client has still to be sent, in order; of unfinished pictures only the newest."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.doors.http.comfy.messages import Message
+
+# A client that is this far behind does not read: it is dropped, since messages must not be left out.
+MAX_WAITING = 10_000
+_METADATA_FLAG = "supports_preview_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished picture of a job, which is read when its turn comes. ``places``: where it comes from."""
+
+    file: Mapping[str, Any]
+    digest: str | None
+    places: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPicture:
+    """An unfinished picture, encoded."""
+
+    picture: bytes
+    media_type: str
+    places: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _States:
+    """How far a job's nodes are: what ``make`` says of them when its turn comes, unless it is ``outdated`` by then."""
+
+    prompt_id: str
+    make: Callable[[], Message]
+    outdated: bool = False
+
+
+class OutboxFull(Exception):
+    """The client does not read what it is sent."""
+
+
+@dataclass
+class Outbox:
+    """``flags``: the features that the client has announced. ``arrival`` counts up from client to client."""
+
+    sid: str
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    arrival: int = field(default_factory=itertools.count().__next__)
+    _waiting: deque[Message | Picture | _States] = field(default_factory=deque)
+    _states: dict[str, _States] = field(default_factory=dict)
+    _preview: PreviewPicture | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def takes_metadata(self) -> bool:
+        """Whether pictures may say where they come from (binary type 4 instead of 1)."""
+        return self.flags.get(_METADATA_FLAG) is True
+
+    def put(self, entry: Message | Picture) -> None:
+        """Send this after all that waits."""
+        if isinstance(entry, Message) and entry.type == "executing":
+            self._preview = None  # Of a node that does not run any more.
+        self._waiting.append(entry)
+        self._news.set()
+
+    def put_status(self, remaining: int, *, first: bool = False) -> None:
+        """How many jobs remain; a number that nobody has read yet is replaced."""
+        data: dict[str, Any] = {"status": {"exec_info": {"queue_remaining": remaining}}}
+        if first:
+            data["sid"] = self.sid
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(last, Message) and last.type == "status" and "sid" not in last.data:
+            self._waiting.pop()
+        self.put(Message("status", data))
+
+    def put_states(self, prompt_id: str, make: Callable[[], Message]) -> None:
+        """How far the nodes of this prompt are: one message, however often that changes until it is read.
+
+        Of a graph of hundreds of nodes that finish at once, each message would list them all.
+        """
+        known = self._states.get(prompt_id)
+        if known is not None:
+            known.outdated = True
+        entry = self._states[prompt_id] = _States(prompt_id, make)
+        self._waiting.append(entry)
+        self._news.set()
+
+    def show(self, picture: bytes, media_type: str, places: Mapping[str, Any], *, to_all: bool) -> None:
+        """Send this unfinished picture when nothing else waits; clients that have not announced that they want it
+        get it only where it is ``to_all``.
+        """
+        if to_all or self.takes_metadata:
+            self._preview = PreviewPicture(picture, media_type, places)
+            self._news.set()
+
+    async def next(self) -> Message | Picture | PreviewPicture:
+        """Wait for what is to be sent next. Raises ``OutboxFull``."""
+        while True:
+            if len(self._waiting) > MAX_WAITING:
+                raise OutboxFull
+            while self._waiting:
+                entry = self._waiting.popleft()
+                if not isinstance(entry, _States):
+                    return entry
+                if not entry.outdated:
+                    del self._states[entry.prompt_id]
+                    return entry.make()
+            if self._preview is not None:
+                preview, self._preview = self._preview, None
+                return preview
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,48 @@
+"""``/prompt``: submits a workflow, and says how many jobs remain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
+
+from adapters.doors.http.auth import Caller, require
+from adapters.doors.http.comfy.bodies import read_object
+from adapters.doors.http.comfy.history_entry import queue_number
+from adapters.doors.http.comfy.prompt_errors import reply
+from adapters.doors.http.comfy.replies import WireJSON
+from adapters.doors.http.comfy.submission import read_submission
+from adapters.doors.http.services import Services, ServicesNow
+from adapters.service.store.records import JobState
+from engine.errors import DagfusionError
+
+router = APIRouter()
+
+
+@router.get("/prompt")
+def get_remaining(now: ServicesNow, _: Annotated[Caller, Depends(require("read"))]) -> WireJSON:
+    """How many jobs wait or run."""
+    count = now.store.jobs.count
+    return WireJSON({"exec_info": {"queue_remaining": count(JobState.QUEUED) + count(JobState.RUNNING)}})
+
+
+@router.post("/prompt")
+async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, Depends(require("submit"))]) -> WireJSON:
+    """The job's id and number. Outputs that cannot run are left out and told in ``node_errors``; where none can, the
+    status is 400.
+    """
+    try:
+        body = await read_object(request)
+        return WireJSON(await run_sync(_submit, body, now, caller))
+    except DagfusionError as error:
+        status, refused = reply(error)
+        retry_after_s = getattr(error, "retry_after_s", None)
+        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        return WireJSON(refused, status, headers)
+
+
+def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
+    submission = read_submission(body, now.registry, now.folders, now.settings, caller.owner)
+    job, _ = now.store.jobs.submit(submission.job, now.settings.queue_limit)
+    return {"prompt_id": job.id, "number": queue_number(job), "node_errors": submission.node_errors}

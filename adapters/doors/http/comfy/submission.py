@@ -1,0 +1,139 @@
+"""``POST /prompt``'s document as a job: read, checked, and only the outputs wanted that can run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.doors.http.comfy.prompt_errors import node_errors, refusal
+from adapters.host.settings import Settings
+from adapters.service.errors import PromptRefused
+from adapters.service.store.records import NewJob
+from engine.collection import collection_paused
+from engine.document import read_document
+from engine.folders import Folders
+from engine.registry import Registry
+from engine.strict_json import is_finite
+from engine.validate import Checked, inspect
+from engine.workflow import Workflow
+
+# Keys for paid services, which have no use here and are not to be stored.
+_SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
+_MAX_ID = 64
+_MAX_CLIENT_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """``node_errors``: what is wrong with the outputs that are left out."""
+
+    job: NewJob
+    node_errors: dict[str, Any]
+
+
+def read_submission(
+    body: Mapping[str, Any], registry: Registry, folders: Folders, settings: Settings, owner: str
+) -> Submission:
+    """Raises ``PromptRefused`` where nothing of it can run, ``GraphInvalid`` and ``WorkflowUnreadable``."""
+    prompt = body.get("prompt")
+    if not isinstance(prompt, Mapping):
+        raise PromptRefused("no_prompt", "the request has no prompt", "send a workflow in API form as 'prompt'")
+    if not prompt:
+        raise PromptRefused(
+            "prompt_no_outputs", "the workflow has no nodes", "add one that saves or shows, such as SaveImage"
+        )
+    prompt_id, client_id = _text(body, "prompt_id", _MAX_ID), _text(body, "client_id", _MAX_CLIENT_ID)
+    number, extra = _number(body), _object(body, "extra_data")
+    with collection_paused():
+        workflow = read_document(prompt, registry).workflow
+        checked = _check(workflow, registry, folders, _targets(body))
+        errors = node_errors(workflow, checked, registry, folders)
+        _require_outputs(checked, errors)
+    job = NewJob(
+        prompt=workflow.as_prompt(),
+        extra_pnginfo=_object(extra, "extra_pnginfo") or workflow.extra_pnginfo,
+        targets=checked.outputs,
+        id=prompt_id,
+        source="comfyui",
+        owner=owner,
+        client_id=_text(extra, "client_id", _MAX_CLIENT_ID) if client_id is None else client_id,
+        rank=number,
+        front=number is None and bool(body.get("front")),
+        max_attempts=settings.max_attempts,
+        time_limit_s=settings.time_limit_s,
+        options={"extra_data": _kept(extra), "previews": _previews(extra)},
+    )
+    return Submission(job, errors)
+
+
+def _check(workflow: Workflow, registry: Registry, folders: Folders, targets: list[str] | None) -> Checked:
+    if targets is None:
+        return inspect(workflow, registry, folders)
+    # As in ComfyUI, targets choose among the output nodes; what else is named is of no account.
+    outputs = [
+        node_id
+        for node_id, node in workflow.nodes.items()
+        if node_id in targets and (spec := registry.get(node.class_type)) is not None and spec.output_node
+    ]
+    return inspect(workflow, registry, folders, outputs)
+
+
+def _require_outputs(checked: Checked, errors: dict[str, Any]) -> None:
+    unknown = any(problem.code in ("missing_node_type", "invalid_prompt") for problem in checked.problems)
+    if unknown or not checked.outputs:
+        raise refusal(checked.problems, errors)
+
+
+def _targets(body: Mapping[str, Any]) -> list[str] | None:
+    found = body.get("partial_execution_targets")
+    if found is None:
+        return None
+    if not isinstance(found, list):
+        raise PromptRefused("invalid_prompt", "'partial_execution_targets' is not an array of node ids")
+    return [str(one) for one in found if isinstance(one, str | int)]
+
+
+def _number(body: Mapping[str, Any]) -> float | None:
+    if "number" not in body:
+        return None
+    try:
+        number = float(body["number"])
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise PromptRefused("invalid_prompt", "'number' is not a finite number", "leave it out to join the queue's end")
+    return number
+
+
+def _text(body: Mapping[str, Any], key: str, limit: int) -> str | None:
+    found = body.get(key)
+    if found is None:
+        return None
+    text = str(found) if isinstance(found, str | int) else ""
+    if not text or len(text) > limit or not text.isprintable() or (key == "prompt_id" and "/" in text):
+        raise PromptRefused("invalid_prompt", f"'{key}' is not a text of 1 to {limit} printable characters")
+    return text
+
+
+def _object(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = body.get(key)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise PromptRefused("invalid_prompt", f"'{key}' is not an object")
+    if not is_finite(found):
+        raise PromptRefused("invalid_prompt", f"'{key}' holds NaN or Infinity", "write finite numbers")
+    return found
+
+
+def _kept(extra: Mapping[str, Any]) -> dict[str, Any]:
+    elsewhere = _SECRETS | {"extra_pnginfo", "client_id"}
+    return {key: value for key, value in extra.items() if key not in elsewhere}
+
+
+def _previews(extra: Mapping[str, Any]) -> bool | str:
+    """``all`` sends unfinished pictures to every client, also to those that have not announced to take them."""
+    method = extra.get("preview_method")
+    return method != "none" if method in (None, "default", "none") else "all"

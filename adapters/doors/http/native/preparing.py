@@ -1,0 +1,20 @@
+"""Makes a runnable prompt of a request: its files taken, its workflow checked."""
+
+from __future__ import annotations
+
+from anyio.to_thread import run_sync
+
+from adapters.doors.http.native.submission import WorkflowRequest
+from adapters.doors.http.native.submission_bodies import Body
+from adapters.doors.http.services import Services
+from adapters.service.prepare.preparing import Preparation, Prepared
+
+
+async def prepare(body: Body[WorkflowRequest], now: Services) -> Prepared:
+    """Take the files, then read and check the workflow; see :meth:`Preparation.prepare`, and what taking raises."""
+    files = await now.intake.take(body.sources)
+    request = body.request
+    preparation = Preparation(now.registry, now.folders, now.blobs)
+    return await run_sync(
+        preparation.prepare, body.picture or request.workflow, files, request.overrides, request.targets
+    )

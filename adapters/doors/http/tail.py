@@ -1,0 +1,172 @@
+"""Follows the event log for everybody who watches: the database is read once, however many watchers there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
+
+from anyio.to_thread import run_sync
+
+from adapters.service.store import Store
+from adapters.service.store.records import ENDED, Preview, StoredEvent
+
+_KEPT = 2000
+_CHECK_S = 1.0
+_BATCH = 1000
+_NEVER = -1  # no count of changes
+_END_KINDS = frozenset(str(state) for state in ENDED)
+
+Number = Callable[[StoredEvent], int]
+
+
+class _Topic:
+    """What the watchers of one job (or of all) share: recent events, the newest previews, and who waits."""
+
+    def __init__(self, number: Number) -> None:
+        self.number = number
+        self.events: deque[StoredEvent] = deque(maxlen=_KEPT)
+        self.previews: dict[str, Preview] = {}
+        self.watchers = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def after(self, cursor: int) -> list[StoredEvent] | None:
+        """The events with numbers above ``cursor``; ``None`` where some of them are no longer here."""
+        if not self.events or self.number(self.events[-1]) <= cursor:
+            return []
+        if self.number(self.events[0]) > cursor + 1:
+            return None
+        return [event for event in self.events if self.number(event) > cursor]
+
+    def wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        self._waiting.clear()
+
+    async def wait(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+
+class Tail:
+    """Watches the store while :meth:`run` runs. Watchers that read slowly cost nobody else anything: they have a
+    cursor each, and whatever is no longer in memory is read from the database for them; previews they skip.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._topics: dict[str | None, _Topic] = {}
+        self._known_previews: dict[str, int] = {}
+        self._preview_watchers = 0
+        self._position: int | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled. After an error it can be called again: it goes on where it stopped."""
+        if self._position is None:
+            self._position = await run_sync(self._store.events.last_position)
+        seen = _NEVER
+        while True:
+            look = partial(self._look, seen, self._position, self._known_previews if self._preview_watchers else None)
+            seen, batch, previews = await run_sync(look, abandon_on_cancel=True)
+            if batch:
+                self._position = batch[-1].position
+                self._spread(batch)
+            if len(batch) == _BATCH:
+                seen = _NEVER  # there may be more
+            for preview in previews:
+                self._show(preview)
+
+    def _look(
+        self, seen: int, position: int, known: Mapping[str, int] | None
+    ) -> tuple[int, list[StoredEvent], list[Preview]]:
+        """Wait for a change after ``seen``, then read what is new. In one thread: each way there and back costs."""
+        seen = self._store.changes.wait(seen, _CHECK_S)
+        batch = self._store.events.of_all(position, _BATCH)
+        return seen, batch, [] if known is None else self._store.previews.newer(known)
+
+    async def follow(
+        self, job_id: str | None = None, after: int = 0, *, previews: bool = False
+    ) -> AsyncGenerator[list[StoredEvent] | Preview, None]:
+        """Batches of events after ``after`` (a number of the job, or a position among all), those in the past first.
+
+        Ends with the job. With ``previews``, its unfinished pictures come in between, the newest one only.
+        """
+        topic = self._open(job_id)
+        self._preview_watchers += previews
+        cursor: int | None = None
+        shown: dict[str, int] = {}
+        try:
+            while True:
+                batch = None if cursor is None else topic.after(cursor)
+                cursor = after if cursor is None else cursor
+                if batch is None:
+                    batch = await run_sync(self._read, job_id, cursor)
+                if batch:
+                    cursor = topic.number(batch[-1])
+                    yield batch
+                    if job_id is not None and batch[-1].kind in _END_KINDS:
+                        return
+                    continue
+                for preview in _fresh(topic, shown) if previews else ():
+                    yield preview
+                if topic.after(cursor) == []:  # not None: then there was more news, meanwhile, than is kept here
+                    await topic.wait()
+        finally:
+            self._preview_watchers -= previews
+            self._close(job_id, topic)
+
+    def _read(self, job_id: str | None, cursor: int) -> list[StoredEvent]:
+        events = self._store.events
+        return events.of_all(cursor) if job_id is None else events.of_job(job_id, cursor)
+
+    def _open(self, job_id: str | None) -> _Topic:
+        number: Number = _position if job_id is None else _number
+        topic = self._topics.setdefault(job_id, _Topic(number))
+        topic.watchers += 1
+        return topic
+
+    def _close(self, job_id: str | None, topic: _Topic) -> None:
+        topic.watchers -= 1
+        if not topic.watchers:
+            del self._topics[job_id]
+
+    def _spread(self, batch: list[StoredEvent]) -> None:
+        woken = set()
+        for event in batch:
+            for topic in (self._topics.get(event.job_id), self._topics.get(None)):
+                if topic is not None:
+                    topic.events.append(event)
+                    woken.add(topic)
+            if event.kind in _END_KINDS:
+                self._known_previews.pop(event.job_id, None)
+                for topic in woken:
+                    topic.previews.pop(event.job_id, None)
+        for topic in woken:
+            topic.wake()
+
+    def _show(self, preview: Preview) -> None:
+        self._known_previews[preview.job_id] = preview.version
+        for topic in (self._topics.get(preview.job_id), self._topics.get(None)):
+            if topic is not None:
+                topic.previews[preview.job_id] = preview
+                topic.wake()
+
+
+def _fresh(topic: _Topic, shown: dict[str, int]) -> list[Preview]:
+    fresh = [one for one in topic.previews.values() if shown.get(one.job_id) != one.version]
+    shown.update({one.job_id: one.version for one in fresh})
+    return fresh
+
+
+def _number(event: StoredEvent) -> int:
+    return event.number
+
+
+def _position(event: StoredEvent) -> int:
+    return event.position

@@ -1,0 +1,159 @@
+"""From a RunPod job to its reply: the input read and checked, the run followed, everything told as it happens."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from anyio.to_thread import run_sync
+
+from adapters.doors.runpod.replies import Bucket, Reply, failed, limit_of
+from adapters.doors.runpod.requests import PictureInput, RunWish, WorkflowInput, read_input
+from adapters.host.loading import warm_names
+from adapters.host.settings import Settings
+from adapters.run.direct.messages import Completed, End, Failed, Message, Previewed, Stopped
+from adapters.run.direct.runner import JobRunner
+from adapters.service.conversions import Conversions
+from adapters.service.error_documents import error_document
+from adapters.service.error_table import public_document
+from adapters.service.errors import RequestInvalid
+from adapters.service.intake.take import Intake, IntakeLimits
+from adapters.service.outbound.client import OutboundClient
+from adapters.service.outbound.policy import AddressPolicy, AllowList
+from adapters.service.prepare.generate.compose import compose
+from adapters.service.prepare.preparing import Preparation
+from engine.context import CancelToken
+from engine.errors import Cancelled, DagfusionError, GraphInvalid
+
+_REPORT_EVERY_S = 1.0
+_PREVIEW_EVERY_S = 1.0
+# Of all previews of a job: RunPod counts them when it adds up the stream, and takes 1 MB of each piece.
+_PREVIEW_CHARS = 1_000_000
+_log = logging.getLogger(__name__)
+
+
+async def _nobody(_job: Mapping[str, Any], _progress: Mapping[str, Any]) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the door tells besides replies: of a job how far it is, and that this worker should be replaced."""
+
+    report: Callable[[Mapping[str, Any], Mapping[str, Any]], Awaitable[None]] = _nobody
+    refresh: Callable[[], None] = lambda: None
+
+
+class Door:
+    """``steps``: whom to tell of what happens before replies. ``bucket``: where files go, if there is one."""
+
+    def __init__(self, settings: Settings, runner: JobRunner, steps: Steps, bucket: Bucket | None = None) -> None:
+        self._settings, self._runner, self._steps, self._bucket = settings, runner, steps, bucket
+        engine = runner.engine
+        self._preparation = Preparation(engine.registry, engine.folders, runner.blobs)
+        outbound = OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts)))
+        self._intake = Intake(runner.blobs, outbound, IntakeLimits.of(settings))
+        self._conversions = Conversions(runner.blobs)
+
+    async def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply alone, as one object. Previews, where the job asks for them, are told as progress is."""
+        reply: dict[str, Any] = {}
+        async for part in self.stream(job, previews=False):
+            if "preview" in part:
+                await self._steps.report(job, part)
+            reply = part
+        return reply
+
+    async def stream(self, job: Mapping[str, Any], *, previews: bool = True) -> AsyncGenerator[dict[str, Any], None]:
+        """Previews, if they are wanted, then the reply. Raises nothing but ``CancelledError``."""
+        job_id = str(job.get("id", ""))
+        try:
+            wish = await run_sync(read_input, job.get("input"))
+            document, reply = await self._prepared(job_id, wish, previews)
+            cancel = CancelToken()
+            end: Message = Stopped()
+            async with aclosing(self._follow(job, self._runner.run(document, cancel), cancel)) as parts:
+                async for part in parts:
+                    if isinstance(part, End):
+                        end = part
+                    else:
+                        yield part
+            yield await self._ended(end, reply)
+        except DagfusionError as error:
+            _log.info("failed: %s", error.message, extra={"job_id": job_id})
+            yield failed(error_document(error))
+        except Exception as error:  # noqa: BLE001 - RunPod would show the traceback to the client
+            _log.exception("unexpected error", extra={"job_id": job_id})
+            yield failed(public_document(error))
+
+    async def _prepared(
+        self, job_id: str, wish: WorkflowInput | PictureInput, previews: bool
+    ) -> tuple[dict[str, Any], Reply]:
+        """The job's document, and how it is to be answered."""
+        seed = None
+        if isinstance(wish, PictureInput):
+            made = await run_sync(compose, wish, self._runner.engine.folders, warm_names(self._settings))
+            seed = made.seed
+            files = await self._intake.take(made.files)
+            prepared = await run_sync(self._preparation.prepare, made.nodes, files)
+        else:
+            files = await self._intake.take(wish.sources)
+            prepared = await run_sync(self._preparation.prepare, wish.workflow, files, wish.overrides, wish.targets)
+        if prepared.checked.problems:
+            raise GraphInvalid(prepared.checked.problems)
+        document = {
+            "id": job_id,
+            "prompt": prepared.workflow.as_prompt(),
+            "extra_pnginfo": prepared.workflow.extra_pnginfo,
+            "targets": prepared.targets,
+            "files": [asdict(file) for file in files],
+            "options": {"previews": previews if wish.previews is None else wish.previews},
+            "time_limit_s": self._time_limit_s(wish),
+        }
+        return document, Reply(job_id, limit_of(job_id), wish.output, prepared.notes, seed, self._bucket)
+
+    def _time_limit_s(self, wish: RunWish) -> float:
+        limit = self._settings.time_limit_s
+        if wish.time_limit_s is not None and wish.time_limit_s > limit:
+            raise RequestInvalid(f"time_limit_s: {wish.time_limit_s:g} is more than {limit:g}", remedy="ask for less")
+        return wish.time_limit_s or limit
+
+    async def _follow(
+        self, job: Mapping[str, Any], messages: Iterator[Message], cancel: CancelToken
+    ) -> AsyncGenerator[dict[str, Any] | End, None]:
+        """Previews as parts of the stream, and the end. A task that is cancelled stops the run."""
+        reported_at = previewed_at = 0.0
+        left = _PREVIEW_CHARS
+        try:
+            while (message := await run_sync(next, messages, None, abandon_on_cancel=True)) is not None:
+                now = time.monotonic()
+                if isinstance(message, End):
+                    yield message
+                elif not isinstance(message, Previewed):
+                    if now >= reported_at + _REPORT_EVERY_S:
+                        reported_at = now
+                        await self._steps.report(job, message.progress)
+                elif now >= previewed_at + _PREVIEW_EVERY_S and left > 0:
+                    previewed_at = now
+                    data = base64.b64encode(message.picture).decode()
+                    left -= len(data)
+                    preview = {"node_id": message.node_id, "media_type": message.media_type, "data": data}
+                    yield {"preview": preview}
+        finally:
+            cancel.cancel()
+
+    async def _ended(self, end: Message, reply: Reply) -> dict[str, Any]:
+        if isinstance(end, Completed):
+            answer = await run_sync(reply.completed, end.outputs, self._runner.blobs, self._conversions)
+        else:
+            answer = failed(end.error if isinstance(end, Failed) else error_document(Cancelled()))
+        if self._runner.sick is not None or "refresh_worker" in answer:
+            reason = self._runner.sick or "it ran out of memory"
+            _log.warning("this worker is to be replaced: %s", reason, extra={"job_id": reply.job_id})
+            self._steps.refresh()
+        return answer

@@ -1,0 +1,110 @@
+"""The ``input`` of a RunPod job: a workflow with its pictures, or the plain parameters of a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from adapters.service.conversions import DEFAULT_QUALITY, PictureFormat
+from adapters.service.errors import BodyTooLarge, RequestInvalid
+from adapters.service.prepare.generate.diffusers_names import translated
+from adapters.service.prepare.generate.parameters import PictureParameters
+from adapters.service.prepare.validation import validated
+from engine.strict_json import parse_json
+
+# Its gateway takes no more than that, of /runsync; larger ones come from nobody but those who try things out.
+MAX_INPUT_BYTES = 20_000_000
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OutputWish(_Strict):
+    """In which format still pictures are to come; as made if left out."""
+
+    format: PictureFormat | None = None
+    quality: int = Field(default=DEFAULT_QUALITY, ge=1, le=100)
+
+
+class RunWish(_Strict):
+    """How a job is to be run. ``previews``: by default where the reply is a stream."""
+
+    output: OutputWish = OutputWish()
+    previews: bool | None = None
+    time_limit_s: float | None = Field(default=None, gt=0)
+
+
+class NamedImage(_Strict):
+    """A picture by the name that the workflow has for it: base64, a data URL, or an http(s) URL."""
+
+    name: str
+    image: str
+
+
+class WorkflowInput(RunWish):
+    """A workflow in API form or as the front end saves it. ``images``: worker-comfyui's way to send ``files``."""
+
+    workflow: dict[str, Any]
+    images: list[NamedImage] | None = None
+    files: dict[str, str] = {}
+    overrides: dict[str, Any] = {}
+    targets: list[str] | None = Field(default=None, min_length=1, max_length=1000)
+    comfy_org_api_key: str | None = None  # for nodes of a paid service, which are not here; so it is not used
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> WorkflowInput:
+        names = [image.name for image in self.images or ()]
+        twice = {name for name in names if names.count(name) > 1 or name in self.files}
+        if twice:
+            raise ValueError(f"two pictures are called {min(twice)!r:.100}")
+        return self
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """All files that came with the workflow, by name."""
+        return {image.name: image.image for image in self.images or ()} | self.files
+
+
+class PictureInput(PictureParameters, RunWish):
+    """A picture by plain parameters, in this program's names or in diffusers'."""
+
+
+def read_input(given: Any) -> WorkflowInput | PictureInput:
+    """What a job asks for. Text is taken for JSON, as worker-comfyui does.
+
+    Raises ``RequestInvalid``, ``BodyTooLarge``, and ``WorkflowUnreadable`` for text that is no JSON.
+    """
+    if isinstance(given, str):
+        given = parse_json(given, "the input", max_bytes=MAX_INPUT_BYTES)
+    if not isinstance(given, Mapping):
+        raise RequestInvalid(f"the input is {_kind(given)}, not an object", remedy=_EITHER)
+    _check_size(given)
+    if "workflow" in given:
+        return validated(WorkflowInput, given)
+    if "prompt" in given:
+        return validated(PictureInput, translated(given))
+    raise RequestInvalid("the input has neither a 'workflow' nor a 'prompt'", remedy=_EITHER)
+
+
+_EITHER = 'send {"input": {"workflow": {...}}} or {"input": {"prompt": "..."}}'
+
+
+def _kind(value: Any) -> str:
+    names = {type(None): "null", list: "a list", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(value), "something else")
+
+
+def _check_size(given: Mapping[str, Any]) -> None:
+    try:
+        size = len(json.dumps(given, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    except RecursionError as error:
+        raise RequestInvalid("the input is nested too deeply") from error
+    if size > MAX_INPUT_BYTES:
+        raise BodyTooLarge(
+            f"the input has {size:,} bytes; RunPod takes {MAX_INPUT_BYTES:,}",
+            remedy="give pictures by URL rather than inside the request",
+        )

@@ -1,0 +1,1 @@
+"""What belongs to one machine: settings, logs, model files. Knows no job."""

@@ -1,0 +1,140 @@
+"""What every door needs to know: folders, the device, the service's data and limits, sites that models come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from adapters.host.settings.environment import said
+from adapters.host.settings.reading import explained, parts_of
+from engine.computing import Attention, Compile, Precision
+
+EMBEDDED_MODELS = Path(__file__).parents[3] / "models" / "tiny" / "weights"
+MIB = 2**20
+
+
+class Settings(BaseSettings):
+    """What every door needs to know. Command-line options win over the environment.
+
+    ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
+    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``disk_cache``: folder of those
+    that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
+    ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
+    a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``: see
+    :class:`engine.computing.Computing`; ``compiled``: folder of compiled code, kept between processes.
+
+    ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
+    the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
+    do everything, separated by commas. ``allowed_hosts``: hosts or networks that URL inputs and webhooks may reach
+    though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
+    ``together``: jobs of the same outline whose denoising steps one worker computes at once; by default 4 on a GPU and
+    1 on a CPU; ``together_patience_s``: how long others that have waited longer wait for such jobs at most.
+    ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``manifest``: a list of
+    model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
+    are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
+    ``drain_s``: how long a worker that shuts down may go on with its jobs.
+    ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
+    ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
+    ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
+    ``link_hours``: how long download links are good. ``tracing``: OpenTelemetry (the extra ``otel``).
+    ``runpod_stream``: jobs of RunPod's queue answer with a stream that has previews in it, instead of with one object.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DAGFUSION_", extra="ignore")
+
+    models: Annotated[list[Path], NoDecode] = Field(default_factory=list)
+    nodes: Annotated[list[Path], NoDecode] = Field(default_factory=list)
+    extra_model_paths: Path | None = None
+    input: Path = Path("input")
+    output: Path = Path("output")
+    temp: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "temp")
+    fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")
+    cache_mib: int = Field(default=2048, ge=0)
+    disk_cache: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "outputs")
+    disk_cache_mib: int = Field(default=1024, ge=0)
+    device: str = "auto"
+    precision: Precision = "auto"
+    attention: Attention = "auto"
+    compile: Compile = "off"
+    compiled: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "compiled")
+    # The service: where its data are, who may come in, how much it takes.
+    data: Path = Field(default_factory=lambda: user_data_path("dagfusion"))
+    database_url: str = ""
+    blobs: str = ""
+    public_url: str = ""
+    secret: SecretStr = SecretStr("")
+    api_keys: SecretStr = SecretStr("")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    workers: int = Field(default=1, ge=0)
+    concurrency: int = Field(default=1, ge=1)
+    together: int | None = Field(default=None, ge=1)
+    together_patience_s: float = Field(default=5.0, ge=0)
+    warm: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    queue_limit: int = Field(default=1000, ge=1)
+    max_attempts: int = Field(default=3, ge=1)
+    time_limit_s: float = Field(default=3600.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0)
+    retention_days: float = Field(default=7.0, gt=0)
+    host: str = "127.0.0.1"
+    # Platforms that start containers say PORT; RunPod also says where it asks for /ping, if elsewhere.
+    port: int = Field(default_factory=lambda: said("PORT", 8188), ge=0, le=65535, validate_default=True)
+    port_health: int | None = Field(
+        default_factory=lambda: said("PORT_HEALTH", None), ge=0, le=65535, validate_default=True
+    )
+    log_format: Literal["text", "json"] = "text"
+    stop_grace_s: float = Field(default=60.0, gt=0)
+    drain_s: float = Field(default=30.0, ge=0)
+    rate_limit: str = ""
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    max_sockets: int = Field(default=4096, ge=1)
+    read_timeout_s: float = Field(default=30.0, gt=0)
+    send_timeout_s: float = Field(default=30.0, gt=0)
+    link_hours: float = Field(default=24.0, gt=0)
+    tracing: bool = False
+    max_body_mib: int = Field(default=100, ge=1)
+    max_file_mib: int = Field(default=256, ge=1)
+    max_megapixels: float = Field(default=100.0, gt=0)
+    inline_limit_kib: int = Field(default=4096, ge=0)
+    # Which models there are to be, and where they are fetched from. Sites go by the names that their own tools know.
+    manifest: Path | None = None
+    hf_token: SecretStr = Field(default=SecretStr(""), validation_alias="HF_TOKEN")
+    hf_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
+    civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")
+    civitai_endpoint: str = Field(default="https://civitai.com", validation_alias="CIVITAI_ENDPOINT")
+    # RunPod's queue. What its platform and its other workers have names for goes by those.
+    runpod_stream: bool = False
+    runpod_queue: str = Field(default="", validation_alias="RUNPOD_WEBHOOK_GET_JOB")
+    refresh_worker: bool = Field(default=False, validation_alias="REFRESH_WORKER")
+    bucket_endpoint_url: str = Field(default="", validation_alias="BUCKET_ENDPOINT_URL")
+
+    @field_validator("allowed_hosts", "cors_origins", "warm", mode="before")
+    @classmethod
+    def _split_lists(cls, value: object) -> object:
+        return parts_of(value)
+
+    @field_validator("models", "nodes", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return [Path(part) for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+    @property
+    def database(self) -> str:
+        """The URL of the queue's database."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'queue.sqlite'}"
+
+    @property
+    def blob_url(self) -> str:
+        """Where blobs are: a folder or an fsspec URL."""
+        return self.blobs or str(self.data.absolute() / "blobs")
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """The environment's settings, over which those in ``given`` (by name) win. Raises ``DagfusionError``."""
+    with explained():
+        return Settings(**given)

@@ -1,0 +1,1 @@
+"""Who computes: worker, direct run, relay to far machines, and the supervisor over the processes."""

@@ -1,0 +1,184 @@
+"""``dagfusion serve``: a web process, the workers, and the maintenance of what they share."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from adapters.host.settings import Settings
+from adapters.run.supervisor.child import Child, Start
+from adapters.run.supervisor.exit_codes import WRONG_SETTING
+from adapters.run.supervisor.listening import listen, url_of
+from engine.errors import DagfusionError
+
+if TYPE_CHECKING:
+    from adapters.service.store import Store
+
+_WEB_STOPS_WITHIN_S = 10.0
+_STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
+_STEADY_S = 5.0  # a web process that lived so long had worked
+_EVER_S = 1e9
+_SILENT_LEASES = 4  # a worker that is silent for so many lease times is killed
+_REMEDY = "the log says more; where memory runs out, the system kills who has most of it"
+_log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs until SIGTERM or SIGINT. ``environment`` is that of the children: all their settings are in it."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = dict(environment)
+        self._listener = listen(settings.host, settings.port)
+        self._listeners = [self._listener]
+        if settings.port_health not in (None, settings.port):
+            self._listeners.append(listen(settings.host, settings.port_health or 0))
+        self._environment["DAGFUSION_PORT"] = str(self._listener.getsockname()[1])
+        self._wake = threading.Event()
+        self._failed = ""
+        self._heard_at: dict[str, float] = {}  # of workers whose heartbeats were there; monotonic seconds
+        self._worked = False  # a worker was ready once
+        self._children: list[Child] = []
+        self._workers: list[Child] = []  # those of them that are
+        self._store: Store | None = None
+
+    def run(self) -> None:
+        """Serve. Raises ``DagfusionError`` where a process says that it cannot work with these settings."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        web = Child(self._web, self._environment, self._web_ended)
+        self._children.append(web)
+        for listener in self._listeners:
+            _log.info("listening on %s", url_of(listener, self._settings.host))
+        try:
+            self._supervise()
+        finally:
+            self._stop(web)
+        if self._failed:
+            raise DagfusionError(f"the service stops: {self._failed}", remedy="the reason is in the lines above")
+
+    def _supervise(self) -> None:
+        from adapters.service.maintenance import Maintenance
+        from adapters.service.store import Store
+
+        # The web process has the processor for itself meanwhile, so that it answers soon.
+        self._store = store = Store(self._settings.database)
+        maintenance = Maintenance(store, self._settings)
+        for _ in range(self._settings.workers):
+            self._workers.append(Child(self._worker, self._environment, self._worker_ended))
+        self._children += self._workers
+        for child in self._children:
+            child.keep()
+        while not self._wake.wait(self._settings.lease_s / 3):
+            maintenance.tick()
+            self._kill_silent(store)
+
+    def _web(self) -> Start:
+        descriptors = tuple(listener.fileno() for listener in self._listeners)
+        return Start("the web process", _python("adapters.run.supervisor.web", *map(str, descriptors)), descriptors)
+
+    def _worker(self) -> Start:
+        worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
+        return Start(f"worker {worker_id}", _python("adapters.doors.cli", "worker", "--id", worker_id, "--with-parent"))
+
+    def _web_ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from adapters.service.store.outage import reason_of
+
+        self._notice(code, message)
+        if self._store is not None:
+            try:
+                self._store.outbox.reclaim()
+            except SQLAlchemyError as error:
+                _log.warning("webhook messages on their way are sent again later: %s", reason_of(error))
+        return lived_s >= _STEADY_S
+
+    def _worker_ended(self, start: Start, code: int, message: str, _lived_s: float) -> bool:
+        self._notice(code, message)
+        return self._store is not None and self._sign_off(self._store, start.name, message)
+
+    def _notice(self, code: int, message: str) -> None:
+        """A process that cannot work with these settings, before any did, ends the service."""
+        if code == WRONG_SETTING and not self._worked:
+            self._failed = message
+            self._leave()
+            self._wake.set()
+
+    def _leave(self) -> None:
+        """From now on, who ends is not started again."""
+        for child in self._children:
+            child.leave()
+
+    def _sign_off(self, store: Store, name: str, message: str) -> bool:
+        """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from adapters.service.store.outage import reason_of
+
+        worker_id = name.removeprefix("worker ")
+        try:
+            lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": _REMEDY})
+            was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
+            store.workers.remove(worker_id)
+        except SQLAlchemyError as error:
+            _log.warning("the jobs of %s come back when their leases run out: %s", name, reason_of(error))
+            return False
+        for job_id in lost:
+            _log.warning("taken back: %s", message, extra={"job_id": job_id})
+        return was_ready
+
+    def _kill_silent(self, store: Store) -> None:
+        """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from adapters.service.store.outage import tell_away
+
+        limit_s = _SILENT_LEASES * self._settings.lease_s
+        try:
+            found = store.workers.alive(limit_s)
+        except SQLAlchemyError as error:
+            tell_away(_log, error, "the database does not answer")
+            return
+        now = time.monotonic()
+        self._heard_at.update({f"worker {one.id}": now for one in found})
+        self._worked = self._worked or any(one.state == "ready" for one in found)
+        for child in self._workers:
+            name = child.start.name
+            if now > self._heard_at.get(name, now) + limit_s and child.process.poll() is None:
+                _log.error("%s has been silent for %.0f s and is killed", name, limit_s)
+                child.process.kill()
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._wake.is_set():  # the second signal: whoever drains is asked again, which means at once
+            for worker in self._workers:
+                worker.stop()
+        self._wake.set()
+
+    def _stop(self, web: Child) -> None:
+        """The web process first, so that nothing new comes in; then the workers, which may finish what they have."""
+        self._leave()
+        _log.info("stopping")
+        for listener in self._listeners:
+            listener.close()
+        web.stop()
+        web.wait(_WEB_STOPS_WITHIN_S)
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.wait(self._settings.drain_s + _STOPS_WITHIN_S)
+        if self._store is not None:
+            self._store.close()
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    # -P: a folder of the user's that is called like one of our packages is not imported instead of it.
+    return [sys.executable, "-P", "-m", module, *arguments]

@@ -1,0 +1,107 @@
+"""One job from its claim to its end: its files, its run, its outputs, and one last transaction that tells of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from adapters.run.worker.admission import PATIENCE_S
+from adapters.run.worker.device import Device, Work
+from adapters.run.worker.end import write_end
+from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.progress import Progress
+from adapters.run.worker.recorder import Recorder
+from adapters.run.worker.store_sink import StoreSink
+from adapters.run.worker.wishes import Wishes
+from adapters.service.blobs.store import BlobStore
+from adapters.service.error_documents import error_document
+from adapters.service.store import Store
+from adapters.service.store.records import Output
+from engine.counted import counted
+from engine.engine import Engine
+from engine.errors import Cancelled, DagfusionError
+from engine.result import RunResult
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class JobRunner:
+    """Runs jobs of the queue in the engine. ``patience_s``: see :class:`adapters.run.worker.device.Device`."""
+
+    engine: Engine
+    store: Store
+    blobs: BlobStore
+    patience_s: float = PATIENCE_S
+    device: Device = field(init=False)
+
+    def __post_init__(self) -> None:
+        between = Wishes(self.store, self.engine).fulfil
+        self.device = Device(self.engine, self.blobs, between=between, patience_s=self.patience_s)
+
+    def idle(self) -> None:
+        """No job waits: free memory, if that was asked for and the device is not in use."""
+        self.device.idle()
+
+    def run(self, hand: InHand, left: Callable[[], None]) -> None:
+        """Run the job and record its end, whatever it is. ``left`` is called once, when the device is free again."""
+        recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
+        try:
+            with ExitStack() as seat:
+                seat.callback(left)
+                result = self.device.compute(self._work(hand), recorder, hand, left=seat.close)
+            made = self.device.outputs(result)
+        except Cancelled:
+            self._stopped(hand, recorder)
+        except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
+            self._failed(hand, recorder, error)
+        else:
+            self._completed(hand, recorder, progress, result, made)
+
+    def _work(self, hand: InHand) -> Work:
+        job = hand.job
+        return Work(
+            prompt=job.prompt,
+            files=self.store.jobs.inputs(job.id),
+            extra_pnginfo=job.extra_pnginfo,
+            targets=job.targets,
+            previews=bool(job.options.get("previews", True)),
+        )
+
+    def _completed(
+        self, hand: InHand, recorder: Recorder, progress: Progress, result: RunResult, made: list[Output]
+    ) -> None:
+        data = {"seconds": round(result.seconds, 6)}
+        last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
+        complete = self.store.leases.complete
+        write_end(self.store, hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
+        _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
+
+    def _stopped(self, hand: InHand, recorder: Recorder) -> None:
+        leases, first = self.store.leases, recorder.unwritten
+        if hand.why is Stop.TIME_LIMIT:
+            error = time_limit_error(hand.job.time_limit_s)
+            write_end(self.store, hand, lambda: leases.fail(hand.lease, error, first=first))
+            _log.info("stopped: %s", error["message"])
+        else:
+            write_end(self.store, hand, lambda: leases.cancelled(hand.lease, first=first))
+            if hand.why is not Stop.LOST:
+                _log.info("cancelled")
+
+    def _failed(self, hand: InHand, recorder: Recorder, error: Exception) -> None:
+        if not isinstance(error, DagfusionError):
+            _log.error("the job failed inside the worker", exc_info=error)
+        document = error_document(error)
+        write_end(self.store, hand, lambda: self.store.leases.fail(hand.lease, document, first=recorder.unwritten))
+        _log.info("failed: %s", document["message"])
+
+
+def time_limit_error(limit_s: float) -> dict[str, str]:
+    """The error of a job that ran out of time."""
+    return {
+        "type": "TimeLimit",
+        "message": f"the job ran longer than its time limit of {limit_s:g} s",
+        "remedy": "give it a larger time_limit_s, or less to do",
+    }

@@ -1,0 +1,83 @@
+"""Everything that a run's output nodes made, as the job's outputs: files into the blob store, the rest as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adapters.host.plain import plain
+from adapters.service.blobs.store import BlobStore
+from adapters.service.store.records import Output
+from engine.errors import DagfusionError
+from engine.folders import Folders
+from engine.result import NodeResult, RunResult
+from engine.types import SavedFile
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_MAX_SUFFIX = 12
+
+
+def collect(result: RunResult, folders: Folders, blobs: BlobStore) -> list[Output]:
+    """The outputs of all nodes, cached ones too, in the workflow's order.
+
+    Raises ``DagfusionError`` where a file has vanished since its node saved it.
+    """
+    names: set[str] = set()
+    return [
+        _output(_unique(f"{node.node_id}_{kind}_{place}", item, names), node, kind, item, folders, blobs)
+        for node, kind, place, item in _items(result)
+    ]
+
+
+def _items(result: RunResult) -> Iterator[tuple[NodeResult, str, int, Any]]:
+    for node in result.outputs.values():
+        for kind, items in node.shown.items():
+            for place, item in enumerate(items):
+                yield node, kind, place, item
+
+
+def _unique(stem: str, item: object, names: set[str]) -> str:
+    suffix = Path(item.filename).suffix if isinstance(item, SavedFile) else ""
+    suffix = _UNSAFE.sub("", suffix)[:_MAX_SUFFIX]
+    stem = _UNSAFE.sub("-", stem)[:200]
+    name, number = stem + suffix, 2
+    while name in names:
+        name, number = f"{stem}-{number}{suffix}", number + 1
+    names.add(name)
+    return name
+
+
+def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders, blobs: BlobStore) -> Output:
+    if not isinstance(item, SavedFile):
+        return Output(
+            name=name,
+            node_id=node.node_id,
+            class_type=node.class_type,
+            kind=kind,
+            cached=node.cached,
+            data=plain(item),
+        )
+    path = folders.path_of(item)
+    try:
+        blob = blobs.put_file(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DagfusionError(
+            f"output file '{path}' of node {node.node_id} cannot be read: {reason}",
+            remedy="let nothing else clear the output folder",
+        ) from error
+    return Output(
+        name=name,
+        node_id=node.node_id,
+        class_type=node.class_type,
+        kind=kind,
+        cached=node.cached,
+        media_type=item.media_type,
+        size_bytes=blob.size_bytes,
+        digest=blob.digest,
+        folder=item.folder,
+        subfolder=item.subfolder,
+        filename=item.filename,
+    )

@@ -1,0 +1,227 @@
+"""The worker: registers, warms up, takes jobs until it is told to stop, and ends in good order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.host.loading import load_engine, load_folders, load_registry, warm_names
+from adapters.host.logs import about_job
+from adapters.host.settings import Settings
+from adapters.run.supervisor.exit_codes import STUCK
+from adapters.run.worker.heartbeat import Heartbeat
+from adapters.run.worker.in_hand import Hands, InHand, Stop
+from adapters.run.worker.info import worker_info
+from adapters.run.worker.job_run import JobRunner, time_limit_error
+from adapters.run.worker.joining import Joining
+from adapters.run.worker.read_ahead import ReadAhead
+from adapters.run.worker.warm import warm
+from adapters.run.worker.watch import Watch
+from adapters.service.blobs.store import BlobStore
+from adapters.service.store import Store
+from adapters.service.store.errors import LeaseLost
+from adapters.service.store.outage import reason_of, tell_away
+from adapters.service.store.records import Job, Lease
+from engine.engine import Engine
+
+_POLL_S = 1.0  # looked for jobs at least that often, should a change go unnoticed
+_TICK_S = 0.1  # a signal is noticed within
+_RETRY_S = 1.0
+_BEATS_A_LEASE = 3
+_LAST_WORDS_S = 2.0  # for jobs that were given back to stop by themselves
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """One process's worker. :meth:`drain` and :meth:`stop_now` may be called from a signal handler."""
+
+    def __init__(self, settings: Settings, worker_id: str) -> None:
+        self._settings, self._id = settings, worker_id
+        self._store = Store(settings.database)
+        self._hands = Hands()
+        self._engine: Engine | None = None
+        self._draining = threading.Event()
+        self._at_once = threading.Event()
+        # A job leaves the device before its outputs are stored: the next one computes meanwhile.
+        self._device_slots = threading.Semaphore(settings.concurrency)
+        self._all_slots = threading.Semaphore(settings.concurrency + 1)
+        every_s = settings.lease_s / _BEATS_A_LEASE
+        self._heartbeat = Heartbeat(self._store, worker_id, every_s, lambda: worker_info(self._engine, self._hands))
+        self._watch = Watch(
+            self._store,
+            self._hands,
+            lease_s=settings.lease_s,
+            grace_s=settings.stop_grace_s,
+            stuck=self._end_stuck,
+        )
+
+    @property
+    def starting(self) -> bool:
+        """Whether no job can have been taken yet."""
+        return self._engine is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether jobs are in hand; after the end: given back, but their nodes do not stop."""
+        return bool(self._hands.all())
+
+    @property
+    def draining(self) -> bool:
+        """Whether it was told to stop."""
+        return self._draining.is_set()
+
+    def drain(self) -> None:
+        """Take no more jobs, and end with those in hand."""
+        self._draining.set()
+
+    def stop_now(self) -> None:
+        """Give back the jobs in hand and end."""
+        self._draining.set()
+        self._at_once.set()
+
+    def run(self) -> None:
+        """Work until told to stop. Raises ``DagfusionError`` where it cannot begin."""
+        self._heartbeat.start()
+        try:
+            blobs = BlobStore(self._settings.blob_url)
+            engine = load_engine(self._settings, load_registry(self._settings), load_folders(self._settings))
+            warm(engine, warm_names(self._settings))
+            self._engine = engine
+            self._heartbeat.change("ready")
+            _log.info("ready on %s", engine.models.device)
+            self._work(JobRunner(engine, self._store, blobs, self._settings.together_patience_s))
+        finally:
+            self._heartbeat.close()
+            self._store.close()
+
+    def _work(self, runner: JobRunner) -> None:
+        self._watch.start()
+        at_once = runner.engine.at_once
+        pool = ThreadPoolExecutor(self._settings.concurrency + at_once, thread_name_prefix="job")
+
+        def join(job: Job, lease: Lease, left: Callable[[], None]) -> None:
+            self._begin(pool, runner, InHand(job, lease), left, lambda: None)
+
+        joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join)
+        ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders)
+        joining.start()
+        ahead.start()
+        try:
+            self._take_jobs(runner, pool)
+        except BaseException:
+            self.stop_now()
+            raise
+        finally:
+            self._heartbeat.change("draining")
+            joining.close()
+            ahead.close()
+            self._finish()
+            self._watch.close()
+            pool.shutdown(wait=not self.busy, cancel_futures=True)
+
+    def _take_jobs(self, runner: JobRunner, pool: ThreadPoolExecutor) -> None:
+        """Start one job after the other, until told to stop."""
+        while not self._draining.is_set() and self._acquire():
+            seen = self._store.changes.count
+            if not self._take_one(runner, pool):
+                if not self.busy:
+                    runner.idle()
+                self._wait(seen)
+
+    def _wait(self, seen: int) -> None:
+        until = time.monotonic() + _POLL_S
+        while not self._draining.is_set() and time.monotonic() < until:
+            if self._store.changes.wait(seen, _TICK_S) != seen:
+                return
+
+    def _take_one(self, runner: JobRunner, pool: ThreadPoolExecutor) -> bool:
+        """Claim a job and start it, or let go of what :meth:`_acquire` took; False where none waits."""
+        claimed = None
+        try:
+            claimed = self._store.leases.claim(self._id, self._settings.lease_s)
+        except SQLAlchemyError as error:
+            tell_away(_log, error, "no jobs for now")
+            time.sleep(_RETRY_S)
+        if claimed is None:
+            self._device_slots.release()
+            self._all_slots.release()
+            return False
+        self._begin(pool, runner, InHand(*claimed), self._device_slots.release, self._all_slots.release)
+        return True
+
+    def _acquire(self) -> bool:
+        """A free hand and a turn at the device; False where the worker drains before there is one."""
+        while not self._draining.is_set():
+            if not self._all_slots.acquire(timeout=_TICK_S):
+                continue
+            while not self._draining.is_set():
+                if self._device_slots.acquire(timeout=_TICK_S):
+                    return True
+            self._all_slots.release()
+        return False
+
+    def _begin(
+        self,
+        pool: ThreadPoolExecutor,
+        runner: JobRunner,
+        hand: InHand,
+        left_device: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._hands.take(hand)
+        pool.submit(self._run_job, runner, hand, left_device, ended)
+
+    def _run_job(
+        self, runner: JobRunner, hand: InHand, left_device: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        with about_job(hand.job.id):
+            try:
+                _log.info("started, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
+                runner.run(hand, left_device)
+            except Exception:  # noqa: BLE001 - the worker goes on with the next job
+                _log.exception("the end of the job could not be recorded; its lease will run out")
+            finally:
+                self._hands.drop(hand)
+                ended()
+
+    def _finish(self) -> None:
+        """Let the jobs in hand end, for as long as that may take; give back the others."""
+        until = time.monotonic() + self._settings.drain_s
+        while self._hands.all() and time.monotonic() < until and not self._at_once.is_set():
+            time.sleep(_TICK_S / 4)
+        for hand in self._hands.all():
+            self._give_back(hand, "WorkerStopped", "the worker was shut down")
+        until = time.monotonic() + _LAST_WORDS_S
+        while self._hands.all() and time.monotonic() < until:
+            time.sleep(_TICK_S / 4)
+
+    def _give_back(self, hand: InHand, kind: str, message: str) -> None:
+        try:
+            self._store.leases.give_back(hand.lease, {"type": kind, "message": message, "remedy": ""})
+            _log.info("job %s is given back: %s", hand.job.id, message)
+        except (LeaseLost, SQLAlchemyError) as error:
+            _log.info("job %s is not given back: %s", hand.job.id, reason_of(error))
+        hand.stop(Stop.LOST)
+
+    def _end_stuck(self, hand: InHand) -> None:
+        """A node does not heed that it is to stop: end the job, give back the others, and end the process."""
+        _log.error("job %s does not stop; this worker ends itself", hand.job.id)
+        leases = self._store.leases
+        try:
+            if hand.why is Stop.TIME_LIMIT:
+                leases.fail(hand.lease, time_limit_error(hand.job.time_limit_s))
+            elif hand.why is Stop.CANCELLED:
+                leases.cancelled(hand.lease)
+        except (LeaseLost, SQLAlchemyError) as error:
+            _log.warning("the end of job %s is not written: %s", hand.job.id, reason_of(error))
+        for other in self._hands.all():
+            if other is not hand:
+                self._give_back(other, "WorkerLost", "a node of another job did not stop, so the worker ended itself")
+        os._exit(STUCK)

@@ -1,0 +1,58 @@
+"""What has to be done from time to time on what all processes share: lost jobs, old jobs, blobs of nobody."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.host.settings import Settings
+from adapters.service.blobs.errors import BlobStoreUnavailable
+from adapters.service.blobs.store import BlobStore
+from adapters.service.store import Store
+from adapters.service.store.outage import tell_away
+from engine.counted import counted
+
+CLEAN_EVERY_S = 3600.0
+_DAY_S = 86_400.0
+_BATCH = 500
+_SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": "its log says more"}
+_log = logging.getLogger(__name__)
+
+
+class Maintenance:
+    """Several processes may do it at the same time."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._clean_at = time.monotonic() + CLEAN_EVERY_S
+
+    def tick(self) -> None:
+        """To be called a few times in each lease time. Never raises for a database that does not answer."""
+        try:
+            for job_id in self._store.leases.take_back(None, _SILENT):
+                _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
+            if time.monotonic() >= self._clean_at:
+                self._clean_at = time.monotonic() + CLEAN_EVERY_S
+                clean_up(self._store, self._settings)
+        except (SQLAlchemyError, BlobStoreUnavailable, OSError) as error:
+            tell_away(_log, error, "maintenance is put off")
+
+
+def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:
+    """Forget jobs that ended longer ago than that (``retention_days`` by default), and remove files that no job has.
+
+    Returns how many jobs, how many files. Raises ``BlobStoreUnavailable``.
+    """
+    from adapters.service.intake.placing import sweep_placed
+
+    days = settings.retention_days if older_than_days is None else older_than_days
+    forgotten = 0
+    while count := store.jobs.forget(ended_before=time.time() - days * _DAY_S, limit=_BATCH):
+        forgotten += count
+    in_use = store.jobs.digests()
+    removed = len(BlobStore(settings.blob_url).sweep(in_use)) + sweep_placed(settings.input, in_use)
+    if forgotten or removed:
+        _log.info("cleaned up: %s, %s", counted(forgotten, "job"), counted(removed, "file"))
+    return forgotten, removed

@@ -1,0 +1,286 @@
+"""Jobs as clients see them: submitted, looked up, cancelled, forgotten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from adapters.service.store import outbox
+from adapters.service.store.database import Database, unique_violation
+from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, QueueFull
+from adapters.service.store.events import change
+from adapters.service.store.records import ENDED, Happening, InputFile, Job, JobState, NewJob, Output
+from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
+from adapters.service.store.tables import counters, inputs, jobs, outputs
+
+_ENDED = [str(state) for state in ENDED]
+_ORDER = (jobs.c.priority.desc(), jobs.c.rank, jobs.c.sequence)
+
+# Made once: to put a statement together takes longer than to run it.
+ROW = select(jobs).where(jobs.c.id == bindparam("job"))
+_QUEUED = jobs.c.state == JobState.QUEUED
+NEXT = select(jobs.c.id, jobs.c.attempts).where(_QUEUED).order_by(*_ORDER).limit(1)
+"""Of the waiting jobs: higher priority first, then smaller rank, then age."""
+NEXT_FEW = select(jobs).where(_QUEUED).order_by(*_ORDER).limit(bindparam("count"))
+STILL_QUEUED = select(jobs.c.id, jobs.c.attempts).where(_QUEUED, jobs.c.id == bindparam("job"))
+_ADD = insert(jobs).returning(jobs.c.sequence)
+_OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
+_INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)
+_COUNT = select(func.count()).select_from(jobs).where(jobs.c.state == bindparam("state"))
+
+
+class Jobs:
+    """The queue from its outer side. Ids that do not exist give ``None`` or change nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(self, new: NewJob, queue_limit: int | None = None) -> tuple[Job, bool]:
+        """Put a job into the queue: the job, and whether it is new.
+
+        It is not where its idempotency key was used by the same owner for the same request; that job is returned.
+        Raises ``QueueFull``, ``IdempotencyConflict``, ``JobIdTaken``.
+        """
+        try:
+            with self._database.write() as connection:
+                full = queue_limit is not None and _count(connection, JobState.QUEUED) >= queue_limit
+                if full and self._known(connection, new) is None:
+                    raise QueueFull(queue_limit or 0)
+                return self._insert(connection, new), True
+        except IntegrityError as error:
+            if not unique_violation(error, "jobs_idempotency", "jobs.idempotency_key"):
+                raise JobIdTaken(new.id or "") from error
+        with self._database.read() as connection:
+            known = self._known(connection, new)
+        if known is None or known.content_hash != _content_hash(new):
+            raise IdempotencyConflict(new.idempotency_key or "")
+        return job_from(known), False
+
+    def get(self, job_id: str) -> Job | None:
+        """One job."""
+        with self._database.read() as connection:
+            row = connection.execute(ROW, {"job": job_id}).one_or_none()
+        return None if row is None else job_from(row)
+
+    def next_waiting(self) -> Job | None:
+        """The job that a worker would take now."""
+        with self._database.read() as connection:
+            row = connection.execute(NEXT_FEW, {"count": 1}).first()
+        return None if row is None else job_from(row)
+
+    def find(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        owner: str | None = None,
+        source: str | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        hidden: bool | None = None,
+    ) -> list[Job]:
+        """Jobs that meet all conditions, newest first; ``before`` is the ``sequence`` to go on from."""
+        query = select(jobs).order_by(jobs.c.sequence.desc()).limit(limit)
+        if states:
+            query = query.where(jobs.c.state.in_([str(state) for state in states]))
+        if created_after is not None:
+            query = query.where(jobs.c.created_at > created_after)
+        if created_before is not None:
+            query = query.where(jobs.c.created_at < created_before)
+        if before is not None:
+            query = query.where(jobs.c.sequence < before)
+        for column, value in ((jobs.c.owner, owner), (jobs.c.source, source), (jobs.c.hidden, hidden)):
+            if value is not None:
+                query = query.where(column == value)
+        return self._fetch(query)
+
+    def queue(self) -> tuple[list[Job], list[Job]]:
+        """The running jobs, and the waiting ones in the order in which they will run."""
+        running = select(jobs).where(jobs.c.state == JobState.RUNNING).order_by(jobs.c.started_at)
+        waiting = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER)
+        return self._fetch(running), self._fetch(waiting)
+
+    def unfinished(self) -> tuple[int, dict[str, JobState]]:
+        """The newest event's position, and the state of each job that had not ended then: one look at both."""
+        # A single statement, so that one state of the database gives both.
+        query = (
+            select(counters.c.value, jobs.c.id, jobs.c.state)
+            .select_from(counters.outerjoin(jobs, jobs.c.state.not_in(_ENDED)))
+            .where(counters.c.name == "position")
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return int(rows[0][0]), {row.id: JobState(row.state) for row in rows if row.id is not None}
+
+    def ended(
+        self, *, owner: str | None = None, newest: int | None = None, offset: int = 0, limit: int = 1000
+    ) -> list[Job]:
+        """Jobs that ran, ended and are not hidden, in the order of their ends: the ``newest`` so many, or up to
+        ``limit`` from the ``offset``-th on.
+        """
+        query = select(jobs).where(jobs.c.state.in_(_ENDED), jobs.c.hidden.is_(False), jobs.c.started_at.is_not(None))
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if newest is not None:
+            found = self._fetch(query.order_by(jobs.c.finished_at.desc(), jobs.c.sequence.desc()).limit(newest))
+            return found[::-1]
+        return self._fetch(query.order_by(jobs.c.finished_at, jobs.c.sequence).offset(offset).limit(limit))
+
+    def place(self, job: Job) -> int:
+        """Where a waiting job stands in the queue: 1 is next."""
+        before = or_(
+            jobs.c.priority > job.priority,
+            and_(
+                jobs.c.priority == job.priority,
+                or_(jobs.c.rank < job.rank, and_(jobs.c.rank == job.rank, jobs.c.sequence < job.sequence)),
+            ),
+        )
+        query = select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED, before)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one()) + 1
+
+    def count(self, state: JobState) -> int:
+        """How many jobs are in ``state``."""
+        with self._database.read() as connection:
+            return _count(connection, state)
+
+    def oldest_waiting_s(self) -> float:
+        """How long the oldest waiting job waits; 0 where none does."""
+        with self._database.read() as connection:
+            query = select(func.min(jobs.c.created_at)).where(jobs.c.state == JobState.QUEUED)
+            oldest = connection.execute(query).scalar()
+            return 0.0 if oldest is None else max(0.0, self._database.now(connection) - oldest)
+
+    def cancel(self, job_id: str, *, only: JobState | None = None) -> Job | None:
+        """Cancel that job: at once while it waits, within a sampler step while it runs, not at all when it has ended.
+
+        ``only``: leave it alone unless it is in that state. Returns the job as it stands then.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+            if row is None:
+                return None
+            now = self._database.now(connection)
+            if only is not None and row.state != only:
+                return job_from(row)
+            if row.state == JobState.QUEUED:
+                values = {"state": JobState.CANCELLED, "finished_at": now, "cancel_requested": True}
+                happening = Happening("cancelled")
+            elif row.state == JobState.RUNNING and not row.cancel_requested:
+                values = {"cancel_requested": True}
+                happening = Happening("cancel_requested")
+            else:
+                return job_from(row)
+            stored = change(connection, job_id, values, [happening], now)
+            outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
+            return job_from(connection.execute(ROW, {"job": job_id}).one())
+
+    def outputs(self, job_id: str) -> list[Output]:
+        """What the job made, in order."""
+        with self._database.read() as connection:
+            return [output_from(row) for row in connection.execute(_OUTPUTS, {"job": job_id})]
+
+    def output_file(self, folder: str, subfolder: str, filename: str) -> Output | None:
+        """The newest output that was saved under this name."""
+        query = (
+            select(outputs)
+            .join(jobs, jobs.c.id == outputs.c.job_id)
+            .where(outputs.c.folder == folder, outputs.c.subfolder == subfolder, outputs.c.filename == filename)
+            .order_by(jobs.c.sequence.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else output_from(row)
+
+    def inputs(self, job_id: str) -> list[InputFile]:
+        """The files that came with the job."""
+        with self._database.read() as connection:
+            return [input_from(row) for row in connection.execute(_INPUTS, {"job": job_id})]
+
+    def hide(self, job_ids: Sequence[str] | None = None, *, owner: str | None = None) -> None:
+        """Take ended jobs (all, or these; of all owners, or one) out of histories; their records stay until the
+        clean-up.
+        """
+        query = update(jobs).where(jobs.c.state.in_(_ENDED)).values(hidden=True)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with self._database.write() as connection:
+            connection.execute(query if job_ids is None else query.where(jobs.c.id.in_(list(job_ids))))
+
+    def forget(self, *, ended_before: float, limit: int = 1000) -> int:
+        """Delete up to ``limit`` jobs that ended before then, with all that belongs to them; returns how many."""
+        with self._database.write() as connection:
+            old = (
+                select(jobs.c.id)
+                .where(jobs.c.state.in_(_ENDED), jobs.c.finished_at < ended_before)
+                .order_by(jobs.c.finished_at)
+                .limit(limit)
+            )
+            return connection.execute(delete(jobs).where(jobs.c.id.in_(old))).rowcount
+
+    def digests(self) -> set[str]:
+        """Every blob that a job's inputs or outputs refer to."""
+        with self._database.read() as connection:
+            query = select(outputs.c.digest).where(outputs.c.digest.is_not(None)).union(select(inputs.c.digest))
+            return {digest for (digest,) in connection.execute(query)}
+
+    def _known(self, connection: Connection, new: NewJob) -> Any:
+        if new.idempotency_key is None:
+            return None
+        query = select(jobs).where(jobs.c.owner == new.owner, jobs.c.idempotency_key == new.idempotency_key)
+        return connection.execute(query).one_or_none()
+
+    def _insert(self, connection: Connection, new: NewJob) -> Job:
+        now = self._database.now(connection)
+        job_id = new.id or str(uuid.uuid4())
+        row = {
+            "id": job_id,
+            "state": JobState.QUEUED,
+            "source": new.source,
+            "owner": new.owner,
+            "client_id": new.client_id,
+            "priority": new.priority,
+            "created_at": now,
+            "max_attempts": new.max_attempts,
+            "time_limit_s": new.time_limit_s,
+            "idempotency_key": new.idempotency_key,
+            "content_hash": _content_hash(new),
+            "request": {
+                "prompt": new.prompt,
+                "extra_pnginfo": new.extra_pnginfo,
+                "targets": None if new.targets is None else list(new.targets),
+                "options": new.options,
+            },
+            "webhook": None if new.webhook is None else asdict(new.webhook),
+        }
+        sequence = connection.execute(_ADD, row).scalar_one()
+        rank = float(sequence if new.rank is None else new.rank)
+        rank = -abs(rank) if new.front else rank
+        if new.files:
+            connection.execute(insert(inputs), [{"job_id": job_id, **asdict(file)} for file in new.files])
+        queued = Happening("queued", {"priority": new.priority})
+        change(connection, job_id, {"rank": rank}, [queued], now)
+        return job_from(connection.execute(ROW, {"job": job_id}).one())
+
+    def _fetch(self, query: Select[Any]) -> list[Job]:
+        with self._database.read() as connection:
+            return [job_from(row) for row in connection.execute(query)]
+
+
+def _count(connection: Connection, state: JobState) -> int:
+    return int(connection.execute(_COUNT, {"state": state}).scalar_one())
+
+
+def _content_hash(new: NewJob) -> str:
+    """Of what makes two requests the same; not of how soon they are wanted."""
+    content = [new.prompt, new.targets, new.options, [(file.name, file.digest) for file in new.files]]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,203 @@
+"""Jobs as workers see them: claimed, kept alive, written to while the lease holds, ended once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+
+from adapters.service.store import outbox
+from adapters.service.store.database import Database
+from adapters.service.store.errors import LeaseLost
+from adapters.service.store.events import change
+from adapters.service.store.jobs import NEXT, NEXT_FEW, ROW, STILL_QUEUED
+from adapters.service.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
+from adapters.service.store.rows import job_from, summary, webhook_from
+from adapters.service.store.tables import jobs, outputs, previews
+
+Error = Mapping[str, Any]
+
+# Made once: to put a statement together takes longer than to run it.
+_NEXT_LOCKED = NEXT.with_for_update(skip_locked=True)
+_STILL_QUEUED_LOCKED = STILL_QUEUED.with_for_update(skip_locked=True)
+_HOLDS = and_(
+    jobs.c.id == bindparam("job_id"),
+    jobs.c.state == JobState.RUNNING,
+    jobs.c.lease_owner == bindparam("owner"),
+    jobs.c.attempts == bindparam("attempt"),
+)
+_HELD = (  # without the workflow, which can be long
+    select(
+        *(jobs.c[name] for name in ("id", "created_at", "started_at", "attempts", "max_attempts")),
+        *(jobs.c[name] for name in ("cancel_requested", "webhook")),
+    )
+    .where(_HOLDS)
+    .with_for_update()
+)
+_CANCEL_REQUESTED = select(jobs.c.cancel_requested).where(_HOLDS)
+_ADD_OUTPUTS = insert(outputs)
+_DROP_PREVIEW = delete(previews).where(previews.c.job_id == bindparam("job"))
+
+
+class Leases:
+    """The queue from its inner side. Everything raises ``LeaseLost`` once the job was taken from the worker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, owner: str, lease_s: float) -> tuple[Job, Lease] | None:
+        """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits."""
+        with self._database.read() as connection:
+            if connection.execute(NEXT).first() is None:
+                return None  # without the lock that writers take
+        with self._database.write() as connection:
+            row = connection.execute(_NEXT_LOCKED).first()
+            return None if row is None else self._lease(connection, row, owner, lease_s)
+
+    def claim_fitting(
+        self, owner: str, lease_s: float, fits: Callable[[Job], bool], look_at: int
+    ) -> tuple[Job, Lease] | None:
+        """The first among the next ``look_at`` waiting jobs that ``fits``, of those with the next one's priority."""
+        with self._database.read() as connection:
+            waiting = connection.execute(NEXT_FEW, {"count": look_at}).all()
+        equals = (row for row in waiting if row.priority == waiting[0].priority)
+        chosen = next((row.id for row in equals if fits(job_from(row))), None)
+        if chosen is None:
+            return None
+        with self._database.write() as connection:
+            row = connection.execute(_STILL_QUEUED_LOCKED, {"job": chosen}).first()
+            return None if row is None else self._lease(connection, row, owner, lease_s)
+
+    def _lease(self, connection: Connection, row: Any, owner: str, lease_s: float) -> tuple[Job, Lease]:
+        now = self._database.now(connection)
+        values = {
+            "state": JobState.RUNNING,
+            "lease_owner": owner,
+            "lease_expires_at": now + lease_s,
+            "attempts": row.attempts + 1,
+            "started_at": now,
+            "progress": None,
+        }
+        started = Happening("started", {"attempt": values["attempts"], "worker": owner})
+        change(connection, row.id, values, [started], now)
+        claimed = connection.execute(ROW, {"job": row.id}).one()
+        return job_from(claimed), Lease(row.id, owner, claimed.attempts)
+
+    def renew(self, lease: Lease, lease_s: float) -> bool:
+        """Hold the job for ``lease_s`` from now. Returns whether its cancellation was asked for."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            expires = self._database.now(connection) + lease_s
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(lease_expires_at=expires))
+            return bool(row.cancel_requested)
+
+    def cancel_requested(self, lease: Lease) -> bool:
+        """Whether the job is to stop."""
+        with self._database.read() as connection:
+            asked = connection.execute(_CANCEL_REQUESTED, asdict(lease)).scalar_one_or_none()
+        if asked is None:
+            raise LeaseLost(lease.job_id)
+        return bool(asked)
+
+    def record(
+        self, lease: Lease, happenings: Sequence[Happening], progress: Mapping[str, Any] | None = None
+    ) -> list[StoredEvent]:
+        """Add to the job's log; ``progress`` is how far it is now."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            values = {} if progress is None else {"progress": dict(progress)}
+            stored = change(connection, row.id, values, happenings, self._database.now(connection))
+            outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
+            return stored
+
+    def complete(
+        self,
+        lease: Lease,
+        made: Sequence[Output],
+        data: Mapping[str, Any] | None = None,
+        *,
+        first: Sequence[Happening] = (),
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The job is done and made these outputs; ``data`` goes into its last event, ``first`` comes before that."""
+        with self._database.write() as connection:
+            row = self._held(connection, lease)
+            if made:
+                rows = [{"job_id": row.id, "place": place, **asdict(output)} for place, output in enumerate(made)]
+                connection.execute(_ADD_OUTPUTS, rows)
+            self._end(connection, row, JobState.COMPLETED, data=data, first=first, progress=progress)
+
+    def fail(self, lease: Lease, error: Error, *, first: Sequence[Happening] = ()) -> None:
+        """The job has failed for good; ``first`` happened before that."""
+        with self._database.write() as connection:
+            self._end(connection, self._held(connection, lease), JobState.FAILED, error, first=first)
+
+    def cancelled(self, lease: Lease, *, first: Sequence[Happening] = ()) -> None:
+        """The job has stopped because it was asked to; ``first`` happened before that."""
+        with self._database.write() as connection:
+            self._end(connection, self._held(connection, lease), JobState.CANCELLED, first=first)
+
+    def give_back(self, lease: Lease, reason: Error) -> None:
+        """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left."""
+        with self._database.write() as connection:
+            self._take_back(connection, self._held(connection, lease), reason)
+
+    def take_back(self, owner: str | None, reason: Error) -> list[str]:
+        """Take the jobs of a dead ``owner``, or those whose lease has run out: queued again, or failed for ``reason``.
+
+        Returns the ids of the jobs.
+        """
+        with self._database.write() as connection:
+            expired = jobs.c.lease_expires_at < self._database.now(connection)
+            lost = expired if owner is None else or_(jobs.c.lease_owner == owner, expired)
+            query = select(jobs).where(jobs.c.state == JobState.RUNNING, lost).with_for_update(skip_locked=True)
+            rows = connection.execute(query).all()
+            for row in rows:
+                self._take_back(connection, row, reason)
+            return [row.id for row in rows]
+
+    def _take_back(self, connection: Connection, row: Any, reason: Error) -> None:
+        if row.cancel_requested:
+            self._end(connection, row, JobState.CANCELLED)
+        elif row.attempts >= row.max_attempts:
+            self._end(connection, row, JobState.FAILED, reason)
+        else:
+            values = {"state": JobState.QUEUED, "lease_owner": None, "lease_expires_at": None, "progress": None}
+            connection.execute(_DROP_PREVIEW, {"job": row.id})
+            happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
+            change(connection, row.id, values, [happening], self._database.now(connection))
+
+    def _end(
+        self,
+        connection: Connection,
+        row: Any,
+        state: JobState,
+        error: Error | None = None,
+        *,
+        data: Mapping[str, Any] | None = None,
+        first: Sequence[Happening] = (),
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
+        now = self._database.now(connection)
+        values = {
+            "state": state,
+            "finished_at": now,
+            "error": None if error is None else dict(error),
+            "lease_owner": None,
+            "lease_expires_at": None,
+        }
+        if progress is not None:
+            values["progress"] = dict(progress)
+        connection.execute(_DROP_PREVIEW, {"job": row.id})
+        told = {} if error is None else {"error": dict(error)}
+        last = Happening(str(state), {**(data or {}), **told})
+        stored = change(connection, row.id, values, [*first, last], now)
+        outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
+
+    def _held(self, connection: Connection, lease: Lease) -> Any:
+        row = connection.execute(_HELD, asdict(lease)).one_or_none()
+        if row is None:
+            raise LeaseLost(lease.job_id)
+        return row

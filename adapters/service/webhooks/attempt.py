@@ -1,0 +1,74 @@
+"""One attempt at a message: posts it, and says what the answer means."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from adapters.service.outbound.client import Limits, OutboundClient
+from adapters.service.outbound.errors import AddressRefused, FetchFailed
+from adapters.service.store.records import Delivery
+from adapters.service.webhooks.signing import signed_headers
+from engine.errors import DagfusionError
+
+MAX_RETRY_AFTER_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """``error`` is empty for a message that was taken. ``final``: trying again is of no use.
+
+    ``answered``: whether the receiver gave an HTTP answer at all, be it a bad one. ``retry_after_s``: the pause that it
+    asked for.
+    """
+
+    error: str = ""
+    status: int | None = None
+    final: bool = False
+    answered: bool = True
+    retry_after_s: float = 0.0
+
+
+async def attempt(client: OutboundClient, delivery: Delivery, limits: Limits) -> Outcome:
+    """Send the message once; never raises for what a receiver, an address or a secret does."""
+    body = delivery.body.encode()
+    try:
+        headers = signed_headers(delivery.secret, delivery.id, body)
+        reply = await client.post(delivery.url, body, {"content-type": "application/json", **headers}, limits)
+    except FetchFailed as error:
+        return Outcome(error=str(error), answered=False)
+    except AddressRefused as error:
+        return Outcome(error=str(error), final=True)
+    except DagfusionError as error:  # a secret that cannot sign
+        return Outcome(error=str(error), final=True)
+    if 200 <= reply.status < 300:
+        return Outcome(status=reply.status)
+    return Outcome(
+        error=_complaint(reply.status, reply.excerpt),
+        status=reply.status,
+        final=reply.status == 410,
+        retry_after_s=_retry_after_s(reply.headers),
+    )
+
+
+def _complaint(status: int, excerpt: bytes) -> str:
+    if status == 410:
+        return "the receiver answers 410: it wants no more messages"
+    if 300 <= status < 400:
+        return f"the receiver answers {status}: redirects are not followed (give the final address)"
+    said = " ".join(excerpt.decode("utf-8", "replace").split())
+    return f"the receiver answers {status}" + (f": {said[:200]}" if said.isprintable() and said else "")
+
+
+def _retry_after_s(headers: httpx.Headers) -> float:
+    """``Retry-After`` as seconds from now, 0 without one (or with none that makes sense), at most a day."""
+    text = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(text) if text[:1].isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else 0.0

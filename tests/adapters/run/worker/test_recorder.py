@@ -1,0 +1,128 @@
+"""What a run tells is written in order, in few transactions, and without holding the run up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.progress import ClassSeconds, Progress
+from adapters.run.worker.recorder import Recorder
+from adapters.run.worker.store_sink import StoreSink
+from adapters.service.store import Store
+from adapters.service.store.records import Lease, NewJob
+from engine.events import NodeFinished, NodePreview, NodeProgress, NodeStarted, RunStarted
+from tests.adapters.services import until
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def held(store: Store) -> InHand:
+    store.jobs.submit(NewJob(prompt={"1": {"class_type": "Sampler", "inputs": {}}}))
+    claimed = store.leases.claim("w", 60)
+    assert claimed is not None
+    return InHand(*claimed)
+
+
+def recorder_of(store: Store, hand: InHand) -> Recorder:
+    return Recorder(StoreSink(store, hand), Progress({"1": "Sampler"}, ClassSeconds()))
+
+
+def written(store: Store, hand: InHand) -> list[tuple[str, object]]:
+    return [(event.kind, event.data.get("value")) for event in store.events.of_job(hand.job.id)]
+
+
+STARTED = NodeStarted(node_id="1", class_type="Sampler", display_id="1")
+
+
+def test_events_are_written_while_the_node_still_runs(store: Store) -> None:
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        recorder(RunStarted(steps=("1",), cached=()))
+        recorder(STARTED)
+        until(lambda: ("node_started", None) in written(store, hand))
+        recorder(NodeProgress(node_id="1", value=3, total=10))
+        until(lambda: ("node_progress", 3) in written(store, hand))
+        job = store.jobs.get(hand.job.id)
+        assert job is not None
+        assert job.progress is not None
+        assert (job.progress["node_id"], job.progress["value"], job.progress["max"]) == ("1", 3, 10)
+
+
+def test_quick_steps_become_one_event_and_cost_the_sampler_little(store: Store) -> None:
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        recorder(STARTED)
+        for value in range(1, 10_001):
+            recorder(NodeProgress(node_id="1", value=value, total=10_000))
+        recorder(NodeFinished(node_id="1", class_type="Sampler"))
+    entries = written(store, hand) + [(one.kind, one.data.get("value")) for one in recorder.unwritten]
+    steps = [value for kind, value in entries if kind == "node_progress"]
+    assert steps[-1] == 10_000
+    assert len(steps) < 1000
+    assert steps == sorted(steps)  # type: ignore[type-var]
+    assert entries[-1][0] == "node_finished"
+
+
+def test_what_is_unwritten_at_the_end_comes_with_the_jobs_last_event(store: Store) -> None:
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        recorder(STARTED)
+        recorder(NodeFinished(node_id="1", class_type="Sampler"))
+    store.leases.complete(hand.lease, [], first=recorder.unwritten)
+    kinds = [kind for kind, _ in written(store, hand)]
+    assert kinds == ["queued", "started", "node_started", "node_finished", "completed"]
+
+
+def test_the_newest_preview_is_kept_as_a_small_picture(store: Store) -> None:
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        for version, level in ((1, 10), (2, 200)):
+            picture = torch.full((1024, 768, 3), level, dtype=torch.uint8)
+            recorder(NodePreview(node_id="1", picture=picture))
+            until(lambda v=version: (one := store.previews.get(hand.job.id)) is not None and one.version == v)  # type: ignore[misc]
+    found = store.previews.get(hand.job.id)
+    assert found is not None
+    assert (found.node_id, found.media_type) == ("1", "image/jpeg")
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(found.picture)) as image:
+        assert image.size == (384, 512)
+        assert abs(image.getpixel((5, 5))[0] - 200) < 5  # type: ignore[index]
+
+
+def test_previews_are_encoded_ten_times_a_second_at_most_however_many_there_are(store: Store) -> None:
+    hand = held(store)
+    picture = torch.zeros((8, 8, 3), dtype=torch.uint8)
+    started_at = time.monotonic()
+    with recorder_of(store, hand) as recorder:
+        for _ in range(1000):
+            recorder(NodePreview(node_id="1", picture=picture))
+            time.sleep(0.0005)
+        until(lambda: store.previews.get(hand.job.id) is not None)
+        elapsed_s = time.monotonic() - started_at
+    found = store.previews.get(hand.job.id)
+    assert found is not None
+    assert found.version <= elapsed_s / 0.1 + 2
+
+
+def test_a_lost_lease_stops_the_run_and_nothing_more_is_written(store: Store) -> None:
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        store.leases.take_back("w", {"type": "WorkerLost", "message": "gone"})
+        recorder(STARTED)
+        until(lambda: hand.cancel.cancelled)
+    assert hand.why is Stop.LOST
+    assert "node_started" not in dict(written(store, hand))
+    assert hand.lease == Lease(hand.job.id, "w", 1)
