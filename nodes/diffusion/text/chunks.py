@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +48,17 @@ class Chunk:
 
 def tokenize(prompt: str, vocabulary: Vocabulary) -> tuple[Chunk, ...]:
     """The prompt's chunks, at least one, each ``vocabulary.length`` long."""
-    return _chunks(_groups(prompt, vocabulary), vocabulary)
+    return _chunks(groups(prompt, vocabulary), vocabulary)
 
 
 Group = list[tuple[Token, float]]
 
 
-def _groups(prompt: str, vocabulary: Vocabulary) -> Iterable[Group]:
-    """What belongs together: the tokens of one piece of the prompt, or the vectors of one embedding."""
+def groups(prompt: str, vocabulary: Vocabulary, ids: Callable[[str], list[int]] = token_ids) -> Iterable[Group]:
+    """What belongs together: the tokens of one piece of the prompt, or the vectors of one embedding.
+
+    ``ids``: the tokenizer, of text without weights.
+    """
     for segment in parse(prompt):
         text = segment.text
         if text.startswith(EMBEDDING):
@@ -66,13 +69,13 @@ def _groups(prompt: str, vocabulary: Vocabulary) -> Iterable[Group]:
                 vectors = read_embedding(word.file, vocabulary.part, vocabulary.width)
                 yield [(vector, segment.weight) for vector in (() if vectors is None else vectors)]
             text = word.rest
-        yield [(token, segment.weight) for token in token_ids(text)]
+        yield [(token, segment.weight) for token in ids(text)]
 
 
-def _chunks(groups: Iterable[Group], vocabulary: Vocabulary) -> tuple[Chunk, ...]:
+def _chunks(parts: Iterable[Group], vocabulary: Vocabulary) -> tuple[Chunk, ...]:
     capacity = vocabulary.length - 2
     rows: list[Group] = [[]]
-    for group in groups:
+    for group in parts:
         rest, is_long = group, len(group) >= LONG_GROUP
         while len(rest) > (room := capacity - len(rows[-1])):
             if is_long:

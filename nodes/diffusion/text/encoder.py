@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,8 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.text.chunks import Chunk, Vocabulary, tokenize
+from nodes.diffusion.text.rows import embedded, fitting, weighted, widened
 from nodes.diffusion.text.tokenizer import END
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,9 @@ def encode_chunks(
     is_weighted = bool((weights != 1).any())
     rows = [*chunks, *tokenize("", vocabulary)] if is_weighted else chunks
     with torch.no_grad():
-        hidden, pooled = _run(module, [_embedded(module, row.tokens, vocabulary) for row in rows], reading)
+        hidden, pooled = _run(module, [_row(module, row.tokens, vocabulary) for row in rows], reading)
     if is_weighted:
-        empty = hidden[-1:]
-        scale = weights[:, :, None].to(hidden.device)
-        moved = (hidden[:-1] - empty) * scale + empty
-        hidden = torch.where(scale == 1, hidden[:-1], moved)
+        hidden = weighted(hidden[:-1], hidden[-1:], weights)
     return hidden.reshape(1, -1, hidden.shape[-1]).cpu(), pooled.cpu()
 
 
@@ -59,19 +54,11 @@ class _Row:
     end: int
 
 
-def _embedded(module: Any, tokens: Sequence[int | Tensor], vocabulary: Vocabulary) -> _Row:
+def _row(module: Any, tokens: Sequence[int | Tensor], vocabulary: Vocabulary) -> _Row:
     table = module.text_model.embeddings.token_embedding.weight
-    width = table.shape[1]
-    kept = [token for token in tokens if isinstance(token, int) or token.shape[0] == width]
-    if len(kept) < len(tokens):
-        log.warning("an embedding was made for another text encoder (its vectors are not %d wide): left out", width)
-    kept += [vocabulary.pad] * (len(tokens) - len(kept))
-    ids = torch.tensor([token if isinstance(token, int) else END for token in kept])
-    vectors = table[ids.to(table.device)].float()
-    for place, token in enumerate(kept):
-        if isinstance(token, Tensor):
-            vectors[place] = token
-    return _Row(vectors, next(place for place, token in enumerate(kept) if isinstance(token, int) and token == END))
+    kept = fitting(tokens, table.shape[1], vocabulary.pad)
+    end = next(place for place, token in enumerate(kept) if isinstance(token, int) and token == END)
+    return _Row(embedded(table, kept), end)
 
 
 def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, Tensor]:
@@ -84,16 +71,16 @@ def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, T
     wanted = hidden
     causal = torch.full([vectors.shape[1]] * 2, torch.finfo(torch.float32).min, device=hidden.device).triu(1)
     for index, layer in enumerate(layers):
-        hidden = _call(layer, hidden, attention_mask=causal[None, None])
+        hidden = widened(layer, hidden, attention_mask=causal[None, None])
         if index == stop:
             wanted = hidden
-    last = _call(text.final_layer_norm, hidden)
+    last = widened(text.final_layer_norm, hidden)
     if stop is None:
         wanted = last
     elif reading.norm:
-        wanted = _call(text.final_layer_norm, wanted)
+        wanted = widened(text.final_layer_norm, wanted)
     pooled = last[range(len(rows)), [row.end for row in rows]]
-    return wanted, (_call(module.text_projection, pooled) if reading.projected else pooled)[:1]
+    return wanted, (widened(module.text_projection, pooled) if reading.projected else pooled)[:1]
 
 
 def _layer_index(layer: int | None, count: int) -> int | None:
@@ -103,12 +90,3 @@ def _layer_index(layer: int | None, count: int) -> int | None:
     if layer is None or abs(layer) > depth:
         return None
     return min(layer % depth, count - 1)
-
-
-def _call(part: Any, hidden: Tensor, **options: Any) -> Tensor:
-    """``part(hidden)`` in float32, whatever its parameters are stored in; they are widened for this call alone."""
-    stored = dict(part.named_parameters())
-    if all(parameter.dtype == torch.float32 for parameter in stored.values()):
-        return part(hidden, **options)  # type: ignore[no-any-return]
-    wide = {name: parameter.float() for name, parameter in stored.items()}
-    return torch.func.functional_call(part, wide, (hidden,), options)  # type: ignore[no-any-return]

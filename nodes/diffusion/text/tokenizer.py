@@ -22,7 +22,7 @@ def token_ids(text: str) -> list[int]:
     Case, runs of white space and the composition of accents do not count. ``<|startoftext|>`` and ``<|endoftext|>``
     in the text are those tokens.
     """
-    ids: list[int] = _tokenizer().encode(_readable(text), add_special_tokens=False).ids
+    ids: list[int] = _tokenizer().encode(readable(text), add_special_tokens=False).ids
     return ids
 
 
@@ -61,6 +61,6 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """``text`` without lone surrogates, which JSON can spell but UTF-8 cannot."""
     return text.encode("utf-8", errors="replace").decode()

@@ -1,0 +1,116 @@
+"""T5 encoders (Raffel et al. 2019, arXiv:1910.10683; v1.1's gated form): built around a file's tensors, and run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import T5Config
+from transformers.models.t5.modeling_t5 import T5Stack
+
+from engine.errors import ModelUnreadable
+from engine.weights import Weights
+from nodes.diffusion.assembly import assemble
+from nodes.diffusion.contents import content_key
+from nodes.diffusion.text.chunks import Chunk, Vocabulary, groups
+from nodes.diffusion.text.rows import embedded, fitting, weighted, widened
+from nodes.diffusion.text.t5_tokenizer import END, PAD, t5_token_ids
+from nodes.diffusion.weights import WeightView
+
+_TABLE = "shared.weight"
+_MARK = "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"
+_BIAS = "block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How a prompt's row of tokens is filled up: by at least ``padding`` tokens, to at least ``minimum`` in all.
+
+    ``empty_end``: whether the empty prompt that weights are measured from has an end token before its padding.
+    """
+
+    minimum: int
+    padding: int = 0
+    empty_end: bool = True
+
+
+def is_t5(names: Mapping[str, Any]) -> bool:
+    """Whether the tensors are a T5 encoder's, of version 1.1."""
+    return _MARK in names
+
+
+def t5_weights(view: WeightView) -> Weights:
+    """A handle to the T5 encoder in ``view``, for the model store. Equal contents have equal keys."""
+    names = {name.removeprefix("encoder."): name for name in view if name.startswith(("encoder.block.", "encoder.fi"))}
+    table = _TABLE if _TABLE in view else "encoder.embed_tokens.weight"
+    if table not in view:
+        raise ModelUnreadable(
+            f"'{view.file.path.name}' holds a T5 encoder without its table of tokens", remedy="take a complete file"
+        )
+    encoder = view.renamed(names | {"embed_tokens.weight": table})
+    file = view.file
+    return Weights(
+        f"text_t5:{content_key(encoder)}",
+        lambda: build_t5(encoder),
+        f"{file.path.name} text encoder T5",
+        patched_as_stored=True,
+        release=file.release,
+        scale=encoder.scale,
+    )
+
+
+def build_t5(view: WeightView) -> T5Stack:
+    """The encoder around ``view``'s tensors, which have ``T5Stack``'s names; dimensions are read from their shapes."""
+    vocabulary_size, width = view.shape("embed_tokens.weight")
+    inner = view.shape("block.0.layer.0.SelfAttention.q.weight")[0]
+    buckets, heads = view.shape(_BIAS)
+    config = T5Config(
+        vocab_size=vocabulary_size,
+        d_model=width,
+        d_kv=inner // heads,
+        d_ff=view.shape("block.0.layer.1.DenseReluDense.wi_0.weight")[0],
+        num_layers=view.count("block"),
+        num_heads=heads,
+        relative_attention_num_buckets=buckets,
+        feed_forward_proj="gated-gelu",
+        is_encoder_decoder=False,
+        use_cache=False,
+        attn_implementation="eager",  # the order of operations that recorded pictures were made with
+    )
+    return assemble(lambda: T5Stack(config), view)
+
+
+def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path] = ()) -> Chunk:
+    """The prompt as one row, however long; ``folders``: where embeddings are, ``width`` that of their vectors."""
+    vocabulary = Vocabulary(PAD, "t5xxl", width, folders=folders)
+    tokens = [token for group in groups(prompt, vocabulary, t5_token_ids) for token in group]
+    fill = max(length.padding, length.minimum - len(tokens) - 1)
+    row = [*tokens, (END, 1.0), *[(PAD, 1.0)] * fill]
+    return Chunk(tuple(token for token, _ in row), tuple(weight for _, weight in row))
+
+
+def encode_t5(module: Any, row: Chunk, length: Length) -> Tensor:
+    """The last hidden layer with its norm, float32[1, tokens, width], on the CPU; padding is attended to as text is.
+
+    ``module``: a ``T5Stack`` in any number format and on any device; it is computed in float32. A token of weight w
+    goes w times as far from what the empty prompt has in its place.
+    """
+    table = module.embed_tokens.weight
+    tokens = fitting(row.tokens, table.shape[1], PAD)
+    rows: list[list[int | Tensor]] = [tokens]
+    weights = torch.tensor([row.weights])
+    if is_weighted := bool((weights != 1).any()):
+        rows.append([END if length.empty_end else PAD, *[PAD] * (len(tokens) - 1)])
+    with torch.no_grad():
+        hidden = torch.stack([embedded(table, each) for each in rows])
+        bias = None
+        for block in module.block:
+            hidden, bias, *_ = widened(block, hidden, position_bias=bias)
+        hidden = widened(module.final_layer_norm, hidden)
+    if is_weighted:
+        hidden = weighted(hidden[:1], hidden[1:], weights)
+    return hidden.cpu()
