@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from engine.registry import Registry
+from nodes.families import found
 
 MODULES: tuple[str, ...] = (
     "audio",
@@ -41,8 +42,10 @@ MODULES: tuple[str, ...] = (
 
 
 def builtin_registry() -> Registry:
-    """A registry with every built-in node class."""
+    """A registry with every built-in node class: those of all models, and those that a family brings along."""
     registry = Registry()
     for name in MODULES:
         registry.add_module(importlib.import_module(f"nodes.{name}"))
+    for module in found.node_modules():
+        registry.add_module(module)
     return registry

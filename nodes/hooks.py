@@ -5,7 +5,7 @@ All are immutable, and a model carries them in tuples. Nothing here imports torc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # --- hooks into the UNet -----------------------------------------------------------------------------------------
 
-Stage = Literal["input", "middle", "output"]
+Stage = Literal["input", "middle", "output", "double", "single", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,16 @@ class DeepFeatures(Protocol):
     def keep(self, hidden: Tensor) -> None: ...
 
 
+class BlockWrapper(Protocol):
+    """Wraps a whole transformer block: ``run`` computes it (and inner wrappers) from its named inputs and returns them
+    changed, such as ``{"image": ..., "text": ...}``; to return ``state`` as it is leaves the block out.
+    """
+
+    def __call__(
+        self, run: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]], state: Mapping[str, Tensor], site: Site, /
+    ) -> Mapping[str, Tensor]: ...
+
+
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -79,6 +89,7 @@ class UNetPatches:
     the place of the attention itself rather than changing what goes into it. One that does not attend further wins.
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
     kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
+    ``around_block``: around each block of a transformer, the first outermost. A family's step consults what it has.
     """
 
     self_attention: tuple[AttentionPatch, ...] = ()
@@ -89,10 +100,26 @@ class UNetPatches:
     after_middle: tuple[BlockPatch, ...] = ()
     before_output: tuple[SkipPatch, ...] = ()
     deep: tuple[DeepFeatures, ...] = ()
+    around_block: tuple[BlockWrapper, ...] = ()
 
     def __add__(self, other: UNetPatches) -> UNetPatches:
         """Both sets of hooks, ``self``'s first."""
         return UNetPatches(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a network's step is told of the sampling call it is part of.
+
+    ``rows``: for each group of the batch, 0 = positive, 1 = negative, others as the guidance likes; groups are of equal
+    size, in batch order. ``sigma``: the noise level, of the first row where rows of several jobs are joined.
+    ``control``: what ControlNets add, in the form that the family's networks take, or None.
+    """
+
+    patches: UNetPatches = field(default_factory=UNetPatches)
+    rows: tuple[int, ...] = (0,)
+    sigma: float = 0.0
+    control: Any = None
 
 
 # --- guidance ----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def latent_from_batch(
     picked = slice(first, min(batch, first + length))
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
-        mask = diffusion.regions.repeat_batch(mask, batch)[picked]
+        mask = diffusion.inputs.repeat_batch(mask, batch)[picked]
     index = samples.batch_index or tuple(range(batch))
     return replace(samples, samples=samples.samples[picked], noise_mask=mask, batch_index=index[picked])
 
@@ -62,7 +62,7 @@ def repeat_latent_batch(ctx: Context, *, samples: Latent, amount: Annotated[int,
     batch = samples.samples.shape[0]
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
-        mask = diffusion.regions.repeat_batch(mask, batch).repeat(amount, *(1,) * (mask.ndim - 1))
+        mask = diffusion.inputs.repeat_batch(mask, batch).repeat(amount, *(1,) * (mask.ndim - 1))
     index = samples.batch_index
     if index is not None:
         span = max(index) - min(index) + 1

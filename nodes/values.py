@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from nodes.hooks import GuidancePatches, Hooks, UNetPatches
+from nodes.latent_space import LatentSpace
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,7 @@ class Model:
 
     ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
-    Hooks that are put on later come after theirs.
+    Hooks that are put on later come after theirs. ``variant``: what the family knows of this one network.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -41,7 +42,12 @@ class Model:
     unet_patches: UNetPatches = field(default_factory=UNetPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
     per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
+    variant: Any = None
+
+    @property
+    def space(self) -> LatentSpace:
+        """Of the latents that it works on."""
+        return self.family.latent
 
     def with_unet_patches(self, patches: UNetPatches) -> Model:
         """The same model with more hooks, after those it has."""

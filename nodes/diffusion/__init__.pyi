@@ -8,13 +8,14 @@ from . import denoiser as denoiser
 from . import families as families
 from . import guidance as guidance
 from . import holes as holes
+from . import inputs as inputs
 from . import latent_batches as latent_batches
 from . import latent_effects as latent_effects
 from . import latent_files as latent_files
-from . import latent_formats as latent_formats
 from . import latents as latents
 from . import lora as lora
 from . import merging as merging
+from . import name_map as name_map
 from . import noise as noise
 from . import noise_levels as noise_levels
 from . import parameterization as parameterization

@@ -16,11 +16,13 @@ from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.families import Family, detect
+from nodes.diffusion.identity import denoiser_in, what_it_is
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.text import text_weights
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.vae_config import PixelSpace, build_vae, looks_like_vae
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.families.recognition import prefix_of
 from nodes.values import Clip, Model, Vae
 
 UNET_PREFIX = "model.diffusion_model."
@@ -50,10 +52,9 @@ class Checkpoint:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Open a single-file checkpoint. Raises ``ModelUnreadable`` where it is damaged or of no known family."""
     file = WeightFile(path)
-    view = file.view(UNET_PREFIX)
-    if not view:
+    if prefix_of(file.shapes) != UNET_PREFIX:
         raise ModelUnreadable(_no_checkpoint(file), input="ckpt_name", remedy=_loader_for(file))
-    model = _model(view, file)
+    model = _model(denoiser_in(file, "ckpt_name"), file)
     vae_view = file.view(VAE_PREFIX)
     vae = Vae(_weights("vae", vae_view), model.family) if looks_like_vae(vae_view) else None
     return Checkpoint(model, _clip(file, model.family), vae)
@@ -62,7 +63,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_unet(path: Path, storage: str = "default") -> Model:
     """A denoiser from a file of its own; ``storage``: the number format its weights are rounded to."""
     file = WeightFile(path)
-    model = _model(file.view(UNET_PREFIX, "diffusion_model.", ""), file)
+    model = _model(denoiser_in(file, "unet_name"), file)
     if storage == "default":
         return model
     weights, dtype = model.weights, STORAGE_DTYPES[storage]
@@ -82,7 +83,7 @@ def load_vae(path: Path) -> Vae:
     view = file.view(VAE_PREFIX, "vae.", "")
     if not looks_like_vae(view):
         raise ModelUnreadable(
-            f"'{path.name}' holds no VAE of the Stable Diffusion families",
+            f"'{path.name}' holds no VAE of the Stable Diffusion families{what_it_is(file)}",
             input="vae_name",
             remedy="take the VAE of an SD 1, SD 2 or SDXL model",
         )
@@ -150,7 +151,7 @@ def _clip(file: WeightFile, family: Family) -> Clip | None:
 
 
 def _no_checkpoint(file: WeightFile) -> str:
-    return f"'{file.path.name}' is no checkpoint: it holds no tensors under '{UNET_PREFIX}'"
+    return f"'{file.path.name}' is no checkpoint: it holds no tensors under '{UNET_PREFIX}'{what_it_is(file)}"
 
 
 def _loader_for(file: WeightFile) -> str:

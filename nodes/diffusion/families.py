@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.errors import ModelUnreadable
-from nodes.diffusion import latent_formats
-from nodes.diffusion.latent_formats import LatentFormat
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.families.sd import SPACE as SD_SPACE
+from nodes.families.sdxl import SPACE as SDXL_SPACE
+from nodes.latent_space import LatentSpace
 
 Prediction = Literal["eps", "v"]
 ConcatPart = Literal["mask", "masked_image", "image"]
@@ -36,7 +37,7 @@ class Family:
     """
 
     name: Literal["sd15", "sd2", "sdxl", "sdxl_refiner"]
-    latent: LatentFormat
+    latent: LatentSpace
     text: tuple[TextSlot, ...]
     prediction: Prediction = "eps"
     zsnr: bool = False
@@ -55,11 +56,11 @@ _CLIP_H = TextSlot("h", ("cond_stage_model.model.", "conditioner.embedders.0.mod
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
-        Family("sd15", latent_formats.SD15, (_CLIP_L,)),
-        Family("sd2", latent_formats.SD15, (_CLIP_H,)),
+        Family("sd15", SD_SPACE, (_CLIP_L,)),
+        Family("sd2", SD_SPACE, (_CLIP_H,)),
         Family(
             "sdxl",
-            latent_formats.SDXL,
+            SDXL_SPACE,
             (
                 TextSlot("l", ("conditioner.embedders.0.transformer.",)),
                 TextSlot("g", ("conditioner.embedders.1.model.",)),
@@ -68,7 +69,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         Family(
             "sdxl_refiner",
-            latent_formats.SDXL,
+            SDXL_SPACE,
             (TextSlot("g", ("conditioner.embedders.0.model.",)),),
             adm="refiner",
         ),
@@ -76,19 +77,6 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 _CONCAT: Mapping[int, tuple[ConcatPart, ...]] = {4: (), 8: ("image",), 9: ("mask", "masked_image")}
-
-# Names that only tensors of other families have, to say what a file is that cannot be loaded here.
-_ELSEWHERE: Mapping[str, str] = {
-    "double_blocks.0.": "Flux",
-    "joint_blocks.0.": "Stable Diffusion 3",
-    "time_stack.": "Stable Video Diffusion",
-    "time_mixer": "Stable Video Diffusion",
-    "transformer_blocks.0.img_mod.": "Qwen-Image",
-    "blocks.0.cross_attn.norm_k.": "Wan",
-    "double_layers.0.": "AuraFlow",
-    "clf.1.weight": "Stable Cascade",
-    "cap_embedder.": "Lumina 2 or Z-Image",
-}
 
 _SUPPORTED = "take a model of the SD 1, SD 2 or SDXL family"
 # A network whose last self-attention norm has a bias this spread out was trained to predict v (SD2.x at 768 px).
@@ -101,11 +89,6 @@ def detect(unet: WeightView, file: WeightFile) -> Family:
     ``file``: where it comes from; the marker tensors ``v_pred`` and ``ztsnr`` are looked up there.
     Raises ``ModelUnreadable`` for networks that none of the rows describes.
     """
-    unknown = other_family(file)
-    if unknown:
-        raise ModelUnreadable(
-            f"'{file.path.name}' is of the family {unknown}, which this node does not load", remedy=_SUPPORTED
-        )
     family = FAMILIES[_name(unet)]
     in_channels = unet.shape("conv_in.weight")[1]
     if in_channels not in _CONCAT:
@@ -119,14 +102,6 @@ def detect(unet: WeightView, file: WeightFile) -> Family:
     if family.name == "sd2" and in_channels == 4 and _predicts_v(unet):
         return replace(family, prediction="v")
     return family
-
-
-def other_family(file: WeightFile) -> str | None:
-    """The name of a family that cannot be loaded here, where the file's tensors give it away."""
-    for mark, name in _ELSEWHERE.items():
-        if any(mark in tensor for tensor in file.facts):
-            return name
-    return None
 
 
 def _name(unet: WeightView) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.errors import InputInvalid
 from engine.types import PIXELS_PER_LATENT
-from nodes.diffusion.regions import repeat_batch
+from nodes.diffusion.inputs import repeat_batch
 
 GREY = 0.5
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.types import PIXELS_PER_LATENT, Latent
-from nodes.diffusion.regions import repeat_batch
+from nodes.diffusion.inputs import repeat_batch
 
 
 def rebatch(latents: Sequence[Latent], batch_size: int) -> list[Latent]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from nodes.diffusion.regions import repeat_batch
+from nodes.diffusion.inputs import repeat_batch
 
 PARALLEL = 1e-5
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from engine.errors import DeviceMemoryExhausted
 from engine.turns import Turns
 from nodes.diffusion import joint
+from nodes.diffusion.inputs import repeat_batch
 from nodes.diffusion.joint import UNetPass
 from nodes.diffusion.parameterization import Parameterization
-from nodes.diffusion.regions import Placed, repeat_batch
+from nodes.diffusion.regions import Placed
 from nodes.diffusion.unet import ControlResiduals
 from nodes.hooks import UNetPatches
 from nodes.values import Control

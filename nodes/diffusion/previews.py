@@ -17,8 +17,8 @@ from engine.types import PIXELS_PER_LATENT
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
-from nodes.diffusion.latent_formats import LatentFormat
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.latent_space import LatentSpace
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ Previewer = Callable[[Tensor], Tensor]
 """A latent in the denoiser's scale, float[batch, channels, h, w] -> its first picture, uint8[height, width, 3]."""
 
 
-def previewer(ctx: Context, latent_format: LatentFormat, leases: ExitStack) -> Previewer:
+def previewer(ctx: Context, latent_format: LatentSpace, leases: ExitStack) -> Previewer:
     """How latents of this format are shown: decoded, where a decoder file is in ``vae_approx``, else mapped.
 
     The decoder stays loaded while ``leases`` is open. One that cannot be read is logged and done without.
@@ -70,7 +70,7 @@ def _build(view: WeightView) -> nn.Module:
     return assemble(make, view)
 
 
-def _decoder_file(ctx: Context, latent_format: LatentFormat) -> Path | None:
+def _decoder_file(ctx: Context, latent_format: LatentSpace) -> Path | None:
     wanted = {latent_format.approx_decoder + suffix for suffix in SUFFIXES}
     name = next((name for name in ctx.folders.files(FOLDER) if Path(name).name in wanted), None)
     return None if name is None else ctx.folders.find(FOLDER, name)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.errors import InputInvalid
 from engine.types import PIXELS_PER_LATENT
+from nodes.diffusion.inputs import repeat_batch
 from nodes.diffusion.parameterization import Parameterization
 from nodes.values import Area, Cond, Control
 
@@ -98,13 +99,6 @@ def _fade(length: int, at_start: bool, at_end: bool) -> Tensor:
     if at_end:
         fade[length - span :] *= ramp.flip(0)
     return fade
-
-
-def repeat_batch(tensor: Tensor, batch: int) -> Tensor:
-    """``tensor`` cut or repeated along its first dimension to ``batch`` items."""
-    if tensor.shape[0] < batch:
-        tensor = tensor.repeat(-(-batch // tensor.shape[0]), *(1,) * (tensor.ndim - 1))
-    return tensor[:batch]
 
 
 def place(

@@ -18,6 +18,7 @@ from nodes.diffusion import backend, control, previews, regions, samplers
 from nodes.diffusion import noise as noises
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.guidance import Guidance
+from nodes.diffusion.inputs import repeat_batch
 from nodes.diffusion.passes import ControlFunction, Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
@@ -185,7 +186,7 @@ def fit_noise_mask(mask: Tensor, shape: torch.Size) -> Tensor:
     batch, channels, height, width = shape
     mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
     mask = F.interpolate(mask, size=(height, width), mode="bilinear")
-    return regions.repeat_batch(mask, batch).expand(-1, channels, -1, -1)
+    return repeat_batch(mask, batch).expand(-1, channels, -1, -1)
 
 
 def add_noise(model: Model, noise: Noise, sigmas: Tensor, latent: Latent) -> Latent:

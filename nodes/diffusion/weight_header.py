@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,7 +46,8 @@ _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
 class TensorFact:
     """What the header says of one tensor; ``start`` and ``end`` are byte offsets in the file.
 
-    ``scale``: the name of the tensor in the file that this one, in 8 bits, is to be multiplied by.
+    ``scale``: the name of the tensor in the file that this one, in 8 bits, is to be multiplied by. ``pieces``: of one
+    that is put together of several, stacked along the first dimension.
     """
 
     dtype: torch.dtype
@@ -54,12 +55,26 @@ class TensorFact:
     start: int
     end: int
     scale: str | None = None
+    pieces: tuple[TensorFact, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the file it takes."""
+        return sum(piece.size_bytes for piece in self.pieces) if self.pieces else self.end - self.start
 
     def rows(self, start: int, stop: int) -> TensorFact:
         """Of a part along the first dimension, which is one piece of the file too."""
         row_bytes = (self.end - self.start) // self.shape[0]
         shape = (stop - start, *self.shape[1:])
         return replace(self, shape=shape, start=self.start + start * row_bytes, end=self.start + stop * row_bytes)
+
+
+def stacked(pieces: Sequence[TensorFact]) -> TensorFact:
+    """One tensor of several, along the first dimension; one piece is itself."""
+    if len(pieces) == 1:
+        return pieces[0]
+    rows = sum(piece.shape[0] for piece in pieces)
+    return replace(pieces[0], shape=(rows, *pieces[0].shape[1:]), pieces=tuple(pieces))
 
 
 @dataclass(frozen=True, slots=True)

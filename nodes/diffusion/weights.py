@@ -14,11 +14,14 @@ from torch import Tensor
 
 from engine.errors import ModelUnreadable
 from nodes.diffusion.quantization import check_formats, with_scales
-from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header
+from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header, stacked
 
 # On a CPU with AVX-512 BF16, bfloat16 took 0.59 of float32's time for a UNet of 860 million numbers, 0.70 for one of
 # 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.
 HEAVY_PARAMETERS = 50_000_000
+
+Place = str | Rows | tuple[str | Rows, ...]
+"""Where a tensor is taken from: one by name, rows of one, or several of these stacked along the first dimension."""
 
 
 class WeightFile:
@@ -56,6 +59,8 @@ class WeightFile:
 
     def read(self, fact: TensorFact) -> Tensor:
         """The tensor that ``fact`` describes; see :meth:`tensor`."""
+        if fact.pieces:
+            return torch.cat([self.read(piece) for piece in fact.pieces])
         count = math.prod(fact.shape)
         if count == 0:
             return torch.empty(fact.shape, dtype=fact.dtype)
@@ -67,7 +72,14 @@ class WeightFile:
 
     def bytes(self, fact: TensorFact) -> memoryview:
         """The tensor's bytes as they stand in the file."""
+        if fact.pieces:
+            return memoryview(bytearray().join(self.bytes(piece) for piece in fact.pieces))
         return memoryview(self._map)[fact.start : fact.end]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, from the header alone."""
+        return {name: fact.shape for name, fact in self.facts.items()}
 
     def release(self) -> None:
         """Give back the memory that reading took. The tensors stay readable: the next read fetches them again."""
@@ -102,6 +114,11 @@ class WeightView(Mapping[str, Tensor]):
     def __contains__(self, name: object) -> bool:
         return name in self._facts
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, from the header alone."""
+        return {name: fact.shape for name, fact in self._facts.items()}
+
     def shape(self, name: str) -> tuple[int, ...]:
         """The tensor's shape, from the header alone."""
         return self._facts[name].shape
@@ -124,11 +141,16 @@ class WeightView(Mapping[str, Tensor]):
         numbered = re.compile(re.escape(prefix) + r"\.(\d+)\.")
         return 1 + max((int(match[1]) for match in map(numbered.match, self) if match), default=-1)
 
-    def renamed(self, names: Mapping[str, str | Rows]) -> WeightView:
-        """The tensors of ``names`` (new name -> this view's name, or rows of one) and no others."""
+    def renamed(self, names: Mapping[str, Place]) -> WeightView:
+        """The tensors of ``names`` and no others: new name -> this view's name, or rows of one, or several stacked.
+
+        What is stacked is copied together when it is read.
+        """
         return WeightView(self.file, {new: self._find(old) for new, old in names.items()})
 
-    def _find(self, place: str | Rows) -> TensorFact:
+    def _find(self, place: Place) -> TensorFact:
+        if isinstance(place, tuple):
+            return stacked([self._find(piece) for piece in place])
         if isinstance(place, str):
             return self._facts[place]
         return self._facts[place.name].rows(place.start, place.stop)
@@ -136,7 +158,7 @@ class WeightView(Mapping[str, Tensor]):
     @property
     def size_bytes(self) -> int:
         """How much of the file the tensors take."""
-        return sum(fact.end - fact.start for fact in map(self.fact, self))
+        return sum(fact.size_bytes for fact in map(self.fact, self))
 
     @property
     def heavy(self) -> bool:

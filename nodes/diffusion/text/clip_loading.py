@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.errors import ModelUnreadable
 from nodes.diffusion.families import FAMILIES
+from nodes.diffusion.identity import what_it_is
 from nodes.diffusion.text.clip_model import kind_of, text_weights
 from nodes.diffusion.weights import WeightFile
 from nodes.values import Clip
@@ -26,7 +27,8 @@ def load_clip(paths: Sequence[Path]) -> Clip:
         try:
             by_kind[kind_of(view)] = view
         except ModelUnreadable as error:
-            raise ModelUnreadable(f"'{view.file.path.name}': {error.message}", input="clip_name") from error
+            message = f"'{view.file.path.name}': {error.message}{what_it_is(view.file)}"
+            raise ModelUnreadable(message, input="clip_name") from error
     kinds = tuple(sorted(by_kind, reverse=True))
     if len(by_kind) < len(views) or kinds not in _FAMILY_OF:
         names = " and ".join(f"'{path.name}'" for path in paths)

@@ -15,11 +15,11 @@ from torch import Tensor
 from engine.context import Context
 from engine.folders import Folders
 from engine.model_store import ModelStore
-from nodes.diffusion import latent_formats
-from nodes.diffusion.latent_formats import LatentFormat
 from nodes.diffusion.previews import MAX_SIDE_PX, previewer
+from nodes.families import sd, sdxl
+from nodes.latent_space import LatentSpace
 
-FORMATS = {"taesd_decoder": latent_formats.SD15, "taesdxl_decoder": latent_formats.SDXL}
+FORMATS = {"taesd_decoder": sd.SPACE, "taesdxl_decoder": sdxl.SPACE}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def saved(module: DecoderTiny, path: Path, layout: str) -> None:
     save_file({prefix + name: tensor for name, tensor in tensors.items()}, path)
 
 
-def pictures(ctx: Context, kind: LatentFormat, latent: Tensor) -> Tensor:
+def pictures(ctx: Context, kind: LatentSpace, latent: Tensor) -> Tensor:
     with ExitStack() as leases:
         return previewer(ctx, kind, leases)(latent)
 
@@ -71,7 +71,7 @@ def test_the_decoder_of_the_family_makes_the_picture(ctx: Context, folder: Path,
 
 def test_previews_of_large_pictures_are_small(ctx: Context, folder: Path) -> None:
     saved(real_decoder(), folder / "taesd_decoder.safetensors", "author")
-    shown = pictures(ctx, latent_formats.SD15, torch.randn(1, 4, 96, 128))
+    shown = pictures(ctx, sd.SPACE, torch.randn(1, 4, 96, 128))
     assert shown.shape == (MAX_SIDE_PX * 96 // 128, MAX_SIDE_PX, 3)
 
 
@@ -81,13 +81,13 @@ def test_a_faulty_decoder_is_logged_and_done_without(
     save_file({"1.weight": torch.zeros(8, 4, 3, 3)}, folder / "taesd_decoder.safetensors")
     latent = torch.randn(1, 4, 4, 4)
     with caplog.at_level(logging.WARNING):
-        shown = pictures(ctx, latent_formats.SD15, latent)
-    assert torch.equal(shown, latent_formats.SD15.preview(latent[0]))
+        shown = pictures(ctx, sd.SPACE, latent)
+    assert torch.equal(shown, sd.SPACE.preview(latent[0]))
     assert "taesd_decoder.safetensors" in caplog.text
 
 
 def test_no_decoder_is_loaded_where_nobody_watches(ctx: Context, folder: Path) -> None:
     saved(real_decoder(), folder / "taesd_decoder.safetensors", "author")
     ctx.previews = False
-    pictures(ctx, latent_formats.SD15, torch.randn(1, 4, 4, 4))
+    pictures(ctx, sd.SPACE, torch.randn(1, 4, 4, 4))
     assert ctx.models.stats() == []

@@ -1,0 +1,65 @@
+"""Families that no folder is for yet, by the marks of their files: what cannot be loaded is at least named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodes.families.marks import Marks, Shapes, holds
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A family that is not here: ``title`` as people call it."""
+
+    title: str
+    marks: tuple[Marks, ...]
+
+
+def _named(title: str, *names: str) -> Elsewhere:
+    return Elsewhere(title, (Marks(names),))
+
+
+def _block_attention(shapes: Shapes) -> bool:
+    return any(f"double_blocks.0.img_attn.norm.key_norm.{leaf}" in shapes for leaf in ("scale", "weight"))
+
+
+# The more telling marks of a kin come before those that its relatives have too.
+ELSEWHERE: tuple[Elsewhere, ...] = (
+    _named("Stable Diffusion 3", "joint_blocks.0.context_block.attn.qkv.weight"),
+    _named("Stable Diffusion 3", "transformer_blocks.0.attn.add_q_proj.weight", "pos_embed.proj.weight"),
+    _named("Stable Cascade", "clf.1.weight"),
+    _named("Stable Audio", "transformer.rotary_pos_emb.inv_freq"),
+    _named("AuraFlow", "double_layers.0.attn.w1q.weight"),
+    _named("AuraFlow", "joint_transformer_blocks.0.attn.add_k_proj.weight"),
+    _named("Hunyuan-DiT", "mlp_t5.0.weight"),
+    _named("HunyuanVideo 1.5", "txt_in.individual_token_refiner.blocks.0.norm1.weight", "vision_in.proj.0.weight"),
+    _named("HunyuanVideo", "txt_in.individual_token_refiner.blocks.0.norm1.weight"),
+    Elsewhere("Flux.2", (Marks(("double_stream_modulation_img.lin.weight",), test=_block_attention),)),
+    Elsewhere("Chroma", (Marks(test=lambda s: _block_attention(s) and holds("distilled_guidance_layer.norms.0.")(s)),)),
+    Elsewhere("Flux.1", (Marks(("img_in.weight",), test=_block_attention),)),
+    _named("Flux.1", "x_embedder.weight", "single_transformer_blocks.0.attn.norm_k.weight"),
+    _named("Mochi", "t5_yproj.weight"),
+    _named("LTX-2", "adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"),
+    _named("PixArt", "adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"),
+    _named("PixArt", "t_block.1.weight"),
+    _named("LTX-Video", "adaln_single.emb.timestep_embedder.linear_1.bias"),
+    _named("ACE-Step", "genre_embedder.weight"),
+    _named("ACE-Step 1.5", "encoder.lyric_encoder.layers.0.input_layernorm.weight"),
+    _named("Cosmos", "blocks.block0.blocks.0.block.attn.to_q.0.weight"),
+    _named("Cosmos Predict 2", "blocks.0.mlp.layer1.weight"),
+    _named("Z-Image", "cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight", "cap_pad_token"),
+    _named("Lumina 2", "cap_embedder.1.weight", "noise_refiner.0.attention.k_norm.weight"),
+    _named("Lumina 2 or Z-Image", "noise_refiner.0.attention.norm_k.weight"),
+    _named("CogVideoX", "blocks.0.norm1.linear.weight"),
+    _named("SeedVR2", "blocks.31.mlp.all.proj_in_gate.weight"),
+    _named("Wan", "head.modulation"),
+    _named("Hunyuan3D", "latent_in.weight"),
+    _named("Hunyuan3D", "t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"),
+    _named("HiDream", "caption_projection.0.linear.weight"),
+    _named("HiDream-O1", "t_embedder1.mlp.0.weight", "x_embedder.proj1.weight"),
+    _named("OmniGen 2", "time_caption_embed.timestep_embedder.linear_1.bias"),
+    _named("Qwen-Image", "txt_norm.weight", "transformer_blocks.0.attn.norm_added_q.weight"),
+    _named("Kandinsky 5", "visual_transformer_blocks.0.cross_attention.key_norm.weight"),
+    _named("Ideogram 4", "embed_image_indicator.weight"),
+    Elsewhere("Stable Video Diffusion", (Marks(test=holds("time_stack.")), Marks(test=holds("time_mixer")))),
+)

@@ -1,0 +1,54 @@
+"""Stable Diffusion 1 and 2, with their inpainting, editing and v-predicting models."""
+
+from __future__ import annotations
+
+from nodes.families.family import Family, TextSet
+from nodes.families.marks import Marks, Shapes, holds
+from nodes.latent_space import LatentSpace
+
+SPACE = LatentSpace(
+    channels=4,
+    scale=0.18215,
+    rgb_factors=(
+        (0.3512, 0.2297, 0.3227),
+        (0.3250, 0.4974, 0.2350),
+        (-0.2829, 0.1762, 0.2721),
+        (-0.2120, -0.2616, -0.7177),
+    ),
+    approx_decoder="taesd_decoder",
+)
+
+CONTROL = ("zero_convs.0.0.weight", "controlnet_cond_embedding.conv_in.weight")
+"""Names that a UNet's copy in a ControlNet has and the UNet itself has not."""
+
+
+def _of_pictures(shapes: Shapes) -> bool:
+    """Whether a UNet has no layers that mix frames."""
+    return not holds("time_stack.")(shapes) and not holds("time_mixer")(shapes)
+
+
+FAMILY = Family(
+    name="sd",
+    title="Stable Diffusion 1 and 2",
+    package=__name__,
+    marks=(
+        Marks(("input_blocks.0.0.weight", "time_embed.0.weight"), ("label_emb.0.0.weight", *CONTROL), _of_pictures),
+        Marks(
+            ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"),
+            ("add_embedding.linear_1.weight", *CONTROL),
+        ),
+    ),
+    space=SPACE,
+    texts=(
+        TextSet(
+            "sd15",
+            ("clip_l",),
+            prefixes={"clip_l": ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.")},
+        ),
+        TextSet(
+            "sd2",
+            ("clip_h",),
+            prefixes={"clip_h": ("cond_stage_model.model.", "conditioner.embedders.0.model.")},
+        ),
+    ),
+)
