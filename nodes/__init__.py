@@ -7,6 +7,9 @@ import importlib
 from engine.registry import Registry
 from nodes.families import found
 
+COMFYUI_VERSION = "0.33.0"
+"""Whose classes, numbers and protocol are followed; clients are told it and compare it."""
+
 MODULES: tuple[str, ...] = (
     "audio",
     "conditioning",

@@ -25,7 +25,7 @@ def rescale_cfg(
     ctx: Context, *, model: Model, multiplier: Annotated[float, Float(min=0.0, max=1.0, step=0.01)] = 0.7
 ) -> Model:
     """Guidance brought back to the positive prediction's spread, against washed-out pictures."""
-    return model.with_guidance(diffusion.patches.cfg.rescale_cfg(multiplier))
+    return model.with_guidance(diffusion.patches.cfg.rescale_cfg(multiplier, is_flow=model.parameterization.is_flow))
 
 
 @node("PerturbedAttentionGuidance", category="model_patches/unet")

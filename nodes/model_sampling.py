@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from engine.context import Context
+from engine.errors import InputInvalid
 from engine.inputs import Bool, Choice, Float, Int
 from engine.registry import node
 from nodes import diffusion
@@ -26,6 +27,7 @@ _PREDICTIONS: dict[str, Prediction] = {
     "lcm": "lcm",
     "x0": "x0",
     "img_to_img": "img_to_img",
+    "img_to_img_flow": "img_to_img_flow",
 }
 # Playground 2.5 was trained on latents of half the usual spread.
 
@@ -35,7 +37,7 @@ def sample_discrete(
     ctx: Context,
     *,
     model: Model,
-    sampling: Annotated[str, Choice("eps", "v_prediction", "lcm", "x0", "img_to_img")],
+    sampling: Annotated[str, Choice("eps", "v_prediction", "lcm", "x0", "img_to_img", "img_to_img_flow")],
     zsnr: Annotated[bool, Bool()] = False,
 ) -> Model:
     """A model trained on 1000 timesteps that predicts ``sampling``; ``zsnr``: down to no signal at all."""
@@ -78,13 +80,28 @@ def sample_continuous_v(
 @node("ModelSamplingSD3", category=CATEGORY)
 def sample_sd3(ctx: Context, *, model: Model, shift: Shift = 3.0) -> Model:
     """A rectified flow whose noise levels are shifted towards noise."""
-    return replace(model, parameterization=diffusion.parameterization.flow(shift, 1000.0))
+    return _flow(model, shift, 1000.0)
 
 
 @node("ModelSamplingAuraFlow", category=CATEGORY)
 def sample_auraflow(ctx: Context, *, model: Model, shift: Shift = 1.73) -> Model:
     """A rectified flow that is told sigma itself rather than a timestep."""
-    return replace(model, parameterization=diffusion.parameterization.flow(shift, 1.0))
+    return _flow(model, shift, 1.0)
+
+
+def _flow(model: Model, shift: float, multiplier: float) -> Model:
+    noise_scale = model.parameterization.noise_scale
+    return replace(model, parameterization=diffusion.parameterization.flow(shift, multiplier, noise_scale))
+
+
+@node("ModelNoiseScale", category="model/patch")
+def scale_noise(
+    ctx: Context, *, model: Model, noise_scale: Annotated[float, Float(min=0.0, max=64.0, step=0.01)] = 1.0
+) -> Model:
+    """A rectified flow that was trained on noise of standard deviation ``noise_scale``."""
+    if not model.parameterization.is_flow:
+        raise InputInvalid("this model is no rectified flow, so its noise has no scale", input="model")
+    return replace(model, parameterization=replace(model.parameterization, noise_scale=noise_scale))
 
 
 @node("ModelSamplingFlux", category=CATEGORY)

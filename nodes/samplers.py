@@ -13,6 +13,8 @@ from nodes.values import Model, Noise, Sampler
 CATEGORY = "sampling/custom_sampling/samplers"
 
 Share = Annotated[float, Float(min=0.0, max=1.0, step=0.001)]
+UpTo64 = Annotated[float, Float(min=0.0, max=64.0, step=0.01)]
+UpTo10 = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
 NoiseDevice = Annotated[str, Choice("gpu", "cpu")]
 
 
@@ -61,7 +63,7 @@ def sampler_dpmpp_2s_ancestral(ctx: Context, *, eta: UpTo100 = 1.0, s_noise: UpT
 def sampler_dpmpp_sde(
     ctx: Context, *, eta: UpTo100 = 1.0, s_noise: UpTo100 = 1.0, r: UpTo100 = 0.5, noise_device: NoiseDevice
 ) -> Sampler:
-    """DPM-Solver++ for the SDE; ``r``: where in the step the first stage lies. All devices give the same noise."""
+    """DPM-Solver++ for the SDE; ``r``: where in the step the first stage lies."""
     return Sampler(_on("dpmpp_sde", noise_device), {"eta": eta, "s_noise": s_noise, "r": r})
 
 
@@ -74,7 +76,7 @@ def sampler_dpmpp_2m_sde(
     s_noise: UpTo100 = 1.0,
     noise_device: NoiseDevice,
 ) -> Sampler:
-    """DPM-Solver++(2M) for the SDE. All devices give the same noise."""
+    """DPM-Solver++(2M) for the SDE."""
     return Sampler(_on("dpmpp_2m_sde", noise_device), {"eta": eta, "s_noise": s_noise, "solver_type": solver_type})
 
 
@@ -82,7 +84,7 @@ def sampler_dpmpp_2m_sde(
 def sampler_dpmpp_3m_sde(
     ctx: Context, *, eta: UpTo100 = 1.0, s_noise: UpTo100 = 1.0, noise_device: NoiseDevice
 ) -> Sampler:
-    """DPM-Solver++(3M) for the SDE. All devices give the same noise."""
+    """DPM-Solver++(3M) for the SDE."""
     return Sampler(_on("dpmpp_3m_sde", noise_device), {"eta": eta, "s_noise": s_noise})
 
 
@@ -125,10 +127,10 @@ def sampler_er_sde(
     *,
     solver_type: Annotated[str, Choice("ER-SDE", "Reverse-time SDE", "ODE")],
     max_stage: Annotated[int, Int(min=1, max=3)] = 3,
-    eta: UpTo100 = 1.0,
+    eta: Annotated[float, Float(min=0.0, max=10.0, step=0.01, round=False)] = 1.0,
     s_noise: UpTo100 = 1.0,
 ) -> Sampler:
-    """Extended reverse-time SDE solver of order ``max_stage``; ``eta`` counts for ``Reverse-time SDE`` only."""
+    """Extended reverse-time SDE solver of order ``max_stage``; ``eta`` 0 leaves the ODE."""
     options = {"solver_type": solver_type, "max_stage": max_stage, "eta": eta, "s_noise": s_noise}
     return Sampler("er_sde", options)
 
@@ -161,6 +163,30 @@ def sampler_sa_solver(
             "simple_order_2": simple_order_2,
         },
     )
+
+
+@node("SamplerSEEDS2", category=CATEGORY)
+def sampler_seeds_2(
+    ctx: Context,
+    *,
+    solver_type: Annotated[str, Choice("phi_1", "phi_2")],
+    eta: UpTo100 = 1.0,
+    s_noise: UpTo100 = 1.0,
+    r: Annotated[float, Float(min=0.01, max=1.0, step=0.01, round=False)] = 0.5,
+) -> Sampler:
+    """SEEDS-2 with its second stage at ``r`` of the step; with ``phi_2`` and ``r`` 1 exponential Heun."""
+    return Sampler("seeds_2", {"solver_type": solver_type, "eta": eta, "s_noise": s_noise, "r": r})
+
+
+@node("SamplerLCM", category=CATEGORY)
+def sampler_lcm(
+    ctx: Context, *, s_noise: UpTo64 = 1.0, s_noise_end: UpTo64 = 1.0, noise_clip_std: UpTo10 = 0.0
+) -> Sampler:
+    """LCM whose noise is scaled from ``s_noise`` at the first step to ``s_noise_end`` at the last, and may be clipped.
+
+    ``noise_clip_std``: at how many of its standard deviations; 0 for nowhere.
+    """
+    return Sampler("lcm", {"s_noise": s_noise, "s_noise_end": s_noise_end, "noise_clip_std": noise_clip_std})
 
 
 @node("SamplerLCMUpscale", category=CATEGORY)

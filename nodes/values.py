@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from engine.computing import StepNoise
     from engine.weights import WeightPatch, Weights
     from nodes.diffusion.families import Family
     from nodes.diffusion.parameterization import Parameterization
@@ -210,11 +211,13 @@ class Denoiser(Protocol):
 
     ``x``: float32[batch, channels, height, width] (the noisy latent, k-diffusion scaling); ``sigma``: float32[batch]
     or scalar tensor. ``with_uncond`` also returns the negative prediction, for CFG++ samplers. ``parameterization``
-    tells sigma_min, sigma_max, percent_to_sigma and whether the model is a flow. ``seed`` seeds the sampler's noise.
+    tells sigma_min, sigma_max, percent_to_sigma and whether the model is a flow. ``seed`` seeds the sampler's noise,
+    which is drawn as ``step_noise`` says.
     """
 
     parameterization: Parameterization
     seed: int
+    step_noise: StepNoise
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor: ...
 

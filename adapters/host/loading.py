@@ -78,7 +78,7 @@ def load_computing(settings: Settings, device: torch.device) -> Computing:
     from engine.computing import Computing
     from nodes.diffusion.backend import backend_for
 
-    computing = Computing(settings.attention, settings.compile)
+    computing = Computing(settings.attention, settings.compile, settings.step_noise)
     backend_for(device, computing)
     return computing
 

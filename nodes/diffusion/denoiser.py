@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.computing import StepNoise
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.parameterization import Parameterization
 from nodes.hooks import MaskFunction
@@ -52,10 +53,16 @@ class GuidedDenoiser:
     """Predicts the clean latent from a noisy one; see :class:`nodes.values.Denoiser`."""
 
     def __init__(
-        self, guidance: Guidance, parameterization: Parameterization, seed: int, inpainting: Inpainting | None = None
+        self,
+        guidance: Guidance,
+        parameterization: Parameterization,
+        seed: int,
+        inpainting: Inpainting | None = None,
+        step_noise: StepNoise = "device",
     ) -> None:
         self.parameterization = parameterization
         self.seed = seed
+        self.step_noise = step_noise
         self._guidance = guidance
         self._inpainting = inpainting
 

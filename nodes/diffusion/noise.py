@@ -1,4 +1,4 @@
-"""Noise from a seed: drawn on the CPU in float32, so that a seed gives the same picture on every device."""
+"""Noise from a seed, in float32. The initial noise is always the CPU's; step noise is, where the settings say so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torchsde
 from torch import Tensor
 
+from engine.computing import StepNoise as DrawnWhere
 from engine.inputs import MAX_SEED
 
 StepNoise = Callable[[Tensor, Tensor], Tensor]
@@ -17,9 +18,9 @@ PATH_DECIMALS = 6
 """The sigmas that a Brownian path tells apart; torchsde rounds the path's ends to as many decimals."""
 
 
-def generator(seed: int) -> torch.Generator:
-    """A CPU generator; ``seed`` counts modulo 2**64."""
-    return torch.Generator().manual_seed(seed % (MAX_SEED + 1))
+def generator(seed: int, device: torch.device | None = None) -> torch.Generator:
+    """A generator on ``device``, or on the CPU; ``seed`` counts modulo 2**64."""
+    return torch.Generator(device or "cpu").manual_seed(seed % (MAX_SEED + 1))
 
 
 def initial(shape: Sequence[int], seed: int | None, batch_index: Sequence[int] | None = None) -> Tensor:
@@ -56,21 +57,29 @@ def inpainting(shape: Sequence[int], seed: int) -> Tensor:
     return torch.randn(tuple(shape), generator=generator(seed + 1))
 
 
-def independent(x: Tensor, seed: int) -> StepNoise:
+def independent(x: Tensor, seed: int, drawn_where: DrawnWhere = "device") -> StepNoise:
     """Fresh noise at every call, whatever the sigmas.
 
-    The sequence is the seed's own, as ComfyUI 0.3.64 has it on the CPU, so its first noise is the initial one again.
+    On a CPU the sequence is that of ``seed`` + 1, since ``seed``'s own begins with the initial noise; see
+    :data:`engine.computing.StepNoise`.
     """
-    source = generator(seed)
+    device = step_noise_device(x, drawn_where)
+    after_initial_noise = device.type == "cpu" and drawn_where != "cpu-0.3"
+    source = generator(seed + 1 if after_initial_noise else seed, device)
 
     def draw(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=source).to(x)
+        return torch.randn(x.shape, generator=source, device=device).to(x)
 
     return draw
 
 
-def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
-    """Increments of one Brownian path over sigma, scaled to unit variance.
+def step_noise_device(x: Tensor, drawn_where: DrawnWhere) -> torch.device:
+    """Where the step noise of a latent like ``x`` is drawn."""
+    return x.device if drawn_where == "device" else torch.device("cpu")
+
+
+def brownian(x: Tensor, sigmas: Tensor, seed: int, device: torch.device | None = None) -> StepNoise:
+    """Increments of one Brownian path over sigma, scaled to unit variance; drawn on ``device``, or on the CPU.
 
     The path depends on the seed and on the largest and smallest positive sigma only: more steps refine the same path.
     Kidger et al. 2021 (arXiv:2105.13493). Raises ``ValueError`` if no sigma is positive.
@@ -79,13 +88,14 @@ def brownian(x: Tensor, sigmas: Tensor, seed: int) -> StepNoise:
     if not len(positive):
         raise ValueError("a Brownian path needs a positive sigma")
     low, high = positive.min(), positive.max()
-    tree = torchsde.BrownianTree(low, torch.zeros(x.shape), high, entropy=seed, tol=10.0**-PATH_DECIMALS)
+    start = torch.zeros(x.shape, device=device)
+    tree = torchsde.BrownianTree(low, start, high, entropy=seed, tol=10.0**-PATH_DECIMALS)
     first, last = round(low.item(), PATH_DECIMALS), round(high.item(), PATH_DECIMALS)
 
     def increment(sigma: Tensor, sigma_next: Tensor) -> Tensor:
         ends = sorted(min(max(level.item(), first), last) for level in (sigma, sigma_next))
         sign = 1 if sigma < sigma_next else -1
         path: Tensor = tree(*ends)
-        return (path * sign / (sigma_next - sigma).abs().sqrt()).to(x)
+        return (path * sign / (sigma_next - sigma).abs().sqrt().to(path.device)).to(x)
 
     return increment

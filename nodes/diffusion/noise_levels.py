@@ -186,9 +186,38 @@ class Flow:
         return self._shifted(torch.tensor(1.0 - percent, dtype=torch.float64)).item()
 
 
-def exponential_shift(mu: float, multiplier: float = 1.0) -> Flow:
-    """Flux's levels: its exp(mu) / (exp(mu) + 1 / t - 1) is the flow shift exp(mu), tabulated in 10,000 steps."""
-    return Flow(shift=math.exp(mu), multiplier=multiplier, steps=10_000)
+@dataclass(frozen=True)
+class ExponentialShift:
+    """Flux's levels of a rectified flow, sigma = exp(mu) / (exp(mu) + 1 / t - 1); the network is told sigma.
+
+    That is the shift exp(mu) of :class:`Flow`, but it rounds otherwise, which counts near 1: half the log SNR has its
+    pole there. ``steps``: length of the table.
+    """
+
+    mu: float = 1.15
+    steps: int = 10_000
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        """``steps`` levels, the last one 1."""
+        return self.sigma(torch.arange(1, self.steps + 1) / self.steps)
+
+    def timestep(self, sigma: Tensor) -> Tensor:
+        """What the network is told: sigma itself."""
+        return sigma
+
+    def sigma(self, timestep: Tensor) -> Tensor:
+        """The shifted sigma of a point of the unshifted path; hence not the inverse of ``timestep``."""
+        shift = math.exp(self.mu)
+        return shift / (shift + (1 / timestep - 1))
+
+    def percent_to_sigma(self, percent: float) -> float:
+        """The sigma after ``percent`` (0..1) of the path."""
+        if percent <= 0.0:
+            return 1.0
+        if percent >= 1.0:
+            return 0.0
+        return self.sigma(torch.tensor(1.0 - percent, dtype=torch.float64)).item()
 
 
 def scaled_linear_betas(start: float = 0.00085, end: float = 0.012, steps: int = 1000) -> Tensor:

@@ -17,17 +17,17 @@ from engine.errors import InputInvalid
 from nodes.diffusion.noise_levels import (
     Arctangent,
     Discrete,
+    ExponentialShift,
     Flow,
     LogUniform,
     NoiseLevels,
     SigmaRatio,
-    exponential_shift,
     scaled_linear_betas,
     sigmas_of_betas,
     with_zero_terminal_snr,
 )
 
-Prediction = Literal["eps", "v", "edm", "x0", "lcm", "img_to_img", "const", "cosmos_rflow"]
+Prediction = Literal["eps", "v", "edm", "x0", "lcm", "img_to_img", "img_to_img_flow", "const", "cosmos_rflow"]
 
 LCM_SIGMA_DATA = 0.5
 LCM_TIMESTEP_SCALE = 10.0
@@ -41,12 +41,15 @@ class Parameterization:
     ``eps``: the noise. ``v``: alpha noise - sigma clean. ``edm``: the residual of EDM's preconditioning, for data of
     standard deviation ``sigma_data``. ``x0`` and ``img_to_img``: the clean latent (the latter without input scaling).
     ``lcm``: the noise, under a consistency model's boundary condition. ``const``: a flow's velocity noise - clean.
-    ``cosmos_rflow``: that velocity in k-diffusion scaling. Every ``sigma`` is a scalar tensor or one of shape [batch].
+    ``cosmos_rflow``: that velocity in k-diffusion scaling. ``img_to_img_flow``: the inverted clean latent, 1 - clean,
+    from the latent itself instead of from noise. ``noise_scale``: the standard deviation of a flow's noise.
+    Every ``sigma`` is a scalar tensor or one of shape [batch].
     """
 
     prediction: Prediction
     levels: NoiseLevels
     sigma_data: float = 1.0
+    noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.prediction not in get_args(Prediction):
@@ -55,7 +58,7 @@ class Parameterization:
     @property
     def is_flow(self) -> bool:
         """Whether noise and clean latent mix as sigma and 1 - sigma."""
-        return self.prediction == "const"
+        return self.prediction in ("const", "img_to_img_flow")
 
     @property
     def sigmas(self) -> Tensor:
@@ -87,7 +90,7 @@ class Parameterization:
     def scale_input(self, sigma: Tensor, x: Tensor) -> Tensor:
         """What the network gets for the noisy latent ``x``; same shape."""
         sigma = _against(sigma, x)
-        if self.prediction in ("const", "img_to_img"):
+        if self.is_flow or self.prediction == "img_to_img":
             return x
         if self.prediction == "cosmos_rflow":
             return x * (1.0 - sigma / (sigma + 1))
@@ -100,14 +103,18 @@ class Parameterization:
     def add_noise(self, sigma: Tensor, noise: Tensor, latent: Tensor, max_denoise: bool = False) -> Tensor:
         """``latent`` brought to noise level ``sigma``; ``max_denoise``: to pure noise, of variance 1 + sigma**2."""
         sigma = _against(sigma, noise)
+        if self.prediction == "img_to_img_flow":
+            return latent
         if self.is_flow:
-            return sigma * noise + (1.0 - sigma) * latent
+            return sigma * (self.noise_scale * noise) + (1.0 - sigma) * latent
         if max_denoise and self.prediction != "cosmos_rflow":
             return noise * (1.0 + sigma**2.0).sqrt() + latent
         return noise * sigma + latent
 
     def inverse_noise_scaling(self, sigma: Tensor, latent: Tensor) -> Tensor:
         """What was sampled down to ``sigma``, with the clean latent's part at full scale."""
+        if self.prediction == "img_to_img_flow":
+            return 1.0 - latent
         return latent / (1.0 - _against(sigma, latent)) if self.is_flow else latent
 
     def is_max_denoise(self, sigma: float) -> bool:
@@ -155,6 +162,7 @@ _CLEAN: dict[str, Callable[[Parameterization, Tensor, Tensor, Tensor], Tensor]] 
     "edm": _from_velocity,
     "x0": _from_clean,
     "img_to_img": _from_clean,
+    "img_to_img_flow": _from_clean,
     "lcm": _from_consistency,
     "const": _from_noise,
     "cosmos_rflow": _from_scaled_velocity,
@@ -192,11 +200,11 @@ def cosmos_rflow(sigma_min: float = 0.002, sigma_max: float = 80.0) -> Parameter
     return Parameterization("cosmos_rflow", SigmaRatio(sigma_min, sigma_max))
 
 
-def flow(shift: float = 1.0, multiplier: float = 1000.0) -> Parameterization:
+def flow(shift: float = 1.0, multiplier: float = 1000.0, noise_scale: float = 1.0) -> Parameterization:
     """A rectified flow with a constant shift: SD3 (shift 3, multiplier 1000), AuraFlow (1.73, 1)."""
-    return Parameterization("const", Flow(shift, multiplier))
+    return Parameterization("const", Flow(shift, multiplier), noise_scale=noise_scale)
 
 
 def flux_flow(mu: float = 1.15) -> Parameterization:
-    """A rectified flow with Flux's shift exp(mu)."""
-    return Parameterization("const", exponential_shift(mu))
+    """A rectified flow with Flux's shift exp(mu), from 10,000 levels: Flux.1 and Qwen-Image (1.15), Flux.2 (2.02)."""
+    return Parameterization("const", ExponentialShift(mu))

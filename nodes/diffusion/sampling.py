@@ -100,7 +100,8 @@ class _Run:
         parameterization, sigmas = self._model.parameterization, self._sigmas
         placed = self._place_all(self._guider.conditionings)
         guidance = Guidance(self._guider, self._network, placed, self._place_more, parameterization)
-        denoise = GuidedDenoiser(guidance, parameterization, seed, self._inpainting(sampler, seed))
+        step_noise = self._ctx.models.computing.step_noise
+        denoise = GuidedDenoiser(guidance, parameterization, seed, self._inpainting(sampler, seed), step_noise)
         from_pure_noise = parameterization.is_max_denoise(float(sigmas[0]))
         noisy = parameterization.add_noise(sigmas[0], self._noise, self._picture, max_denoise=from_pure_noise)
         last: list[Tensor] = []
@@ -111,7 +112,7 @@ class _Run:
             self._ctx.progress(step + 1, steps, preview=lambda: self._preview(denoised))
 
         x = samplers.SAMPLERS[sampler.name](denoise, noisy, sigmas, callback=report, **sampler.options)
-        x = parameterization.inverse_noise_scaling(sigmas[-1], x)
+        x = parameterization.inverse_noise_scaling(samplers.last_level(sampler.name, sigmas), x)
         output = self._to_latent(x)
         return Sampled(output, self._to_latent(last[0]) if last else output)
 

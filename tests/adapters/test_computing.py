@@ -41,6 +41,9 @@ def test_the_engine_computes_as_the_settings_say(monkeypatch: pytest.MonkeyPatch
         loaded(read_settings({"device": "cpu"}))
     settings = read_settings({"device": "cpu", "attention": "sdpa"})  # options win
     assert loaded(settings).models.computing == Computing("sdpa", "off")
+    monkeypatch.setenv("DAGFUSION_STEP_NOISE", "cpu-0.3")
+    settings = read_settings({"device": "cpu", "attention": "sdpa"})
+    assert loaded(settings).models.computing == Computing("sdpa", "off", "cpu-0.3")
 
 
 def test_compiled_code_is_kept_where_the_settings_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

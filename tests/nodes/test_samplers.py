@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.computing import StepNoise
 from engine.registry import Registry
 from nodes import samplers as nodes
 from nodes.choices import SAMPLER_NAMES
@@ -28,6 +29,7 @@ class Shrinking:
 
     parameterization: Parameterization = discrete()
     seed = 1
+    step_noise: StepNoise = "device"
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         return x / (1 + sigma.to(x) ** 2)

@@ -1,4 +1,4 @@
-"""The recorded cases: what ComfyUI 0.3.64 computed for 128 prompts on tiny models, against what this engine computes.
+"""The recorded cases: what ComfyUI 0.33.0 computed for 128 prompts on tiny models, against what this engine computes.
 
 ``cases/prompts.json`` holds the prompts, ``cases/outputs.safetensors`` what came out, in float32 on the CPU. The
 Probe* nodes in the prompts mark what was recorded. The distance is the relative L2 norm.

@@ -65,7 +65,9 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"dagfusion {version('dagfusion')}")
+        from nodes import COMFYUI_VERSION
+
+        print(f"dagfusion {version('dagfusion')} (nodes, numbers and protocol of ComfyUI {COMFYUI_VERSION})")
         raise typer.Exit
 
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.host.settings.environment import said
 from adapters.host.settings.reading import explained, parts_of
-from engine.computing import Attention, Compile, Precision
+from engine.computing import Attention, Compile, Precision, StepNoise
 
 EMBEDDED_MODELS = Path(__file__).parents[3] / "models" / "tiny" / "weights"
 MIB = 2**20
@@ -26,8 +26,8 @@ class Settings(BaseSettings):
     hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``disk_cache``: folder of those
     that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
     ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
-    a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``: see
-    :class:`engine.computing.Computing`; ``compiled``: folder of compiled code, kept between processes.
+    a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``,
+    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     precision: Precision = "auto"
     attention: Attention = "auto"
     compile: Compile = "off"
+    step_noise: StepNoise = "device"
     compiled: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "compiled")
     # The service: where its data are, who may come in, how much it takes.
     data: Path = Field(default_factory=lambda: user_data_path("dagfusion"))

@@ -16,11 +16,21 @@ from nodes.values import Conditioning
 _PICTURE = (-3, -2, -1)
 
 
-def rescale_cfg(multiplier: float) -> GuidancePatches:
+def rescale_cfg(multiplier: float, *, is_flow: bool = False) -> GuidancePatches:
     """The guided velocity brought to the positive one's spread (Lin et al. 2023, arXiv 2305.08891, section 3.4).
 
-    ``multiplier``: 0 is plain guidance, 1 the fully rescaled one.
+    ``multiplier``: 0 is plain guidance, 1 the fully rescaled one. For a flow it is the clean latent that is rescaled.
     """
+
+    def rescaled(cond: Tensor, uncond: Tensor, cfg: float) -> Tensor:
+        plain = uncond + cfg * (cond - uncond)
+        dims = tuple(range(1, plain.ndim))
+        spread = cond.std(dims, keepdim=True) / plain.std(dims, keepdim=True).clamp(min=1e-8)
+        return multiplier * (plain * spread) + (1 - multiplier) * plain
+
+    def combine_clean(guided: Guided) -> Tensor:
+        assert guided.uncond is not None
+        return rescaled(guided.cond, guided.uncond, guided.cfg)
 
     def combine(guided: Guided) -> Tensor:
         assert guided.uncond is not None
@@ -28,13 +38,9 @@ def rescale_cfg(multiplier: float) -> GuidancePatches:
         total = (sigma**2 + 1) ** 0.5
         x = guided.x / total**2
         cond, uncond = ((x - clean) * total / sigma for clean in (guided.cond, guided.uncond))
-        velocity = uncond + guided.cfg * (cond - uncond)
-        dims = tuple(range(1, velocity.ndim))
-        rescaled = velocity * (cond.std(dims, keepdim=True) / velocity.std(dims, keepdim=True))
-        velocity = multiplier * rescaled + (1 - multiplier) * velocity
-        return x - velocity * sigma / total
+        return x - rescaled(cond, uncond, guided.cfg) * sigma / total
 
-    return GuidancePatches(combine=combine, keep_uncond=True)
+    return GuidancePatches(combine=combine_clean if is_flow else combine, keep_uncond=True)
 
 
 def cfg_zero_star(guided: Guided) -> Tensor:

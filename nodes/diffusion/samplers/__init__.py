@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Tensor
 
@@ -39,8 +40,13 @@ from nodes.diffusion.samplers.res_multistep import (
     sample_res_multistep_cfg_pp,
 )
 from nodes.diffusion.samplers.sa_solver import sample_sa_solver, sample_sa_solver_pece
-from nodes.diffusion.samplers.seeds import sample_seeds_2, sample_seeds_3
-from nodes.diffusion.samplers.uni_pc import sample_uni_pc, sample_uni_pc_bh2
+from nodes.diffusion.samplers.seeds import (
+    sample_exp_heun_2_x0,
+    sample_exp_heun_2_x0_sde,
+    sample_seeds_2,
+    sample_seeds_3,
+)
+from nodes.diffusion.samplers.uni_pc import LOWEST_SIGMA, sample_uni_pc, sample_uni_pc_bh2
 
 SampleFunction = Callable[..., Tensor]
 """(denoise, x, sigmas, *, callback=None, **options): takes ``x`` from noise level ``sigmas[0]`` to ``sigmas[-1]``.
@@ -49,7 +55,6 @@ SampleFunction = Callable[..., Tensor]
 change nothing; ``options``: the function's own keyword arguments.
 """
 
-# The _gpu names draw their Brownian path on the GPU elsewhere. Here all noise is the CPU's: one seed, one picture.
 SAMPLERS: Mapping[str, SampleFunction] = {
     "euler": sample_euler,
     "euler_cfg_pp": sample_euler_cfg_pp,
@@ -58,6 +63,8 @@ SAMPLERS: Mapping[str, SampleFunction] = {
     "euler_ancestral_cfg_pp": sample_euler_ancestral_cfg_pp,
     "heun": sample_heun,
     "heunpp2": sample_heunpp2,
+    "exp_heun_2_x0": sample_exp_heun_2_x0,
+    "exp_heun_2_x0_sde": sample_exp_heun_2_x0_sde,
     "dpm_2": sample_dpm_2,
     "dpm_2_ancestral": sample_dpm_2_ancestral,
     "lms": sample_lms,
@@ -66,15 +73,15 @@ SAMPLERS: Mapping[str, SampleFunction] = {
     "dpmpp_2s_ancestral": sample_dpmpp_2s_ancestral,
     "dpmpp_2s_ancestral_cfg_pp": sample_dpmpp_2s_ancestral_cfg_pp,
     "dpmpp_sde": sample_dpmpp_sde,
-    "dpmpp_sde_gpu": sample_dpmpp_sde,
+    "dpmpp_sde_gpu": partial(sample_dpmpp_sde, noise_on_gpu=True),
     "dpmpp_2m": sample_dpmpp_2m,
     "dpmpp_2m_cfg_pp": sample_dpmpp_2m_cfg_pp,
     "dpmpp_2m_sde": sample_dpmpp_2m_sde,
-    "dpmpp_2m_sde_gpu": sample_dpmpp_2m_sde,
+    "dpmpp_2m_sde_gpu": partial(sample_dpmpp_2m_sde, noise_on_gpu=True),
     "dpmpp_2m_sde_heun": sample_dpmpp_2m_sde_heun,
-    "dpmpp_2m_sde_heun_gpu": sample_dpmpp_2m_sde_heun,
+    "dpmpp_2m_sde_heun_gpu": partial(sample_dpmpp_2m_sde_heun, noise_on_gpu=True),
     "dpmpp_3m_sde": sample_dpmpp_3m_sde,
-    "dpmpp_3m_sde_gpu": sample_dpmpp_3m_sde,
+    "dpmpp_3m_sde_gpu": partial(sample_dpmpp_3m_sde, noise_on_gpu=True),
     "ddpm": sample_ddpm,
     "lcm": sample_lcm,
     "lcm_upscale": sample_lcm_upscale,
@@ -96,3 +103,9 @@ SAMPLERS: Mapping[str, SampleFunction] = {
     "uni_pc": sample_uni_pc,
     "uni_pc_bh2": sample_uni_pc_bh2,
 }
+
+
+def last_level(name: str, sigmas: Tensor) -> Tensor:
+    """The level that sampler ``name`` ends at: the last of ``sigmas``, but for those that stop short of zero."""
+    stops_short = name in ("uni_pc", "uni_pc_bh2")
+    return sigmas[-1].clamp(min=LOWEST_SIGMA) if stops_short and sigmas[-1] == 0 else sigmas[-1]

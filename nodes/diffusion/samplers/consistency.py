@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nodes.diffusion import latents, noise
@@ -12,7 +13,7 @@ from nodes.values import Denoiser, StepCallback
 
 def sample_ddpm(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:
     """The posterior mean and variance of DDPM: Ho et al. 2020 (arXiv:2006.11239), algorithm 2."""
-    step_noise = noise.independent(x, denoise.seed)
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
         alpha_bar, alpha_bar_next = 1 / (sigma**2 + 1), 1 / (sigma_next**2 + 1)
@@ -25,13 +26,31 @@ def sample_ddpm(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepC
     return x
 
 
-def sample_lcm(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:
-    """Multistep consistency sampling: Song et al. 2023 (arXiv:2303.01469), algorithm 1; Luo et al. (2310.04378)."""
-    step_noise = noise.independent(x, denoise.seed)
+def sample_lcm(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    *,
+    callback: StepCallback | None = None,
+    s_noise: float = 1.0,
+    s_noise_end: float = 1.0,
+    noise_clip_std: float = 0.0,
+) -> Tensor:
+    """Multistep consistency sampling: Song et al. 2023 (arXiv:2303.01469), algorithm 1; Luo et al. (2310.04378).
+
+    The noise is scaled by ``s_noise`` at the first step, which goes over to ``s_noise_end`` at the last, and cut off at
+    ``noise_clip_std`` of its standard deviations; 0 cuts nothing off.
+    """
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
+    scales = torch.linspace(s_noise, s_noise_end, max(len(sigmas) - 1, 1))
     for step, sigma, sigma_next in intervals(sigmas):
         x = predict(denoise, x, sigma, step, callback)
         if sigma_next > 0:
-            x = denoise.parameterization.add_noise(sigma_next, step_noise(sigma, sigma_next), x)
+            added = step_noise(sigma, sigma_next)
+            if noise_clip_std > 0:
+                most = noise_clip_std * added.std()
+                added = added.clamp(min=-most, max=most)
+            x = denoise.parameterization.add_noise(sigma_next, added * scales[step], x)
     return x
 
 

@@ -27,7 +27,8 @@ def sample_dpm_2_ancestral(
     s_noise: float = 1.0,
 ) -> Tensor:
     """Midpoint steps below each next level, then noise up to it."""
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise *= denoise.parameterization.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
         down, keep, up = renoised_step(denoise.parameterization, sigma, sigma_next, eta)

@@ -36,7 +36,7 @@ def sample_dpm_fast(
     if len(sigmas) <= 1:
         return x
     start, end = _ends(sigmas)
-    eps, step_noise = _noise_prediction(denoise), noise.independent(x, denoise.seed)
+    eps, step_noise = _noise_prediction(denoise), noise.independent(x, denoise.seed, denoise.step_noise)
     evaluations = len(sigmas) - 1
     rounds = evaluations // 3 + 1
     orders = [3] * (rounds - 2) + [2, 1] if evaluations % 3 == 0 else [3] * (rounds - 1) + [evaluations % 3]
@@ -80,7 +80,7 @@ def sample_dpm_adaptive(
     if order not in (2, 3):
         raise InputInvalid(f"the order of dpm_adaptive is 2 or 3, not {order}", input="order")
     time, end = _ends(sigmas)
-    eps, step_noise = _noise_prediction(denoise), noise.independent(x, denoise.seed)
+    eps, step_noise = _noise_prediction(denoise), noise.independent(x, denoise.seed, denoise.step_noise)
     size = _StepSize(abs(h_init), pcoeff, icoeff, dcoeff, 1.5 if eta else order, accept_safety)
     low_before, step = x, 0
     while time < end - 1e-5:

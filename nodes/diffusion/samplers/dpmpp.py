@@ -68,7 +68,8 @@ def sample_dpmpp_2s_ancestral(
     s_noise: float = 1.0,
 ) -> Tensor:
     """Two stages (algorithm 1 with r = 1/2) below each next level, then noise up to it."""
-    model, step_noise = denoise.parameterization, noise.independent(x, denoise.seed)
+    model, step_noise = denoise.parameterization, noise.independent(x, denoise.seed, denoise.step_noise)
+    s_noise *= model.noise_scale
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
         down, keep, up = renoised_step(model, sigma, sigma_next, eta)
@@ -95,7 +96,8 @@ def sample_dpmpp_2s_ancestral_cfg_pp(
 
     The second stage takes the second evaluation's negative prediction.
     """
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise *= denoise.parameterization.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     for step, sigma, sigma_next in intervals(sigmas):
         denoised, uncond = predict_both(denoise, x, sigma, step, callback)
         down, up = ancestral_step(sigma, sigma_next, eta)

@@ -38,13 +38,18 @@ def sample_dpmpp_sde(
     eta: float = 1.0,
     s_noise: float = 1.0,
     r: float = 0.5,
+    noise_on_gpu: bool = False,
 ) -> Tensor:
-    """Two stages a step, the first one ``r`` of the way, each followed by noise."""
+    """Two stages a step, the first one ``r`` of the way, each followed by noise.
+
+    ``noise_on_gpu``, here and below: the path is drawn where the latent is, if step noise may be.
+    """
     if len(sigmas) <= 1:
         return x
     if r <= 0:
         raise InputInvalid("'r' must be above 0", input="r")
-    model, step_noise = denoise.parameterization, noise.brownian(x, sigmas, denoise.seed)
+    model, step_noise = denoise.parameterization, _path(denoise, x, sigmas, noise_on_gpu)
+    s_noise *= model.noise_scale
     for step, sigma, sigma_next in intervals(with_finite_snr(model, sigmas)):
         denoised = predict(denoise, x, sigma, step, callback)
         if sigma_next == 0:
@@ -70,12 +75,13 @@ def sample_dpmpp_2m_sde(
     eta: float = 1.0,
     s_noise: float = 1.0,
     solver_type: str = "midpoint",
+    noise_on_gpu: bool = False,
 ) -> Tensor:
     """Second order from the last two predictions. ``solver_type``: how their slope counts, ``midpoint`` or ``heun``."""
     if solver_type not in ("midpoint", "heun"):
         raise InputInvalid(f"unknown solver type '{solver_type}'", input="solver_type", remedy="midpoint or heun")
     slope_weight = _half if solver_type == "midpoint" else _phi_2
-    return _multistep(denoise, x, sigmas, callback, eta, s_noise, partial(_two_step, slope_weight))
+    return _multistep(denoise, x, sigmas, callback, eta, s_noise, noise_on_gpu, partial(_two_step, slope_weight))
 
 
 def sample_dpmpp_2m_sde_heun(
@@ -87,9 +93,19 @@ def sample_dpmpp_2m_sde_heun(
     eta: float = 1.0,
     s_noise: float = 1.0,
     solver_type: str = "heun",
+    noise_on_gpu: bool = False,
 ) -> Tensor:
     """2M with ``heun`` for its solver type."""
-    return sample_dpmpp_2m_sde(denoise, x, sigmas, callback=callback, eta=eta, s_noise=s_noise, solver_type=solver_type)
+    return sample_dpmpp_2m_sde(
+        denoise,
+        x,
+        sigmas,
+        callback=callback,
+        eta=eta,
+        s_noise=s_noise,
+        solver_type=solver_type,
+        noise_on_gpu=noise_on_gpu,
+    )
 
 
 def sample_dpmpp_3m_sde(
@@ -100,9 +116,15 @@ def sample_dpmpp_3m_sde(
     callback: StepCallback | None = None,
     eta: float = 1.0,
     s_noise: float = 1.0,
+    noise_on_gpu: bool = False,
 ) -> Tensor:
     """Third order from the last three predictions."""
-    return _multistep(denoise, x, sigmas, callback, eta, s_noise, _three_step)
+    return _multistep(denoise, x, sigmas, callback, eta, s_noise, noise_on_gpu, _three_step)
+
+
+def _path(denoise: Denoiser, x: Tensor, sigmas: Tensor, on_gpu: bool) -> noise.StepNoise:
+    device = noise.step_noise_device(x, denoise.step_noise) if on_gpu else None
+    return noise.brownian(x, sigmas, denoise.seed, device)
 
 
 def _ancestral(
@@ -123,12 +145,14 @@ def _multistep(
     callback: StepCallback | None,
     eta: float,
     s_noise: float,
+    noise_on_gpu: bool,
     correction: Callable[[Tensor, Tensor, Tensor, History], Tensor | None],
 ) -> Tensor:
     """First-order steps plus ``correction``(h, (1 + eta) h, prediction, history), both for unit signal."""
     if len(sigmas) <= 1:
         return x
-    model, step_noise = denoise.parameterization, noise.brownian(x, sigmas, denoise.seed)
+    model, step_noise = denoise.parameterization, _path(denoise, x, sigmas, noise_on_gpu)
+    s_noise *= model.noise_scale
     history: list[tuple[Tensor, Tensor]] = []
     for step, sigma, sigma_next in intervals(with_finite_snr(model, sigmas)):
         denoised = predict(denoise, x, sigma, step, callback)

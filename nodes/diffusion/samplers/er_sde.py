@@ -29,12 +29,13 @@ def sample_er_sde(
 ) -> Tensor:
     """VP ER-SDE-Solver up to order ``max_stage``; time is sigma / alpha.
 
-    ``solver_type``: whose noise function phi is used. ``ER-SDE``: the paper's; ``Reverse-time SDE``: x ** (eta + 1);
-    ``ODE``: x, without noise.
+    ``solver_type``: whose noise function phi is used. ``ER-SDE``: the paper's, x ** (1 - eta) phi ** eta;
+    ``Reverse-time SDE``: x ** (eta + 1); ``ODE``, and any with ``eta`` 0: x, without noise.
     """
-    phi, s_noise = _noise_function(solver_type, eta, s_noise)
+    phi = _noise_function(solver_type, eta)
     model = denoise.parameterization
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise = 0.0 if phi is _ode_phi else s_noise * model.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     sigmas = with_finite_snr(model, sigmas.float().cpu())
     times = (-half_log_snr(model, sigmas)).exp()
     before: Tensor | None = None
@@ -72,22 +73,24 @@ def _taylor_weights(phi: Callable[[Tensor], Tensor], start: Tensor, end: Tensor)
     return first, second
 
 
-def _noise_function(solver_type: str, eta: float, s_noise: float) -> tuple[Callable[[Tensor], Tensor], float]:
-    if solver_type == "ER-SDE":
-        return _paper_phi, s_noise
-    if solver_type == "ODE" or (solver_type == "Reverse-time SDE" and eta == 0):
-        return partial(_power, 1.0), 0.0
-    if solver_type == "Reverse-time SDE":
-        return partial(_power, eta + 1), s_noise
-    raise InputInvalid(
-        f"unknown solver type '{solver_type}'", input="solver_type", remedy="ER-SDE, Reverse-time SDE or ODE"
-    )
+def _noise_function(solver_type: str, eta: float) -> Callable[[Tensor], Tensor]:
+    if solver_type not in ("ER-SDE", "Reverse-time SDE", "ODE"):
+        raise InputInvalid(
+            f"unknown solver type '{solver_type}'", input="solver_type", remedy="ER-SDE, Reverse-time SDE or ODE"
+        )
+    if solver_type == "ODE" or eta == 0:
+        return _ode_phi
+    return partial(_paper_phi if solver_type == "ER-SDE" else _reverse_time_phi, eta)
 
 
-def _paper_phi(time: Tensor) -> Tensor:
-    """The noise function that the paper found best (ER SDE 5): x (exp(x ** 0.3) + 10)."""
-    return time * ((time**0.3).exp() + 10.0)
+def _paper_phi(eta: float, time: Tensor) -> Tensor:
+    """At ``eta`` 1 the noise function that the paper found best (ER SDE 5): x (exp(x ** 0.3) + 10)."""
+    return time * ((time**0.3).exp() + 10.0) ** eta
 
 
-def _power(exponent: float, time: Tensor) -> Tensor:
-    return time**exponent
+def _reverse_time_phi(eta: float, time: Tensor) -> Tensor:
+    return time ** (eta + 1)
+
+
+def _ode_phi(time: Tensor) -> Tensor:
+    return time

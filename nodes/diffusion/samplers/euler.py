@@ -39,7 +39,8 @@ def sample_euler_ancestral(
     s_noise: float = 1.0,
 ) -> Tensor:
     """Euler steps below each next level, then noise up to it: Song et al. 2020 (arXiv:2010.02502), equation 16."""
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise *= denoise.parameterization.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     for step, sigma, sigma_next in intervals(sigmas):
         denoised = predict(denoise, x, sigma, step, callback)
         down, keep, up = renoised_step(denoise.parameterization, sigma, sigma_next, eta)
@@ -63,7 +64,8 @@ def sample_euler_ancestral_cfg_pp(
 ) -> Tensor:
     """Noise from the negative prediction, clean latent from the guided one: Chung et al. 2024 (arXiv:2406.08070)."""
     model = denoise.parameterization
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise *= model.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     for step, sigma, sigma_next in intervals(sigmas):
         denoised, uncond = predict_both(denoise, x, sigma, step, callback)
         if sigma_next == 0:

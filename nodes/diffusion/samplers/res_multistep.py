@@ -60,7 +60,8 @@ def _sample(
     cfg_pp: bool,
 ) -> Tensor:
     sigmas = sigmas.float().cpu()
-    step_noise = noise.independent(x, denoise.seed)
+    s_noise *= denoise.parameterization.noise_scale
+    step_noise = noise.independent(x, denoise.seed, denoise.step_noise)
     before: tuple[Tensor, Tensor] | None = None
     for step, sigma, sigma_next in intervals(sigmas):
         if cfg_pp:

@@ -36,7 +36,8 @@ def sample_sa_solver(
     """
     if len(sigmas) <= 1:
         return x
-    model, step_noise = denoise.parameterization, noise.independent(x, denoise.seed)
+    model, step_noise = denoise.parameterization, noise.independent(x, denoise.seed, denoise.step_noise)
+    s_noise *= model.noise_scale
     begin = model.percent_to_sigma(SDE_START_PERCENT) if sde_start_sigma is None else sde_start_sigma
     finish = model.percent_to_sigma(SDE_END_PERCENT) if sde_end_sigma is None else sde_end_sigma
     sigmas = with_finite_snr(model, sigmas.float().cpu())

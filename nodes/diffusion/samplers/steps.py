@@ -61,7 +61,7 @@ def ancestral_step(sigma: Tensor, sigma_next: Tensor, eta: float) -> tuple[Tenso
         return sigma_next, torch.zeros(())
     # In this order, so that levels round as ComfyUI's: some guidance tells from the last bit whether noise rose.
     variance = sigma_next**2 * (sigma**2 - sigma_next**2).clamp(min=0) / sigma**2
-    up = torch.minimum(sigma_next, eta * variance**0.5)
+    up = torch.fmin(sigma_next, eta * variance**0.5)  # not NaN from an infinite level
     return (sigma_next**2 - up**2) ** 0.5, up
 
 

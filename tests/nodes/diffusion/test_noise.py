@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.computing import StepNoise
 from nodes.diffusion import noise
 
 MAX_SEED = 2**64 - 1
@@ -43,14 +44,33 @@ def test_batch_index_picks_from_the_sequence_of_a_seed(places: list[int]) -> Non
     assert torch.equal(picked, torch.cat([sequence[place] for place in places]))
 
 
-def test_independent_noise_goes_on_in_the_seeds_sequence() -> None:
+@pytest.mark.parametrize(("drawn_where", "seed"), [("device", 6), ("cpu", 6), ("cpu-0.3", 5)])
+def test_step_noise_on_a_cpu_is_the_next_seeds_and_was_the_seeds_own(drawn_where: StepNoise, seed: int) -> None:
     x = torch.zeros(SHAPE, dtype=torch.float64)
-    source = torch.Generator().manual_seed(5)
-    draw = noise.independent(x, 5)
+    source = torch.Generator().manual_seed(seed)
+    draw = noise.independent(x, 5, drawn_where)
     for _ in range(3):
         made = draw(torch.tensor(2.0), torch.tensor(1.0))
         assert made.dtype == torch.float64
         assert torch.equal(made, torch.randn(SHAPE, generator=source).double())
+
+
+def test_step_noise_after_the_last_seed_is_the_firsts() -> None:
+    draw = noise.independent(torch.zeros(SHAPE), MAX_SEED)
+    assert torch.equal(draw(torch.tensor(2.0), torch.tensor(1.0)), noise.initial(SHAPE, 0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: noise drawn there")
+@pytest.mark.parametrize("drawn_where", ["device", "cpu"])
+def test_step_noise_on_a_gpu_is_drawn_there_or_is_the_cpus(drawn_where: StepNoise) -> None:
+    x, levels = torch.zeros(SHAPE, device="cuda"), (torch.tensor(2.0), torch.tensor(1.0))
+    made = noise.independent(x, 5, drawn_where)(*levels)
+    there = torch.randn(SHAPE, generator=torch.Generator("cuda").manual_seed(5), device="cuda")
+    assert torch.equal(made, there if drawn_where == "device" else noise.initial(SHAPE, 6).cuda())
+    path = noise.brownian(x, torch.tensor([2.0, 1.0]), 5, noise.step_noise_device(x, drawn_where))(*levels)
+    on_cpu = noise.brownian(x, torch.tensor([2.0, 1.0]), 5)(*levels)
+    assert path.device == on_cpu.device == x.device
+    assert torch.equal(path, on_cpu) == (drawn_where == "cpu")
 
 
 def test_noise_around_a_mask_is_the_next_seeds() -> None:

@@ -28,6 +28,7 @@ ALL: dict[str, Parameterization] = {
     "v zsnr": discrete("v", zsnr=True),
     "x0": discrete("x0"),
     "img_to_img": discrete("img_to_img"),
+    "img_to_img_flow": discrete("img_to_img_flow"),
     "lcm": discrete("lcm"),
     "edm": continuous_edm("edm", sigma_data=0.5),
     "continuous v": continuous_v(),
@@ -91,7 +92,8 @@ def test_zero_terminal_snr() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(ALL) - {"flow", "flux", "aura", "eps", "x0", "v", "v zsnr", "lcm", "img_to_img"})
+    "name",
+    sorted(set(ALL) - {"flow", "flux", "aura", "eps", "x0", "v", "v zsnr", "lcm", "img_to_img", "img_to_img_flow"}),
 )
 def test_continuous_timesteps_invert(name: str) -> None:
     model = ALL[name]
@@ -134,6 +136,7 @@ def _ideal_output(model: Parameterization, sigma: Tensor, clean: Tensor, noise: 
         "v": alpha * noise - level * clean,
         "x0": clean,
         "img_to_img": clean,
+        "img_to_img_flow": clean,
         "edm": (clean - skip * x) / out,
         "const": noise - clean,
         "cosmos_rflow": (x * (1 - share) - clean) / share,
@@ -197,6 +200,24 @@ def test_a_flow_that_stops_early_is_brought_to_full_scale(sigma: float, value: f
     partly = flow().add_noise(level, torch.zeros_like(clean), clean)
     torch.testing.assert_close(flow().inverse_noise_scaling(level, partly), clean)
     assert discrete().inverse_noise_scaling(level, clean) is clean
+
+
+@given(st.floats(0.1, 8.0))
+def test_a_flows_noise_has_its_scale(scale: float) -> None:
+    noise, latent = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    scaled, plain = flow(3.0, noise_scale=scale), flow(3.0)
+    level = torch.tensor(0.7)
+    torch.testing.assert_close(scaled.add_noise(level, noise, latent), plain.add_noise(level, scale * noise, latent))
+
+
+def test_an_inverting_flow_starts_from_the_latent_and_ends_at_what_is_left_of_one() -> None:
+    model = discrete("img_to_img_flow")
+    noise, latent = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    level = torch.tensor(14.0)
+    assert torch.equal(model.add_noise(level, noise, latent, max_denoise=True), latent)
+    assert torch.equal(model.scale_input(level, latent), latent)
+    assert torch.equal(model.inverse_noise_scaling(level, latent), 1.0 - latent)
+    assert model.is_flow
 
 
 def test_what_cannot_work_is_named() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from engine.computing import StepNoise
 from engine.errors import InputInvalid
 from nodes.choices import SAMPLER_NAMES
 from nodes.diffusion import noise, schedules
@@ -56,6 +57,7 @@ class Gaussian:
 
     parameterization: Parameterization = field(default_factory=discrete)
     seed: int = 7
+    step_noise: StepNoise = "device"
     calls: list[float] = field(default_factory=list)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -146,6 +148,7 @@ class Constant:
     clean: Tensor
     parameterization: Parameterization = field(default_factory=discrete)
     seed: int = 3
+    step_noise: StepNoise = "device"
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self.clean

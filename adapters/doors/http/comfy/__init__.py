@@ -1,4 +1,4 @@
-"""ComfyUI's HTTP and WebSocket protocol, as its version 0.3.64 speaks it, over the same queue as the native API."""
+"""ComfyUI's HTTP and WebSocket protocol, as its version 0.33.0 speaks it, over the same queue as the native API."""
 
 from __future__ import annotations
 

@@ -6,9 +6,6 @@ from typing import Any
 
 from adapters.host.settings import MIB, Settings
 
-# The version whose protocol is spoken; clients compare it.
-COMFYUI_VERSION = "0.3.64"
-
 
 def server_features(settings: Settings) -> dict[str, Any]:
     """The reply of ``/features`` and of the handshake on ``/ws``. ``max_upload_size`` in bytes."""

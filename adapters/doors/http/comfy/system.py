@@ -13,11 +13,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.bodies import read_object
-from adapters.doors.http.comfy.features import COMFYUI_VERSION, server_features
+from adapters.doors.http.comfy.features import server_features
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.services import ServicesNow
 from adapters.service.store.records import Worker
 from adapters.service.store.workers import FREE_CACHE, FREE_MODELS
+from nodes import COMFYUI_VERSION
 
 router = APIRouter()
 _Reader = Annotated[Caller, Depends(require("read"))]

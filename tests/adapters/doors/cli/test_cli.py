@@ -119,7 +119,9 @@ def test_only_what_a_chosen_node_needs_runs(dagfusion: Dagfusion, tiny: tuple[st
 
 
 def test_the_version(dagfusion: Dagfusion) -> None:
-    assert dagfusion("--version").stdout.split()[0] == "dagfusion"
+    told = dagfusion("--version").stdout
+    assert told.split()[0] == "dagfusion"
+    assert "ComfyUI 0.33.0" in told
 
 
 def test_a_terminal_shows_bars_with_rate_and_time_left(

@@ -59,6 +59,15 @@ def test_full_rescaling_has_the_positive_predictions_spread(guided: Guided) -> N
     )
 
 
+def test_rescaling_a_flow_keeps_the_spread_of_its_clean_latent(guided: Guided) -> None:
+    halfway, full = (cfg.rescale_cfg(share, is_flow=True).combine for share in (0.5, 1.0))
+    assert halfway
+    assert full
+    dims = (1, 2, 3)
+    torch.testing.assert_close(full(guided).std(dims), guided.cond.std(dims))
+    torch.testing.assert_close(halfway(guided), (full(guided) + guided.denoised) / 2)
+
+
 def test_zero_star_scales_the_negative_noise_to_the_best_fit(guided: Guided) -> None:
     assert guided.uncond is not None
     positive, negative = guided.x - guided.cond, guided.x - guided.uncond

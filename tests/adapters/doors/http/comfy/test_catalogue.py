@@ -64,7 +64,7 @@ def test_a_model_files_metadata_is_told(http: httpx.Client, models_dir: Path) ->
 
 def test_the_machine_is_told(http: httpx.Client) -> None:
     stats = http.get("/system_stats").json()
-    assert stats["system"]["comfyui_version"] == "0.3.64"
+    assert stats["system"]["comfyui_version"] == "0.33.0"
     assert stats["system"]["ram_total"] > stats["system"]["ram_free"] > 0
     (device,) = stats["devices"]
     assert (device["type"], device["index"]) == ("cpu", None)
