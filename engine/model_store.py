@@ -6,6 +6,7 @@ import copy
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ from engine.derived import Derived
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
+from engine.stored import bytes_as, dequantized, exact
 from engine.weights import WeightPatch, Weights
 
 RELEASE_EVERY_BYTES = 128 * 2**20
+_Key = tuple[str, tuple[str, ...]]  # of the weights, and of the patches in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ class ModelStore:
     ``computing``: by which kernels, for those who run the networks. The budget is ``ram_budget_bytes`` on the CPU and
     ``vram_budget_bytes`` elsewhere; without one it is a share of the memory. A network that is lent is never dropped,
     so a single one larger than the budget still runs. All methods may be called from any thread; a network may be lent
-    several times at once and must not be written to. ``derived`` is for what those who run the networks make of single
-    tensors; it counts towards the budget.
+    several times at once and must not be written to. Whoever needs a network first loads it, others wait for that one;
+    nothing else waits: no lock is held while a file is read or a tensor copied. ``derived`` is for what those who run
+    the networks make of single tensors; it counts towards the budget.
     """
 
     def __init__(
@@ -75,7 +79,9 @@ class ModelStore:
         self.budget_bytes = default_budget_bytes(self.device) if budget is None else budget
         self.derived = Derived(lambda: self.budget_bytes - self.held_bytes)
         self._lock = threading.RLock()
-        self._loaded: dict[tuple[str, tuple[str, ...]], _Loaded] = {}
+        self._loaded: dict[_Key, _Loaded] = {}
+        self._loading: dict[_Key, Future[None]] = {}  # networks that are on their way, or set aside for a while
+        self._reserved: dict[_Key, int] = {}  # the bytes of those that are on their way
         self._shapes: dict[str, Mapping[str, tuple[int, ...]]] = {}
         self._clock = 0
         self.loads = 0  # networks that were brought to the device, since this was made
@@ -97,43 +103,47 @@ class ModelStore:
             with self._lock:
                 for one in filter(None, (loaded, loaded.base)):
                     one.leased -= 1
-                self._make_room(0)
+            self._make_room()
 
     def shapes(self, weights: Weights) -> Mapping[str, tuple[int, ...]]:
         """The shape of each parameter by name, without putting the network onto the device."""
         with self._lock:
-            if weights.key not in self._shapes:
-                parameters = weights.build().named_parameters()
-                self._shapes[weights.key] = {name: tuple(parameter.shape) for name, parameter in parameters}
-            return self._shapes[weights.key]
+            known = self._shapes.get(weights.key)
+        if known is None:
+            known = {name: tuple(parameter.shape) for name, parameter in weights.build().named_parameters()}
+            with self._lock:
+                self._shapes[weights.key] = known
+        return known
 
     def free(self) -> None:
         """Drop every network that is not lent."""
         with self._lock:
             self.derived.clear()
-            self._evict_until(lambda: False)
+            evicted = self._evict_until(lambda: False)
+        self._let_go(evicted)
 
     def move_to(self, device: str | torch.device | None, precision: str) -> None:
         """Take what is held to another device, from memory: no file is read. Patched networks are dropped.
 
         Nothing may be lent. Raises ``DagfusionError`` where there is no such device, or something is lent.
         """
-        with self._lock:
-            if any(one.leased for one in self._loaded.values()):
+        with self._set_aside() as held:
+            if any(one.leased for one in held.values()):
                 raise DagfusionError("networks cannot move to another device while they are in use")
             self.derived.clear()
             self.device, self.precision = pick_device(device), precision
             self.budget_bytes = default_budget_bytes(self.device)
-            self._loaded = {key: one for key, one in self._loaded.items() if one.base is None}
-            for one in self._loaded.values():
+            for key in [key for key, one in held.items() if one.base is not None]:
+                del held[key]
+            for one in held.values():
                 self._bring(one.module, one.weights)
                 one.size_bytes = sum(tensor.nbytes for tensor in tensors_of(one.module))
-            self._make_room(0)
+        self._make_room()
 
     def detach_from_files(self) -> None:
         """Copy what is held into memory of this process's own, so that no file is read when it is used or moved."""
-        with self._lock:
-            for one in self._loaded.values():
+        with self._set_aside() as held:
+            for one in held.values():
                 if one.base is None:
                     replace_tensors(one.module, torch.Tensor.clone)
 
@@ -148,29 +158,67 @@ class ModelStore:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of weights on the device, shared tensors counted once, and of what was made from them."""
+        """Bytes of weights on the device or on their way, shared tensors counted once, and of what was made of them."""
         with self._lock:
-            return sum(one.size_bytes for one in self._loaded.values()) + self.derived.bytes
+            loaded = sum(one.size_bytes for one in self._loaded.values())
+            return loaded + sum(self._reserved.values()) + self.derived.bytes
 
     def _acquire(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> _Loaded:
-        with self._lock:
-            base = self._loaded.get((weights.key, ())) or self._retrying(lambda: self._activate(weights))
-            self._touch(base)
-            if not patches:
-                return base
-            try:
-                key = tuple(patch.key for patch in patches)
-                patched = self._loaded.get((weights.key, key)) or self._retrying(lambda: self._patch(base, patches))
-            except BaseException:
+        base = self._obtain((weights.key, ()), lambda: self._activate(weights))
+        if not patches:
+            return base
+        try:
+            key = (weights.key, tuple(patch.key for patch in patches))
+            return self._obtain(key, lambda: self._patch(base, patches))
+        except BaseException:
+            with self._lock:
                 base.leased -= 1
-                raise
-            return self._touch(patched)
+            raise
+
+    def _obtain(self, key: _Key, load: Callable[[], _Loaded]) -> _Loaded:
+        """The network under ``key``, lent once more. Who waited for another one's load that failed tries it too."""
+        while True:
+            with self._lock:
+                if key in self._loaded:
+                    return self._touch(self._loaded[key])
+                underway = self._loading.get(key)
+                if underway is None:
+                    mine = self._loading[key] = Future()
+                    break
+            wait([underway])
+        try:
+            loaded = self._retrying(load)
+            with self._lock:
+                self._loaded[key] = loaded
+                return self._touch(loaded)
+        finally:
+            with self._lock:
+                self._reserved.pop(key, None)
+                del self._loading[key]
+            mine.set_result(None)
+
+    @contextmanager
+    def _set_aside(self) -> Iterator[dict[_Key, _Loaded]]:
+        """All that is held. Who needs some of it waits until the end, when what is left in there is put back."""
+        with self._lock:
+            held, self._loaded = self._loaded, {}
+            mine: Future[None] = Future()
+            keys = list(held)
+            self._loading.update(dict.fromkeys(keys, mine))
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._loaded.update(held)
+                for key in keys:
+                    del self._loading[key]
+            mine.set_result(None)
 
     def _touch(self, loaded: _Loaded) -> _Loaded:
+        """To be called with the lock held."""
         self._clock += 1
         loaded.used_at = self._clock
         loaded.leased += 1
-        self._loaded[loaded.weights.key, loaded.patches] = loaded
         return loaded
 
     def _retrying(self, load: Callable[[], _Loaded]) -> _Loaded:
@@ -189,8 +237,8 @@ class ModelStore:
         module = weights.build().requires_grad_(False).eval()
         dtype = self.dtype(weights)
         stored = dict(module.named_parameters())
-        size_bytes = sum(_bytes_as(tensor, dtype) for tensor in tensors_of(module))
-        self._make_room(size_bytes)
+        size_bytes = sum(bytes_as(tensor, dtype) for tensor in tensors_of(module))
+        self._make_room(size_bytes, (weights.key, ()))
         self._bring(module, weights)
         return _Loaded(weights, (), module, stored, size_bytes)
 
@@ -218,7 +266,7 @@ class ModelStore:
         for name, parameter in list(module.named_parameters()):
             if parameter.dtype.itemsize > 1 or (scale := weights.scale(name)) is None:
                 continue
-            set_parameter(module, name, _dequantized(parameter, scale, self.device).to(dtype))
+            set_parameter(module, name, dequantized(parameter, scale, self.device).to(dtype))
             read += parameter.nbytes
             if read > RELEASE_EVERY_BYTES:
                 weights.release()
@@ -237,10 +285,11 @@ class ModelStore:
                 remedy="use what was made for this network",
             )
         size_bytes = sum(active[name].nbytes for name in names)
-        self._make_room(size_bytes)
+        keys = tuple(patch.key for patch in patches)
+        self._make_room(size_bytes, (base.weights.key, keys))
         with torch.no_grad():
             for name in names:
-                weight = _exact(base.stored[name], active[name], base.weights.scale(name))
+                weight = exact(base.stored[name], active[name], base.weights.scale(name))
                 for patch, changed in changed_by:
                     if name in changed:
                         weight = patch.apply(name, weight)
@@ -248,42 +297,33 @@ class ModelStore:
                     weight = weight.to(base.stored[name].dtype)
                 set_parameter(module, name, weight.to(active[name]))
         base.weights.release()
-        return _Loaded(base.weights, tuple(p.key for p in patches), module, {}, size_bytes, base)
+        return _Loaded(base.weights, keys, module, {}, size_bytes, base)
 
-    def _make_room(self, size_bytes: int) -> None:
-        """For so many bytes more. What can be made again goes first."""
-        if self.held_bytes + size_bytes > self.budget_bytes:
-            self.derived.clear()
-        self._evict_until(lambda: self.held_bytes + size_bytes <= self.budget_bytes)
+    def _make_room(self, size_bytes: int = 0, key: _Key | None = None) -> None:
+        """For so many bytes more, which are kept for ``key``. What can be made again goes first."""
+        with self._lock:
+            if key is not None:
+                self._reserved[key] = size_bytes
+            if self.held_bytes > self.budget_bytes:
+                self.derived.clear()
+            evicted = self._evict_until(lambda: self.held_bytes <= self.budget_bytes)
+        self._let_go(evicted)
 
-    def _evict_until(self, enough: Callable[[], bool]) -> None:
-        evicted = False
+    def _evict_until(self, enough: Callable[[], bool]) -> list[_Loaded]:
+        """To be called with the lock held."""
+        evicted = []
         while not enough():
             bases = {id(one.base) for one in self._loaded.values()}
             idle = [one for one in self._loaded.values() if not one.leased and id(one) not in bases]
             if not idle:
                 break
             oldest = min(idle, key=lambda one: one.used_at)
-            del self._loaded[oldest.weights.key, oldest.patches]
-            evicted = True
+            evicted.append(self._loaded.pop((oldest.weights.key, oldest.patches)))
+        return evicted
+
+    def _let_go(self, evicted: list[_Loaded]) -> None:
+        """Give their memory back, which may take a while: to be called without the lock."""
         if evicted and self.device.type == "cuda":
+            evicted.clear()
             gc.collect()
             torch.cuda.empty_cache()
-
-
-def _bytes_as(tensor: Tensor, dtype: torch.dtype) -> int:
-    return tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.element_size())
-
-
-def _dequantized(stored: Tensor, scale: Tensor, device: torch.device) -> Tensor:
-    """The weight that ``stored`` times ``scale`` (one number, or one for each row) is: float32, on ``device``."""
-    by_row = scale.to(device).reshape(-1, *[1] * (stored.ndim - 1)) if scale.numel() > 1 else scale.to(device)
-    return stored.detach().to(device, torch.float32) * by_row
-
-
-def _exact(stored: Tensor, active: Tensor, scale: Tensor | None) -> Tensor:
-    """The weight in float32 on the device, from the copy there unless casting has rounded that one."""
-    rounded = active.dtype not in (stored.dtype, torch.float32)
-    if rounded and scale is not None:
-        return _dequantized(stored, scale, active.device)
-    return (stored if rounded else active).detach().to(active.device, torch.float32)
