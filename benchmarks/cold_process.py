@@ -80,8 +80,8 @@ def forked(folder: Path, checkpoint: str, count: int) -> list[dict[str, float]]:
     engine.cache.clear()
     engine.models.detach_from_files()
     import adapters.doors.http.app
+    import adapters.doors.http.hosting
     import adapters.run.direct.runner
-    import adapters.run.relay.application
 
     del uvicorn, adapters
     return [_in_a_child(settings, engine, checkpoint) for _ in range(count)]
@@ -109,8 +109,8 @@ def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> None:
     """The whole service in one process: its relay hands jobs to the engine that is here."""
     import uvicorn
 
+    from adapters.doors.http.hosting import create_relayed_app
     from adapters.run.direct.runner import JobRunner
-    from adapters.run.relay.application import create_relayed_app
     from adapters.run.relay.relay import Relay
     from adapters.service.blobs.store import BlobStore
 

@@ -181,7 +181,7 @@ def _all_up(service: Service) -> bool:
 def _kill(service: Service, victim: str) -> None:
     for process in psutil.Process(service.process.pid).children():
         try:
-            is_web = any("adapters.run.supervisor.web" in part for part in process.cmdline())
+            is_web = any("adapters.doors.http.process" in part for part in process.cmdline())
             if victim == "both" or (victim == "web") == is_web:
                 os.kill(process.pid, signal.SIGKILL)
         except (psutil.NoSuchProcess, psutil.ZombieProcess, ProcessLookupError):

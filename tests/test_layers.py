@@ -71,6 +71,55 @@ def test_no_layer_imports_one_above_it(layer: str) -> None:
     assert not wrong
 
 
+FLOORS = ("host", "service", "run", "doors")
+# A door that hosts the HTTP application takes it from there.
+THE_HOSTED_APPLICATION = "adapters.doors.http.hosting"
+
+
+def _floor(module: str) -> int:
+    """The floor's number; the names that platforms call stand above all floors."""
+    name = module.split(".")[1] if module.count(".") else ""
+    return FLOORS.index(name) if name in FLOORS else len(FLOORS)
+
+
+def _own(path: Path) -> set[str]:
+    return {m for m in imports(path, at_load=False) if m.startswith("adapters.") and _floor(m) < len(FLOORS)}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_floor_of_the_adapters_imports_one_above_it(floor: str) -> None:
+    here = FLOORS.index(floor)
+    wrong = [(p.name, m) for p in files(f"adapters/{floor}") for m in _own(p) if _floor(m) > here]
+    assert not wrong
+
+
+def test_doors_do_not_import_each_other() -> None:
+    wrong = [
+        (module_name(path), m)
+        for path in files("adapters/doors")
+        for m in _own(path)
+        if m.startswith("adapters.doors.")
+        and m.split(".")[2] != module_name(path).split(".")[2]
+        and not m.startswith(THE_HOSTED_APPLICATION)
+    ]
+    assert not wrong
+
+
+def test_the_names_that_platforms_call_only_name_a_door() -> None:
+    for path in (ROOT / "adapters").glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 10, path.name
+
+
+def test_packages_of_the_adapters_import_each_other_without_circles() -> None:
+    """By package: host.settings, service.store, doors.http ..."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for path in files("adapters"):
+        package = ".".join(module_name(path).split(".")[1:3])
+        graph.add_edges_from((package, ".".join(m.split(".")[1:3])) for m in _own(path))
+    graph.remove_edges_from(list(nx.selfloop_edges(graph)))
+    assert not list(nx.simple_cycles(graph))
+
+
 def test_nothing_imports_tests_or_benchmarks() -> None:
     outside = {"tests", "benchmarks", "models"}
     the_door_to_benchmarks = ROOT / "adapters" / "doors" / "cli" / "bench.py"

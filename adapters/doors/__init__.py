@@ -1,1 +1,1 @@
-"""The doors: HTTP, the command line, RunPod, Modal, Ray. None imports another but for what serves HTTP."""
+"""The doors, a folder each. None imports another; who hosts the HTTP application takes it from ``http.hosting``."""

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from adapters.doors.http.app import create_app
-from adapters.host.settings import ModalSettings, RaySettings, Settings
+from adapters.doors.modal.settings import ModalSettings
+from adapters.doors.ray.settings import RaySettings
+from adapters.doors.runpod.settings import RunpodSettings
+from adapters.host.settings import Settings
 from benchmarks.registry import names
 from engine.document import read_document
 from engine.engine import Engine
@@ -55,7 +58,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_setting_is_told() -> None:
     names = [
-        str(field.validation_alias or f"DAGFUSION_{name.upper()}") for name, field in Settings.model_fields.items()
+        str(field.validation_alias or f"DAGFUSION_{name.upper()}")
+        for name, field in RunpodSettings.model_fields.items()
     ]
     assert missing([name for name in names if name != "RUNPOD_WEBHOOK_GET_JOB"]) == []  # RunPod sets that one itself
     modal, ray = TEXTS[ROOT / "docs" / "modal.md"], TEXTS[ROOT / "docs" / "ray.md"]
@@ -66,7 +70,7 @@ def test_every_setting_is_told() -> None:
 
 
 def test_settings_that_are_told_are_there() -> None:
-    known = {f"DAGFUSION_{name.upper()}" for name in Settings.model_fields}
+    known = {f"DAGFUSION_{name.upper()}" for name in RunpodSettings.model_fields}
     known |= {f"DAGFUSION_MODAL_{name.upper()}" for name in ModalSettings.model_fields}
     told = set(re.findall(r"DAGFUSION_[A-Z][A-Z_]*[A-Z]", ALL)) - {"DAGFUSION_MODAL", "DAGFUSION_RAY"}
     assert told - known == set()

@@ -9,6 +9,7 @@ import typer
 
 from adapters.doors.cli import exits
 from adapters.doors.cli.bench import bench
+from adapters.doors.cli.doors import add_doors_commands
 from adapters.doors.cli.jobs import jobs
 from adapters.doors.cli.keys import keys
 from adapters.doors.cli.models_group import models as models_group
@@ -26,7 +27,6 @@ from adapters.doors.cli.options import (
     OutputOption,
     PrecisionOption,
 )
-from adapters.doors.cli.runpod import runpod
 from adapters.doors.cli.serve import serve
 from adapters.doors.cli.worker import worker
 
@@ -44,7 +44,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(bench, name="bench")
 app.command()(serve)
 app.command()(worker)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(runpod)
+add_doors_commands(app)
 
 Workflow = Annotated[
     Path,

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from adapters.doors.cli import exits
 from adapters.doors.cli.session import Options, Session
-from adapters.host.doctor.examine import examine, overall
-from adapters.host.doctor.findings import Finding, Surroundings
 from adapters.host.models.reading import manifest_path
+from adapters.service.doctor.examine import examine, overall
+from adapters.service.doctor.findings import Finding, Surroundings
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

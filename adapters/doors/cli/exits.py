@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from adapters.doors.cli import INTERRUPTED
-from adapters.host.models.errors import FetchFailed, ManifestInvalid
+from adapters.host.models.errors import ManifestInvalid, PullFailed
 from adapters.service.error_documents import error_document
 from engine.errors import Cancelled, DagfusionError, GraphInvalid, NodeFailed, WorkflowUnreadable
 
@@ -31,7 +31,7 @@ def exit_code(error: BaseException) -> int:
 def as_document(error: DagfusionError) -> dict[str, object]:
     """The error for machines, as everywhere else, but with its kind as ``error``, and the code of a failed fetch."""
     document = error_document(error)
-    code = {"code": error.code} if isinstance(error, FetchFailed) else {}
+    code = {"code": error.code} if isinstance(error, PullFailed) else {}
     return {"error": document.pop("type"), **document, **code}
 
 

@@ -94,7 +94,7 @@ def _check_rate(text: str) -> None:
 
 
 def _print_table(found: list[ApiKey]) -> None:
-    from adapters.doors.cli.tables import print_table
+    from adapters.host.tables import print_table
 
     columns = ("Id", "Name", "Scopes", "Rate limit", "Made", "Revoked")
     rows = [

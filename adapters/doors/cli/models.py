@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.doors.cli.session import Options, Session
-from adapters.doors.cli.tables import print_table
+from adapters.host.tables import print_table
 from engine.counted import counted
 from engine.folders import KINDS
 

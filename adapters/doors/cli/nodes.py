@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from adapters.doors.cli.session import Options, Session
-from adapters.doors.cli.tables import print_table
+from adapters.host.tables import print_table
 from engine.errors import DagfusionError
 from engine.inputs import Choice, FileChoice
 from engine.object_info import object_info

@@ -78,4 +78,5 @@ def _serve(given: dict[str, object]) -> None:
 
     settings = read_settings(given)
     set_up_logging(settings.log_format, "serve")
-    Supervisor(settings, environment_with(given)).run()
+    web, worker = ("adapters.doors.http.process",), ("adapters.doors.cli", "worker")
+    Supervisor(settings, environment_with(given), web=web, worker=worker).run()

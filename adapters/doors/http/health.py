@@ -45,7 +45,7 @@ async def get_ready(now: ServicesNow, response: Response) -> Readiness:
 @router.get(
     "/ping",
     operation_id="ping",
-    summary="Whether a worker is ready, as RunPod's load balancer asks",
+    summary="Whether a worker is ready, as a platform's load balancer asks",
     response_model=Readiness,
     responses={204: {"description": "No worker is ready yet.", "model": None}},
 )

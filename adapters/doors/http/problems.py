@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from adapters.doors.http.statuses import STATUSES
 from adapters.service.error_table import public_document, row_of
 from adapters.service.errors import KeyMissing, RequestInvalid
 from adapters.service.prepare.validation import field_errors
@@ -63,7 +64,7 @@ def problem(error: BaseException) -> Problem:
     return Problem(
         type=TYPE_PREFIX + row.code,
         title=row.title,
-        status=row.status,
+        status=STATUSES[row.code],
         detail=detail,
         remedy=document["remedy"],
         problems=items,

@@ -12,17 +12,16 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.doors.http.problems import problem_response
-from adapters.doors.http.services import Services
+from adapters.doors.http.hosting import Services, create_relayed_app, problem_response
 from adapters.doors.modal.archive import Archive
 from adapters.doors.modal.commits import Commits
 from adapters.doors.modal.container import Taken
 from adapters.doors.modal.far_gpu import FarGpu
 from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.shared_blobs import MountedVolume, SharedBlobs
 from adapters.host.logs import set_up_logging
-from adapters.host.settings import ModalSettings, Settings
-from adapters.run.relay.application import create_relayed_app
+from adapters.host.settings import Settings
 from adapters.run.relay.far import FarMessage, Patience
 from adapters.run.relay.relay import Relay
 from adapters.service.blobs.store import BlobStore

@@ -11,7 +11,8 @@ import modal.experimental
 from adapters.doors.modal import parts
 from adapters.doors.modal.image import builder_image, service_image
 from adapters.doors.modal.places import Places
-from adapters.host.settings import environment_passed_on, read_modal_settings, read_settings
+from adapters.doors.modal.settings import read_modal_settings
+from adapters.host.settings import environment_passed_on, read_settings
 
 PLACES = Places()
 chosen, settings = read_modal_settings(), read_settings({})

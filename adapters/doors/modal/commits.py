@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from adapters.doors.modal.errors import VolumeUnavailable
+from adapters.service.blobs.errors import VolumeUnavailable
 
 EVERY_S = 10.0
 _log = logging.getLogger(__name__)

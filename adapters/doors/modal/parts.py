@@ -12,11 +12,11 @@ from starlette.types import ASGIApp
 
 from adapters.doors.modal.commits import Commits
 from adapters.doors.modal.container import GpuContainer
-from adapters.doors.modal.errors import VolumeUnavailable
 from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.shared_blobs import MountedVolume
 from adapters.host.logs import set_up_logging
-from adapters.host.settings import ModalSettings
+from adapters.service.blobs.errors import VolumeUnavailable
 from engine.errors import DagfusionError
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def build_sageattention(places: Places, chosen: ModalSettings, volume: MountedVo
 
     from adapters.doors.modal import sage
     from adapters.doors.modal.start import GPU_REMEDY
-    from adapters.run.direct.gpu import check_gpu
+    from adapters.host.gpu import check_gpu
 
     check_gpu("cuda", GPU_REMEDY)
     check_writable(places.models)

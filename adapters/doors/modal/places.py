@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.doors.modal.errors import VolumeUnavailable
 from adapters.host.settings import Settings, read_settings
+from adapters.service.blobs.errors import VolumeUnavailable
 
 MANIFEST = Path("/etc/dagfusion/models.yaml")
 NODES = Path("/etc/dagfusion/nodes")  # a folder in it for each of the deployer's node folders

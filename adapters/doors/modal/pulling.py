@@ -18,7 +18,7 @@ from adapters.host.settings import Settings
 def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[Row]:
     """Pull, committing what has arrived now and then, so that a pull that is cut off goes on where it stopped.
 
-    Raises ``ManifestInvalid`` where there is none, ``VolumeUnavailable``, and ``FetchFailed`` where there is no room.
+    Raises ``ManifestInvalid`` where there is none, ``VolumeUnavailable``, and ``PullFailed`` where there is no room.
     """
     if settings.manifest is None:
         remedy = "deploy from a folder with a models.yaml, or name one with DAGFUSION_MANIFEST; see docs/models.md"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from adapters.doors.modal.errors import VolumeUnavailable
 from adapters.doors.modal.places import Places, check_writable
 from adapters.doors.modal.start import GPU_REMEDY
-from adapters.host.doctor.examine import examine
-from adapters.host.doctor.findings import Finding, Surroundings
+from adapters.host.gpu import GpuMissing, check_gpu
 from adapters.host.loading import load_registry
 from adapters.host.settings import Settings
-from adapters.run.direct.gpu import GpuMissing, check_gpu
+from adapters.service.blobs.errors import VolumeUnavailable
+from adapters.service.doctor.examine import examine
+from adapters.service.doctor.findings import Finding, Surroundings
 from engine.errors import DagfusionError
 
 
@@ -59,7 +59,7 @@ def _row(finding: Finding) -> Row:
 
 def print_rows(rows: Sequence[dict[str, str]]) -> bool:
     """Print the table; whether nothing in it fails."""
-    from adapters.doors.cli.tables import print_table
+    from adapters.host.tables import print_table
 
     print_table(
         ("status", "what", "found", "remedy"),

@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from adapters.doors.modal.errors import VolumeUnavailable
-from adapters.service.blobs.errors import BlobMissing
+from adapters.service.blobs.errors import BlobMissing, VolumeUnavailable
 from adapters.service.blobs.store import BlobStore
 
 _log = logging.getLogger(__name__)

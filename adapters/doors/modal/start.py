@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from adapters.doors.modal.errors import ManifestUnmet
+from adapters.host.gpu import check_gpu
 from adapters.host.loading import load_computing, load_engine, load_folders, load_registry, warm_names
+from adapters.host.models.errors import ManifestUnmet
 from adapters.host.settings import EMBEDDED_MODELS, Settings
-from adapters.run.direct.gpu import check_gpu
 from adapters.run.direct.tries import failure_of
 from adapters.service.blobs.store import BlobStore
 from engine.collection import collect_seldom

@@ -10,12 +10,12 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from adapters.doors.http.services import Services
+from adapters.doors.http.hosting import Services, create_relayed_app
 from adapters.doors.ray.far_replicas import FarReplicas, Messages
 from adapters.doors.ray.models import main_model
+from adapters.doors.ray.settings import RaySettings
 from adapters.host.logs import set_up_logging
-from adapters.host.settings import RaySettings, Settings
-from adapters.run.relay.application import create_relayed_app
+from adapters.host.settings import Settings
 from adapters.run.relay.far import Patience
 from adapters.run.relay.relay import Relay
 from adapters.service.blobs.store import BlobStore

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp
 from adapters.doors.ray.api import api_replicas, open_api
 from adapters.doors.ray.far_replicas import Messages
 from adapters.doors.ray.replica import ReplicaOfGpu
-from adapters.host.settings import RaySettings, Settings, read_ray_settings, read_settings
+from adapters.doors.ray.settings import RaySettings, read_ray_settings
+from adapters.host.settings import Settings, read_settings
 from engine.errors import DagfusionError
 
 _MANY = 1000  # requests that an API replica has in hand: WebSockets and event streams are some of them

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from adapters.run.direct.gpu import GpuMissing
+from adapters.host.gpu import GpuMissing
 from adapters.run.direct.messages import Completed, Failed
 from adapters.run.relay.far import FarMessage
 from adapters.run.relay.watching import once

@@ -8,9 +8,9 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from adapters.host.gpu import check_gpu
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
-from adapters.run.direct.gpu import check_gpu
 from adapters.run.direct.messages import Failed
 from adapters.run.direct.runner import JobRunner, open_runner
 from adapters.run.direct.tries import failure_of

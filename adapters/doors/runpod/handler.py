@@ -12,8 +12,8 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from adapters.doors.runpod.settings import RunpodSettings, read_runpod_settings
 from adapters.host.logs import set_up_logging
-from adapters.host.settings import Settings, read_settings
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
 from engine.collection import collect_seldom
 from engine.errors import DagfusionError
@@ -25,7 +25,7 @@ def main() -> None:
     """Load everything first, so that a worker that says it is ready is; then work until RunPod ends it."""
     collect_seldom()
     try:
-        settings = read_settings({})
+        settings = read_runpod_settings()
         set_up_logging(settings.log_format, "runpod")
         if find_spec("runpod") is None:
             raise DagfusionError("RunPod's SDK is not installed", remedy="install dagfusion[runpod]")
@@ -65,6 +65,6 @@ def main() -> None:
         os._exit(0)
 
 
-def _is_streaming(settings: Settings) -> bool:
+def _is_streaming(settings: RunpodSettings) -> bool:
     """The SDK's run of a test input does not iterate."""
     return settings.runpod_stream and (bool(settings.runpod_queue) or "--rp_serve_api" in sys.argv)

@@ -11,7 +11,7 @@ from adapters.doors.runpod.files import LINK_S, Fit, OutFile
 from adapters.doors.runpod.requests import OutputWish
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
-from adapters.service.error_table import runpod_reply
+from adapters.service.error_table import row_named
 from adapters.service.errors import BodyTooLarge
 from adapters.service.store.records import Output
 
@@ -20,6 +20,7 @@ RUN_BYTES = 10_000_000 - 100_000
 RUNSYNC_BYTES = 20_000_000 - 100_000
 _SYNC = "sync-"  # ids of /runsync begin so
 _MAX_PROBLEMS = 100
+_WORN_OUT = {"OutOfMemory"}  # after these the worker should be replaced
 _MAX_MESSAGE_CHARS = 4000
 _NOTE_BYTES = 1000  # at most, to say what became of a file
 Bucket = Callable[[str, str, bytes], str | None]  # of job id, file name and contents: the file's URL
@@ -107,8 +108,11 @@ def failed(error: Mapping[str, Any]) -> dict[str, Any]:
     short = dict(error) | {"message": str(error.get("message", ""))[:_MAX_MESSAGE_CHARS]}
     if "problems" in short:
         short["problems"] = list(short["problems"])[:_MAX_PROBLEMS]
-    reply = runpod_reply(short)
-    return reply | {"error": json.dumps(reply["error"], ensure_ascii=False, default=str)}
+    kind = str(error.get("type", ""))
+    row = row_named(kind)
+    short |= {"code": row.code, "retry": row.retry}
+    reply: dict[str, Any] = {"error": json.dumps(short, ensure_ascii=False, default=str)}
+    return reply | {"refresh_worker": True} if kind in _WORN_OUT else reply
 
 
 def _is_shown(output: Output) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from adapters.host.models.document import Model
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 
 HEAD_BYTES = 64
 _SAFETENSORS = (".safetensors", ".sft")
@@ -19,9 +19,9 @@ def hash_of(path: Path) -> str:
 
 
 def check_hash(model: Model, sha256: str) -> None:
-    """Raises ``FetchFailed`` where ``sha256`` is not the manifest's."""
+    """Raises ``PullFailed`` where ``sha256`` is not the manifest's."""
     if sha256 != model.sha256.lower():
-        raise FetchFailed(
+        raise PullFailed(
             "hash_wrong",
             f"{model.label}: what arrived has SHA-256 {sha256}, the manifest says {model.sha256.lower()}",
             remedy="check the source and its revision; nothing of the file was kept",
@@ -29,7 +29,7 @@ def check_hash(model: Model, sha256: str) -> None:
 
 
 def check_type(model: Model, head: bytes) -> None:
-    """Raises ``FetchFailed`` where a file that calls itself safetensors or GGUF starts like something else.
+    """Raises ``PullFailed`` where a file that calls itself safetensors or GGUF starts like something else.
 
     A pickle under such a name would otherwise pass for a safe file.
     """
@@ -41,4 +41,4 @@ def check_type(model: Model, head: bytes) -> None:
         sound = suffix != ".gguf" or head[:4] == b"GGUF"
     if not sound:
         message = f"{model.label}: the file at its source is not {suffix[1:]}, whatever its name says"
-        raise FetchFailed("type_wrong", message, remedy="take the source's safetensors version")
+        raise PullFailed("type_wrong", message, remedy="take the source's safetensors version")

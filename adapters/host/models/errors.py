@@ -42,7 +42,7 @@ class ManifestInvalid(DagfusionError):
         super().__init__(f"{where}: " + "; ".join(self.problems), remedy=remedy)
 
 
-class FetchFailed(DagfusionError):
+class PullFailed(DagfusionError):
     """A listed file could not be had. ``code`` says for machines why."""
 
     def __init__(self, code: Code, message: str, *, remedy: str = "") -> None:
@@ -50,8 +50,12 @@ class FetchFailed(DagfusionError):
         self.code = code
 
 
-def from_os_error(error: OSError, name: str) -> FetchFailed:
+def from_os_error(error: OSError, name: str) -> PullFailed:
     """The failure of reading or writing the files of the model ``name``."""
     code = _OS_CODES.get(error.errno or 0, "not_writable")
     where = f" ({error.filename})" if error.filename else ""
-    return FetchFailed(code, f"{name}: {error.strerror or error}{where}", remedy=_OS_REMEDIES[code])
+    return PullFailed(code, f"{name}: {error.strerror or error}{where}", remedy=_OS_REMEDIES[code])
+
+
+class ManifestUnmet(DagfusionError):
+    """Files that the manifest lists are not there, or are not what it says."""

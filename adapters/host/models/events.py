@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.host.models.document import Model
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Failed:
     """The file could not be had."""
 
     model: Model
-    error: FetchFailed
+    error: PullFailed
 
 
 Event = Planned | Started | Waiting | Advanced | Retrying | Arrived | Failed

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from adapters.host.models.contents import HEAD_BYTES, check_hash, check_type, hash_of
 from adapters.host.models.document import Model
-from adapters.host.models.errors import FetchFailed, from_os_error
+from adapters.host.models.errors import PullFailed, from_os_error
 from adapters.host.models.events import Arrived, Failed, Listener, Outcome, Planned, Started, Waiting, unheard
 from adapters.host.models.part import Part
 from adapters.host.models.places import Beside, Places, remember_hash, remembered_hash
@@ -38,7 +38,7 @@ def pull(
     """See that every file is there with the right contents; one outcome a model, in their order.
 
     A file that fails does not stop the others. ``jobs``: files fetched at a time. ``replace``: a file of that name
-    with other contents is overwritten rather than reported. ``free`` tells the room on a disk. Raises ``FetchFailed``
+    with other contents is overwritten rather than reported. ``free`` tells the room on a disk. Raises ``PullFailed``
     before anything is fetched where the disk has too little room, and ``KeyboardInterrupt`` on Ctrl-C.
     """
     return anyio.run(_Pull(places, sites, hear, jobs, replace, patience, free).run, models)
@@ -95,7 +95,7 @@ class _Pull:
             elif not self.replace:
                 message = f"{model.label}: {path} is here with other contents"
                 remedy = "give --replace to overwrite it, or list it under another name"
-                self._settle(Failed(model, FetchFailed("differs", message, remedy=remedy)))
+                self._settle(Failed(model, PullFailed("differs", message, remedy=remedy)))
         except OSError as error:
             self._settle(Failed(model, from_os_error(error, model.label)))
 
@@ -103,7 +103,7 @@ class _Pull:
         async with limit:
             try:
                 self._settle(await self._fetch(model, transfer))
-            except FetchFailed as error:
+            except PullFailed as error:
                 self._settle(Failed(model, error))
             except OSError as error:
                 self._settle(Failed(model, from_os_error(error, model.label)))
@@ -132,7 +132,7 @@ class _Pull:
         try:
             check_hash(model, part.sha256)
             check_type(model, part.head(HEAD_BYTES))
-        except FetchFailed:
+        except PullFailed:
             part.discard()
             raise
         return await anyio.to_thread.run_sync(part.finish)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from adapters.host.models.document import Model
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 from adapters.host.models.sites import Sites, shown
 
 MAX_DELAY_S = 120.0
@@ -29,7 +29,7 @@ class Interrupted(Exception):
 def start_byte(response: httpx.Response, model: Model, offset: int, sites: Sites) -> int:
     """Where in the file the body of ``response`` starts, having asked for what follows ``offset``: there, or at 0.
 
-    Raises ``Interrupted`` where another attempt may help and ``FetchFailed`` where none can.
+    Raises ``Interrupted`` where another attempt may help and ``PullFailed`` where none can.
     """
     status = response.status_code
     if status in _TRY_AGAIN:
@@ -42,7 +42,7 @@ def start_byte(response: httpx.Response, model: Model, offset: int, sites: Sites
         raise _no_file(response, model, sites)
     if response.headers.get("content-encoding", "identity") != "identity":
         message = f"{model.label}: {shown(str(response.url))} sends the file compressed, which nobody asked for"
-        raise FetchFailed("type_wrong", message, remedy="take the file from another source")
+        raise PullFailed("type_wrong", message, remedy="take the file from another source")
     if status == 200:
         length = response.headers.get("content-length")
         _check_size(model, int(length) if length and length.isdecimal() else None)
@@ -68,39 +68,39 @@ def validators(response: httpx.Response) -> dict[str, str]:
 
 def _check_size(model: Model, size_bytes: int | None) -> None:
     if size_bytes is not None and size_bytes != model.size_bytes:
-        raise FetchFailed(
+        raise PullFailed(
             "size_wrong",
             f"{model.label}: its source has {size_bytes:,} bytes, the manifest says {model.size_bytes:,}",
             remedy="check the source and its revision, then size_bytes and sha256",
         )
 
 
-def _refusal(response: httpx.Response, model: Model, sites: Sites) -> FetchFailed:
+def _refusal(response: httpx.Response, model: Model, sites: Sites) -> PullFailed:
     status, where = response.status_code, shown(str(response.url))
     if status in (404, 410):
-        return FetchFailed("missing", f"{model.label}: {where} is not there ({status})", remedy="check the source")
+        return PullFailed("missing", f"{model.label}: {where} is not there ({status})", remedy="check the source")
     if status not in (401, 403):
-        return FetchFailed("refused", f"{model.label}: {where} answers {status}", remedy="check the source")
+        return PullFailed("refused", f"{model.label}: {where} answers {status}", remedy="check the source")
     return _token_failure(model, sites, where, f"answers {status}")
 
 
-def _no_file(response: httpx.Response, model: Model, sites: Sites) -> FetchFailed:
+def _no_file(response: httpx.Response, model: Model, sites: Sites) -> PullFailed:
     asked = str(response.history[0].url if response.history else response.url)
     if sites.of(asked) is not None and not sites.authorization(asked):
         return _token_failure(model, sites, asked, "sends a web page instead of the file")
     message = f"{model.label}: {shown(asked)} sends a web page instead of the file"
-    return FetchFailed("type_wrong", message, remedy="take the address of the file itself")
+    return PullFailed("type_wrong", message, remedy="take the address of the file itself")
 
 
-def _token_failure(model: Model, sites: Sites, url: str, what: str) -> FetchFailed:
+def _token_failure(model: Model, sites: Sites, url: str, what: str) -> PullFailed:
     site = sites.of(url)
     message = f"{model.label}: {shown(url)} {what}"
     if site is None:
-        return FetchFailed("refused", message, remedy="tokens are known for Hugging Face and Civitai only")
+        return PullFailed("refused", message, remedy="tokens are known for Hugging Face and Civitai only")
     if sites.authorization(url):
         remedy = f"the token in {site.variable} is not accepted: is it valid, and are the model's terms agreed to?"
-        return FetchFailed("token_refused", message, remedy=remedy)
-    return FetchFailed("token_missing", message, remedy=f"put a token into {site.variable}")
+        return PullFailed("token_refused", message, remedy=remedy)
+    return PullFailed("token_missing", message, remedy=f"put a token into {site.variable}")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

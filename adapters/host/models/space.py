@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 
 RESERVE_BYTES = 64 * 2**20  # stays free: a full disk harms more than this pull
 FreeBytes = Callable[[Path], int]
@@ -23,7 +23,7 @@ def existing(folder: Path) -> Path:
 
 
 def check_space(wanted: Iterable[tuple[Path, int]], free: FreeBytes = free_bytes) -> None:
-    """``wanted``: folders, and the bytes to be written to each. Raises ``FetchFailed`` where a disk has too little."""
+    """``wanted``: folders, and the bytes to be written to each. Raises ``PullFailed`` where a disk has too little."""
     disks: dict[int, tuple[Path, int]] = {}
     for folder, size_bytes in wanted:
         device = existing(folder).stat().st_dev
@@ -32,7 +32,7 @@ def check_space(wanted: Iterable[tuple[Path, int]], free: FreeBytes = free_bytes
         left = free(folder)
         if size_bytes and size_bytes + RESERVE_BYTES > left:
             lacking = size_bytes + RESERVE_BYTES - left
-            raise FetchFailed(
+            raise PullFailed(
                 "disk_full",
                 f"{folder}: {size_bytes / 1e9:.3f} GB are to be fetched, {left / 1e9:.3f} GB are free",
                 remedy=f"make {lacking / 1e9:.3f} GB of room, or give another folder with --models",

@@ -13,7 +13,7 @@ import anyio.to_thread
 import httpx
 
 from adapters.host.models.document import LocalFile, Model
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 from adapters.host.models.events import Advanced, Listener, Retrying
 from adapters.host.models.part import CHUNK_BYTES, Part
 from adapters.host.models.replies import Interrupted, start_byte, validators
@@ -62,7 +62,7 @@ class Transfer:
     hear: Listener
 
     async def fetch(self, model: Model, part: Part) -> None:
-        """Fill ``part`` with the whole file. Raises ``FetchFailed`` (the part stays, to go on with) and ``OSError``."""
+        """Fill ``part`` with the whole file. Raises ``PullFailed`` (the part stays, to go on with) and ``OSError``."""
         if isinstance(model.source, LocalFile):
             await self._copy(model, Path(model.source.path), part)
         else:
@@ -75,7 +75,7 @@ class Transfer:
             try:
                 await self._receive(model, url, part)
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
-                raise FetchFailed("refused", f"{model.label}: {error}", remedy="check the source") from error
+                raise PullFailed("refused", f"{model.label}: {error}", remedy="check the source") from error
             except (Interrupted, httpx.TransportError) as error:
                 failures = 1 if part.size_bytes >= most_bytes + LEAST_BYTES else failures + 1
                 most_bytes = max(most_bytes, part.size_bytes)
@@ -135,7 +135,7 @@ class Transfer:
         part.restart()
         if not path.is_file() or not os.access(path, os.R_OK):
             message = f"{model.label}: {path} is not a file that can be read here"
-            raise FetchFailed("missing", message, remedy="check the path in the manifest")
+            raise PullFailed("missing", message, remedy="check the path in the manifest")
         async with await anyio.open_file(path, "rb") as file:
             while chunk := await file.read(CHUNK_BYTES):
                 await anyio.to_thread.run_sync(part.append, chunk)
@@ -145,7 +145,7 @@ class Transfer:
                     raise _too_long(model, str(path))
         if part.size_bytes < model.size_bytes:
             message = f"{model.label}: {path} has {part.size_bytes:,} bytes, the manifest says {model.size_bytes:,}"
-            raise FetchFailed("size_wrong", message, remedy="check the source, then size_bytes and sha256")
+            raise PullFailed("size_wrong", message, remedy="check the source, then size_bytes and sha256")
 
     def _delay_s(self, failures: int, error: Exception) -> float:
         asked = error.delay_s if isinstance(error, Interrupted) else None
@@ -167,12 +167,12 @@ def _reason(error: Exception) -> str:
             return "the connection broke off"
 
 
-def _given_up(model: Model, part: Part, reason: str) -> FetchFailed:
+def _given_up(model: Model, part: Part, reason: str) -> PullFailed:
     message = f"{model.label}: {reason}, again and again; {part.size_bytes:,} of {model.size_bytes:,} bytes are here"
-    return FetchFailed("unreachable", message, remedy="pull again later: it goes on where it stopped")
+    return PullFailed("unreachable", message, remedy="pull again later: it goes on where it stopped")
 
 
-def _too_long(model: Model, where: str) -> FetchFailed:
+def _too_long(model: Model, where: str) -> PullFailed:
     place = shown(where) if "://" in where else where
     message = f"{model.label}: {place} has more than the {model.size_bytes:,} bytes that the manifest says"
-    return FetchFailed("size_wrong", message, remedy="check the source, then size_bytes and sha256")
+    return PullFailed("size_wrong", message, remedy="check the source, then size_bytes and sha256")

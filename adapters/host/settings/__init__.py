@@ -1,6 +1,5 @@
 """Settings from the environment (``DAGFUSION_*``); nothing else reads the environment."""
 
-from adapters.host.settings.deployment import ModalSettings, RaySettings, read_modal_settings, read_ray_settings
 from adapters.host.settings.environment import (
     environment_and,
     environment_passed_on,
@@ -13,15 +12,11 @@ from adapters.host.settings.service import EMBEDDED_MODELS, MIB, Settings, read_
 __all__ = [
     "EMBEDDED_MODELS",
     "MIB",
-    "ModalSettings",
-    "RaySettings",
     "Settings",
     "environment_and",
     "environment_passed_on",
     "environment_with",
     "keep_compiled_code_in",
     "let_waiting_threads_sleep",
-    "read_modal_settings",
-    "read_ray_settings",
     "read_settings",
 ]

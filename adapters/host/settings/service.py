@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
     ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
     ``link_hours``: how long download links are good. ``tracing``: OpenTelemetry (the extra ``otel``).
-    ``runpod_stream``: jobs of RunPod's queue answer with a stream that has previews in it, instead of with one object.
     """
 
     model_config = SettingsConfigDict(env_prefix="DAGFUSION_", extra="ignore")
@@ -83,7 +82,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=15.0, gt=0)
     retention_days: float = Field(default=7.0, gt=0)
     host: str = "127.0.0.1"
-    # Platforms that start containers say PORT; RunPod also says where it asks for /ping, if elsewhere.
+    # Platforms that start containers say PORT, and some PORT_HEALTH, where they ask for /ping.
     port: int = Field(default_factory=lambda: said("PORT", 8188), ge=0, le=65535, validate_default=True)
     port_health: int | None = Field(
         default_factory=lambda: said("PORT_HEALTH", None), ge=0, le=65535, validate_default=True
@@ -108,11 +107,6 @@ class Settings(BaseSettings):
     hf_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
     civitai_token: SecretStr = Field(default=SecretStr(""), validation_alias="CIVITAI_TOKEN")
     civitai_endpoint: str = Field(default="https://civitai.com", validation_alias="CIVITAI_ENDPOINT")
-    # RunPod's queue. What its platform and its other workers have names for goes by those.
-    runpod_stream: bool = False
-    runpod_queue: str = Field(default="", validation_alias="RUNPOD_WEBHOOK_GET_JOB")
-    refresh_worker: bool = Field(default=False, validation_alias="REFRESH_WORKER")
-    bucket_endpoint_url: str = Field(default="", validation_alias="BUCKET_ENDPOINT_URL")
 
     @field_validator("allowed_hosts", "cors_origins", "warm", mode="before")
     @classmethod

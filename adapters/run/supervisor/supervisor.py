@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,17 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Runs until SIGTERM or SIGINT. ``environment`` is that of the children: all their settings are in it."""
+    """Runs until SIGTERM or SIGINT. ``environment`` is that of the children: all their settings are in it.
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    ``web``, ``worker``: what Python runs for each, a module and its arguments; the descriptors of the sockets or the
+    worker's id follow.
+    """
+
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], *, web: Sequence[str], worker: Sequence[str]
+    ) -> None:
         self._settings = settings
+        self._web_program, self._worker_program = web, worker
         self._environment = dict(environment)
         self._listener = listen(settings.host, settings.port)
         self._listeners = [self._listener]
@@ -83,11 +90,11 @@ class Supervisor:
 
     def _web(self) -> Start:
         descriptors = tuple(listener.fileno() for listener in self._listeners)
-        return Start("the web process", _python("adapters.run.supervisor.web", *map(str, descriptors)), descriptors)
+        return Start("the web process", _python(*self._web_program, *map(str, descriptors)), descriptors)
 
     def _worker(self) -> Start:
         worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
-        return Start(f"worker {worker_id}", _python("adapters.doors.cli", "worker", "--id", worker_id, "--with-parent"))
+        return Start(f"worker {worker_id}", _python(*self._worker_program, "--with-parent", "--id", worker_id))
 
     def _web_ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
         from sqlalchemy.exc import SQLAlchemyError

@@ -22,3 +22,7 @@ class LinkInvalid(DagfusionError):
 
 class LinkExpired(LinkInvalid):
     """A download link was good once; its time is up."""
+
+
+class VolumeUnavailable(DagfusionError):
+    """A volume cannot be written to, or its changes cannot be committed or seen."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.service.error_table import comfy_refusal, row_of
+from adapters.doors.http.comfy.error_types import error_object
+from adapters.doors.http.statuses import status_of
 from adapters.service.errors import PromptRefused
 from engine.counted import counted
 from engine.errors import DagfusionError, GraphInvalid, Problem
@@ -84,7 +85,7 @@ def reply(error: DagfusionError) -> tuple[int, dict[str, Any]]:
     if isinstance(error, PromptRefused):
         told = {"type": error.kind, "message": error.message, "details": error.remedy, "extra_info": error.extra_info}
         return 400, {"error": told, "node_errors": error.node_errors}
-    body = {"error": comfy_refusal(error), "node_errors": {}}
+    body = {"error": error_object(error), "node_errors": {}}
     if isinstance(error, GraphInvalid):  # Nodes that are none, told of while the document is read.
         body["error"]["type"] = "invalid_prompt"
         body["node_errors"] = {
@@ -92,7 +93,7 @@ def reply(error: DagfusionError) -> tuple[int, dict[str, Any]]:
             for p in error.problems
             if p.node_id is not None
         }
-    status = row_of(error).status
+    status = status_of(error)
     return 400 if status == 422 else status, body
 
 

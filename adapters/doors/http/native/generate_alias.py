@@ -1,4 +1,4 @@
-"""``POST /generate`` as SDXL workers on RunPod have it: diffusers' names in, data URLs out, in one request."""
+"""``POST /generate`` as serverless SDXL workers have it: diffusers' names in, data URLs out, in one request."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from adapters.doors.http.native.submission import RunOptions
 from adapters.doors.http.native.waiting import MAX_WAIT_S, until_ended
 from adapters.doors.http.openapi import problems
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.statuses import STATUSES
 from adapters.service.error_table import row_named
 from adapters.service.prepare.generate.diffusers_names import translated
 from adapters.service.prepare.generate.parameters import PictureParameters
@@ -27,7 +28,7 @@ router = APIRouter(tags=["generate"], route_class=StrictRoute)
 
 
 class WorkerRequest(BaseModel):
-    """`{"input": {...}}` as RunPod sends it, or its contents alone, in diffusers' names."""
+    """`{"input": {...}}` as serverless platforms send it, or its contents alone, in diffusers' names."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -58,7 +59,7 @@ class WorkerReply(BaseModel):
 @router.post(
     "/generate",
     operation_id="generate_as_worker",
-    summary="Make a picture, as RunPod's SDXL workers do",
+    summary="Make a picture, as serverless SDXL workers do",
     responses={
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
         **{
@@ -81,7 +82,7 @@ async def generate_as_worker(
         images = await run_sync(_images, job, now)
         return WorkerReply(images=images, image_url=next(iter(images), None), seed=job.options["seed"], job_id=job.id)
     error = _error(job)
-    response.status_code = row_named(error.type).status
+    response.status_code = STATUSES[row_named(error.type).code]
     return WorkerReply(seed=job.options["seed"], job_id=job.id, error=error)
 
 

@@ -1,4 +1,4 @@
-"""Requests in diffusers' words, as SDXL workers on RunPod take them, as this program's parameters."""
+"""Requests in diffusers' words, as serverless SDXL workers take them, as this program's parameters."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import logging
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
+from adapters.doors.http.comfy.error_types import ERROR_TYPES, error_object
 from adapters.doors.http.problems import MEDIA_TYPE, TYPE_PREFIX, add_handlers
+from adapters.doors.http.statuses import STATUSES
+from adapters.doors.runpod.replies import failed as runpod_reply
 from adapters.service import error_table
 from adapters.service.error_documents import error_document
 from adapters.service.errors import KeyMissing
@@ -44,14 +48,18 @@ def _all_errors() -> list[type[DagfusionError]]:
 def test_every_error_has_a_row_of_its_own(kind: type[DagfusionError]) -> None:
     assert error_table.has_own_row(kind)
     row = error_table.row_of(kind)
-    assert 400 <= row.status < 600
-    assert row.code == row.code.lower() and row.title and row.comfy
+    assert row.code == row.code.lower() and row.title
+
+
+def test_the_columns_of_the_doors_are_total() -> None:
+    assert STATUSES.keys() == ERROR_TYPES.keys() == error_table.codes()
+    assert all(400 <= status < 600 for status in STATUSES.values()) and all(ERROR_TYPES.values())
 
 
 def test_every_row_can_be_found_by_the_name_in_a_jobs_error() -> None:
     for kind in _all_errors():
-        assert error_table.row_named(kind.__name__).status >= 400
-    assert error_table.row_named("TimeLimit").status == 504
+        assert error_table.row_named(kind.__name__) is error_table.row_of(kind)
+    assert error_table.row_named("TimeLimit").code == "time-limit"
     assert error_table.row_named("WorkerLost").retry
     assert error_table.row_named("WorkerStopped").code == "worker-stopped"
     assert error_table.row_named("NameError") is error_table.row_of(RuntimeError("x"))
@@ -59,13 +67,13 @@ def test_every_row_can_be_found_by_the_name_in_a_jobs_error() -> None:
 
 def test_every_door_gets_a_reply() -> None:
     failed = NodeFailed("3", "KSampler", ValueError("broken"), {"steps": "20"})
-    assert error_table.comfy_refusal(failed)["type"] == "execution_error"
-    reply = error_table.runpod_reply(error_document(failed))
-    assert reply["error"]["node_id"] == "3" and "refresh_worker" not in reply
+    assert error_object(failed)["type"] == "execution_error"
+    reply = runpod_reply(error_document(failed))
+    assert json.loads(reply["error"])["node_id"] == "3" and "refresh_worker" not in reply
     out_of_memory = OutOfMemory("3", "KSampler", MemoryError("no"), {})
-    assert error_table.runpod_reply(error_document(out_of_memory))["refresh_worker"] is True
-    assert error_table.runpod_reply(error_document(Cancelled()))["error"]["code"] == "cancelled"
-    assert error_table.runpod_reply(error_document(QueueFull(3)))["error"]["retry"] is True
+    assert runpod_reply(error_document(out_of_memory))["refresh_worker"] is True
+    assert json.loads(runpod_reply(error_document(Cancelled()))["error"])["code"] == "cancelled"
+    assert json.loads(runpod_reply(error_document(QueueFull(3)))["error"])["retry"] is True
 
 
 def test_replies_are_problem_details_and_keep_the_inside_inside(tmp_path: Path) -> None:

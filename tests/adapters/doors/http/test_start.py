@@ -25,7 +25,7 @@ def children(service: Service) -> list[psutil.Process]:
 
 
 def web_process(service: Service) -> psutil.Process:
-    return next(one for one in children(service) if "adapters.run.supervisor.web" in one.cmdline())
+    return next(one for one in children(service) if "adapters.doors.http.process" in one.cmdline())
 
 
 def is_gone(process: psutil.Process) -> bool:

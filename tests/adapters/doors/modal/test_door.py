@@ -20,7 +20,7 @@ from adapters.doors.modal.api import open_api
 from adapters.doors.modal.archive import numbered
 from adapters.doors.modal.container import GpuContainer
 from adapters.doors.modal.places import Places
-from adapters.host.settings import ModalSettings
+from adapters.doors.modal.settings import ModalSettings
 from tests.adapters.doors.http.serving import Web, serving_app
 from tests.adapters.doors.modal.cloud import Cloud
 from tests.adapters.doors.modal.volumes import FolderVolume

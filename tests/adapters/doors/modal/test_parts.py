@@ -19,8 +19,8 @@ from adapters.doors.modal import parts, sage
 from adapters.doors.modal.container import Taken
 from adapters.doors.modal.image import PROJECT
 from adapters.doors.modal.places import Places
+from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.setup_check import print_rows
-from adapters.host.settings import ModalSettings
 from adapters.run.direct.messages import Completed, Happened
 from engine.errors import DagfusionError
 from tests.adapters.doors.modal.volumes import FolderVolume

@@ -13,9 +13,9 @@ import pytest
 from adapters.doors.modal.archive import Archive, numbered
 from adapters.doors.modal.cleanup import clean_volume
 from adapters.doors.modal.commits import Commits
-from adapters.doors.modal.errors import VolumeUnavailable
 from adapters.doors.modal.places import Places, check_writable
 from adapters.doors.modal.shared_blobs import SharedBlobs
+from adapters.service.blobs.errors import VolumeUnavailable
 from adapters.service.blobs.store import BlobStore
 from adapters.service.store import Store
 from adapters.service.store.records import JobState, NewJob, Output

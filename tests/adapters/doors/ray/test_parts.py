@@ -15,8 +15,9 @@ from adapters.doors.ray.api import api_replicas, open_api
 from adapters.doors.ray.far_replicas import FarReplicas
 from adapters.doors.ray.models import main_model
 from adapters.doors.ray.replica import ReplicaOfGpu
+from adapters.doors.ray.settings import RaySettings, read_ray_settings
 from adapters.host.loading import load_folders, load_registry
-from adapters.host.settings import RaySettings, Settings, read_ray_settings
+from adapters.host.settings import Settings
 from adapters.run.direct.messages import Completed, Failed, Stopped
 from adapters.run.direct.tries import TRIES
 from adapters.run.relay.far import Alive, FarMessage, Unable

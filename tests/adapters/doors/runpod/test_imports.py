@@ -30,7 +30,6 @@ def test_nothing_but_the_door_imports_its_parts() -> None:
         if name.startswith("adapters.doors.runpod.")
     }
     assert {name for name in found if not name.startswith("adapters.doors.runpod")} == {
-        "adapters.doors.cli.runpod",
         "adapters.runpod_handler",
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from adapters.host.models.errors import FetchFailed
+from adapters.host.models.errors import PullFailed
 from adapters.host.models.events import Advanced, Arrived, Failed, Outcome, Planned, Retrying, Started
 from adapters.host.models.places import ASIDE, Beside
 from tests.adapters.host.models.conftest import SILENT, Puller, entry, weights
@@ -38,7 +38,7 @@ BODY = weights()
 NAME = "m.safetensors"
 
 
-def failure(outcome: Outcome) -> FetchFailed:
+def failure(outcome: Outcome) -> PullFailed:
     assert isinstance(outcome, Failed), outcome
     return outcome.error
 
@@ -291,7 +291,7 @@ def test_a_login_page_instead_of_the_file_means_a_missing_token(puller: Puller) 
 
 def test_what_does_not_fit_on_the_disk_is_not_begun(puller: Puller) -> None:
     offered = [puller.offer(f"{i}.safetensors", weights(i, 40_000_000 if i else 1000)) for i in range(2)]
-    with pytest.raises(FetchFailed, match="free") as caught:
+    with pytest.raises(PullFailed, match="free") as caught:
         puller(*offered, free=lambda folder: 100_000_000)
     assert caught.value.code == "disk_full"
     assert "room" in caught.value.remedy

@@ -14,7 +14,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title:
     console = Console()
     if not console.is_terminal:
         for row in rows:
-            print("\t".join(row))
+            print("\t".join(row))  # noqa: T201 - a table goes to standard output
         return
     table = Table(title=title, box=None)
     for column in columns:

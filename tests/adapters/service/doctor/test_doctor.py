@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from adapters.doors.cli.app import app
-from adapters.host.doctor import software
-from adapters.host.doctor.devices import _runs_on
 from adapters.host.settings import read_settings
+from adapters.service.doctor import software
+from adapters.service.doctor.devices import _runs_on
 from adapters.service.store import Store
 from tests.adapters.host.models.conftest import entry, weights, write_manifest
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from adapters.host.doctor.devices import name
-from adapters.host.doctor.findings import Finding, Surroundings
+from adapters.service.doctor.devices import name
+from adapters.service.doctor.findings import Finding, Surroundings
 from engine.devices import compute_dtype, pick_device
 from engine.errors import DagfusionError, first_line
 from nodes.diffusion.kernels.choice import Forced, Probed, mix_for

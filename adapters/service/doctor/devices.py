@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
-from adapters.host.doctor.findings import Finding, Surroundings, gigabytes
-from adapters.host.doctor.machine import nvidia_driver
+from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.machine import nvidia_driver
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError
 from nodes.diffusion.compiling import check_compiler

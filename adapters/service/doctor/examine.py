@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from adapters.host.doctor.findings import Examination, Finding, Status, Surroundings
+from adapters.service.doctor.findings import Examination, Finding, Status, Surroundings
 
 # Module and function. They are imported one by one: a library that does not load takes down its own part, no other.
 EXAMINATIONS = (
@@ -23,7 +23,7 @@ def examine(around: Surroundings, *, debug: bool = False) -> Iterator[Finding]:
     """All findings, each as soon as it is there. Where an examination breaks off, that is one; ``debug`` raises it."""
     for module, name in EXAMINATIONS:
         try:
-            examination: Examination = getattr(importlib.import_module(f"adapters.host.doctor.{module}"), name)
+            examination: Examination = getattr(importlib.import_module(f"adapters.service.doctor.{module}"), name)
             yield from examination(around)
         except Exception as error:
             # Whatever breaks here is what the user wants to hear of.

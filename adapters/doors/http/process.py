@@ -1,4 +1,4 @@
-"""Runs the web process (``python -m adapters.run.supervisor.web FD ...``): uvicorn on the supervisor's sockets."""
+"""Runs the web process (``python -m adapters.doors.http.process FD ...``): uvicorn on the supervisor's sockets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from adapters.doors.http.early import Early
 from adapters.doors.http.sockets import SocketLimits, uvicorn_options
 from adapters.host.lifeline import on_parents_end
-from adapters.run.supervisor.early import Early
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -1,4 +1,4 @@
-"""The ordinary service's application, whose jobs run far away: its relay lives as long as it does."""
+"""What another door takes that hosts the HTTP application: the service, whose jobs a relay has run far away."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
 from adapters.doors.http.app import create_app
+from adapters.doors.http.problems import problem_response
 from adapters.doors.http.services import Services
 from adapters.host.settings import Settings
 from adapters.run.relay.relay import Relay
+
+__all__ = ["Services", "create_relayed_app", "problem_response"]
 
 
 def create_relayed_app(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from adapters.host.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.host.models.errors import ManifestInvalid
 from adapters.host.models.places import Places
 from adapters.host.models.reading import read_manifest
 from adapters.host.models.verify import REMEDIES, survey
+from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
 from engine.errors import DagfusionError
 
 GROUP = "models"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from adapters.host.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
 
 GROUP = "machine"
 LOW_MEMORY_BYTES = 8e9

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from adapters.host.doctor.findings import Finding, Surroundings, gigabytes
 from adapters.host.models.sites import shown
 from adapters.host.models.space import existing
 from adapters.host.private_folder import open_to_all
+from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
 from engine.folders import KINDS, Folders, model_folders
 
 GROUP = "storage"

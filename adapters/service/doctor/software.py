@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from adapters.host.doctor.findings import Finding, Surroundings
+from adapters.service.doctor.findings import Finding, Surroundings
 
 GROUP = "software"
 SHOWN = ("diffusers", "transformers", "safetensors", "av")
