@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
@@ -17,7 +17,7 @@ from adapters.host.private_folder import make_private
 from adapters.service.store.doorbell import Doorbell
 from adapters.service.store.errors import StoreUnavailable
 from adapters.service.store.outage import reason_of
-from adapters.service.store.tables import SCHEMA_VERSION, counters, metadata
+from adapters.service.store.schema import set_up
 
 NOTIFY_CHANNEL = "dagfusion"
 _BUSY_TIMEOUT_MS = 30_000
@@ -83,19 +83,13 @@ class Database:
         return engine
 
     def _set_up(self) -> None:
-        with self.write() as connection:
-            if not self.sqlite:
-                connection.execute(select(func.pg_advisory_xact_lock(_SETUP_LOCK)))
-            metadata.create_all(connection)
-            found = connection.execute(select(counters.c.value).where(counters.c.name == "schema")).scalar()
-            if found is None:
-                rows = [{"name": "schema", "value": SCHEMA_VERSION}, {"name": "position", "value": 0}]
-                connection.execute(insert(counters), rows)
-            elif found != SCHEMA_VERSION:
-                raise StoreUnavailable(
-                    f"the database has tables of version {found}, this program uses version {SCHEMA_VERSION}",
-                    remedy="use a database of its own for each version of dagfusion",
-                )
+        try:
+            with self._turn, self._writer.execution_options(dagfusion_rebuilds=True).begin() as connection:
+                if not self.sqlite:
+                    connection.execute(select(func.pg_advisory_xact_lock(_SETUP_LOCK)))
+                set_up(connection)
+        finally:
+            self._engine.dispose()  # SQLite's connection does not look at references
 
 
 def unique_violation(error: IntegrityError, *names: str) -> bool:
@@ -125,5 +119,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: one that starts as a reader can be refused half-way.
-    writes = connection.get_execution_options().get("dagfusion_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("dagfusion_rebuilds"):  # a table that is made anew is dropped first, which is not to empty others
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("dagfusion_writes") else "BEGIN")

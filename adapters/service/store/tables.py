@@ -20,7 +20,8 @@ from sqlalchemy import (
     desc,
 )
 
-SCHEMA_VERSION = 1
+# A change of the tables is a new version, with a file in migrations/versions.
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 # SQLite counts up by itself only in a primary key of type INTEGER.
@@ -55,6 +56,7 @@ jobs = Table(
     Column("time_limit_s", Double, nullable=False),
     Column("lease_owner", String(64)),
     Column("lease_expires_at", Double),
+    Column("lease_s", Double),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("hidden", Boolean, nullable=False, default=False),
     Column("idempotency_key", String(200)),

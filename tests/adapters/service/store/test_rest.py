@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 
@@ -118,16 +117,6 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str
     with pytest.raises(StoreUnavailable, match=reason) as refused:
         Store(url)
     assert "secret" not in str(refused.value)
-
-
-def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "q.sqlite"
-    Store(f"sqlite:///{file}").close()
-    with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE counters SET value = 99 WHERE name = 'schema'")
-    connection.close()
-    with pytest.raises(StoreUnavailable, match="version 99"):
-        Store(f"sqlite:///{file}")
 
 
 def test_events_of_several_jobs_are_told_apart(store: Store) -> None:
