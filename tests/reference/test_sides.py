@@ -1,7 +1,8 @@
-"""More recorded workflows: what ComfyUI 0.3.64 made of ControlNets, LoRA kinds, merges, model patches and samplers.
+"""More recorded workflows: what ComfyUI made of ControlNets, LoRA kinds, merges, model patches and samplers.
 
 ``sides/workflows.json`` holds them, ``sides/outputs.safetensors`` what came out, in float32 on the CPU with the tiny
-models and those that ``sides/models.py`` writes. ComfyUI's own results spread by 1e-5 between two attention kernels,
+models and those that ``sides/models.py`` writes; version 0.33.0 where it draws other noise between steps than 0.3.64,
+which made the others. ComfyUI's own results spread by 1e-5 between two attention kernels,
 but in a few cases that amplify rounding.
 """
 

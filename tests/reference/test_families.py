@@ -1,0 +1,52 @@
+"""The recorded cases of each family: what ComfyUI 0.33.0 computed on tiny models of it, in float32 on a CPU.
+
+``families/<name>/`` has the models' shapes, the prompts and what came out, ``families/models.py`` writes the models.
+ComfyUI's own results spread by 2e-6 between two attention kernels, and by as much between numbers of threads.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from engine.engine import Engine
+from tests.reference.families import models
+from tests.reference.recorded import compare, probing_engine, read, run
+
+FAMILIES = Path(__file__).parent / "families"
+PROMPTS = {
+    f"{book.parent.name}/{name}": graph
+    for book in sorted(FAMILIES.glob("*/prompts.json"))
+    for name, graph in json.loads(book.read_text()).items()
+}
+BOUND = 1e-4
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
+    """By family; each is made, with its models, when the first case of it runs."""
+    return {}
+
+
+def engine_of(family: str, engines: dict[str, Engine], tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    if family not in engines:
+        folder = tmp_path_factory.mktemp(family)
+        engines[family] = probing_engine(folder, models.write(FAMILIES / family / "models.json", folder / "models"))
+    return engines[family]
+
+
+def recordings(family: str) -> dict[str, dict[str, Tensor]]:
+    return read(FAMILIES / family / "outputs.safetensors")
+
+
+@pytest.mark.parametrize("case", PROMPTS)
+def test_case(
+    case: str, engines: dict[str, Engine], tmp_path_factory: pytest.TempPathFactory, record_property: Any
+) -> None:
+    family, _, name = case.partition("/")
+    made = run(engine_of(family, engines, tmp_path_factory), PROMPTS[case])
+    compare(made, recordings(family)[name], BOUND, record_property)
