@@ -29,6 +29,7 @@ class _Topic:
         self.events: deque[StoredEvent] = deque(maxlen=_KEPT)
         self.previews: dict[str, Preview] = {}
         self.watchers = 0
+        self.ended = False  # the job: nothing will come any more
         self._waiting: set[asyncio.Future[None]] = set()
 
     def after(self, cursor: int) -> list[StoredEvent] | None:
@@ -95,35 +96,44 @@ class Tail:
     ) -> AsyncGenerator[list[StoredEvent] | Preview, None]:
         """Batches of events after ``after`` (a number of the job, or a position among all), those in the past first.
 
-        Ends with the job. With ``previews``, its unfinished pictures come in between, the newest one only.
+        Ends with the job, also where ``after`` is beyond its end. With ``previews``, its unfinished pictures come in
+        between, the newest one only.
         """
         topic = self._open(job_id)
         self._preview_watchers += previews
-        cursor: int | None = None
+        cursor = after
         shown: dict[str, int] = {}
+        behind = True  # what is wanted next may lie in the database only
         try:
             while True:
-                batch = None if cursor is None else topic.after(cursor)
-                cursor = after if cursor is None else cursor
-                if batch is None:
-                    batch = await run_sync(self._read, job_id, cursor)
+                batch, ended = topic.after(cursor), topic.ended
+                if behind or batch is None:
+                    batch, behind, ended = await run_sync(self._read, job_id, cursor)
                 if batch:
                     cursor = topic.number(batch[-1])
                     yield batch
-                    if job_id is not None and batch[-1].kind in _END_KINDS:
-                        return
+                if ended and not behind:
+                    return
+                if batch or behind:
                     continue
                 for preview in _fresh(topic, shown) if previews else ():
                     yield preview
-                if topic.after(cursor) == []:  # not None: then there was more news, meanwhile, than is kept here
+                # Not None: then there was more news, meanwhile, than is kept here.
+                if topic.after(cursor) == [] and not topic.ended:
                     await topic.wait()
         finally:
             self._preview_watchers -= previews
             self._close(job_id, topic)
 
-    def _read(self, job_id: str | None, cursor: int) -> list[StoredEvent]:
+    def _read(self, job_id: str | None, cursor: int) -> tuple[list[StoredEvent], bool, bool]:
+        """The next events of the database, whether it may have more that no topic has, and whether the job had ended.
+
+        That is looked up first: where it had, all its events are there.
+        """
+        ended = job_id is not None and self._store.jobs.has_ended(job_id)
         events = self._store.events
-        return events.of_all(cursor) if job_id is None else events.of_job(job_id, cursor)
+        batch = events.of_all(cursor, _BATCH) if job_id is None else events.of_job(job_id, cursor, _BATCH)
+        return batch, len(batch) == _BATCH, ended
 
     def _open(self, job_id: str | None) -> _Topic:
         number: Number = _position if job_id is None else _number
@@ -139,11 +149,14 @@ class Tail:
     def _spread(self, batch: list[StoredEvent]) -> None:
         woken = set()
         for event in batch:
-            for topic in (self._topics.get(event.job_id), self._topics.get(None)):
+            own = self._topics.get(event.job_id)
+            for topic in (own, self._topics.get(None)):
                 if topic is not None:
                     topic.events.append(event)
                     woken.add(topic)
             if event.kind in _END_KINDS:
+                if own is not None:
+                    own.ended = True
                 self._known_previews.pop(event.job_id, None)
                 for topic in woken:
                     topic.previews.pop(event.job_id, None)

@@ -30,6 +30,7 @@ NEXT = select(jobs.c.id, jobs.c.attempts).where(_QUEUED).order_by(*_ORDER).limit
 """Of the waiting jobs: higher priority first, then smaller rank, then age."""
 NEXT_FEW = select(jobs).where(_QUEUED).order_by(*_ORDER).limit(bindparam("count"))
 STILL_QUEUED = select(jobs.c.id, jobs.c.attempts).where(_QUEUED, jobs.c.id == bindparam("job"))
+_STATE = select(jobs.c.state).where(jobs.c.id == bindparam("job"))
 _ADD = insert(jobs).returning(jobs.c.sequence)
 _OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
 _INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)
@@ -68,6 +69,12 @@ class Jobs:
         with self._database.read() as connection:
             row = connection.execute(ROW, {"job": job_id}).one_or_none()
         return None if row is None else job_from(row)
+
+    def has_ended(self, job_id: str) -> bool:
+        """Whether nothing more will happen to it; so too where there is none."""
+        with self._database.read() as connection:
+            state = connection.execute(_STATE, {"job": job_id}).scalar_one_or_none()
+        return state is None or JobState(state).ended
 
     def next_waiting(self) -> Job | None:
         """The job that a worker would take now."""

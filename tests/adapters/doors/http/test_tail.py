@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.doors.http.tail import Tail
 from adapters.service.store import Store
@@ -84,3 +87,112 @@ def test_a_watcher_that_was_busy_with_a_picture_misses_no_event(store: Store, mo
         return numbers
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) == list(range(1, 13))
+
+
+def _ended_with(store: Store, events: int) -> str:
+    """A job that has ended with so many events in all, three of which are its own."""
+    lease = _claimed(store)
+    if events > 3:
+        store.leases.record(lease, [Happening("node_progress") for _ in range(events - 3)])
+    store.leases.complete(lease, [])
+    return lease.job_id
+
+
+async def _follow_to_end(store: Store, job_id: str, after: int, *, previews: bool) -> list[int]:
+    tail = Tail(store)
+    following = asyncio.create_task(tail.run())
+    numbers: list[int] = []
+    async with aclosing(tail.follow(job_id, after, previews=previews)) as batches:
+        async for batch in batches:
+            assert not isinstance(batch, Preview)
+            numbers += [event.number for event in batch]
+    following.cancel()
+    return numbers
+
+
+@settings(max_examples=60)
+@given(events=st.integers(3, 60), page=st.integers(1, 20), data=st.data(), previews=st.booleans())
+def test_an_ended_job_is_told_to_its_end(events: int, page: int, data: st.DataObject, previews: bool) -> None:
+    """However many events it has, in whatever pages they are read and wherever it is gone on from; and that ends."""
+    multiples = st.integers(0, 3).map(lambda factor: min(factor * page, events + 1))
+    after = data.draw(multiples | st.integers(0, events + 5), label="after")
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adapters.doors.http.tail._BATCH", page)
+        store = Store(f"sqlite:///{folder}/queue.sqlite")
+        try:
+            job_id = _ended_with(store, events)
+            followed = asyncio.run(asyncio.wait_for(_follow_to_end(store, job_id, after, previews=previews), 30))
+        finally:
+            store.close()
+    assert followed == list(range(after + 1, events + 1))
+
+
+@settings(max_examples=40)
+@given(past=st.integers(0, 40), coming=st.integers(0, 40), page=st.integers(1, 10), kept=st.integers(1, 10))
+def test_a_running_job_is_told_to_its_end(past: int, coming: int, page: int, kept: int) -> None:
+    """What was, what comes while that is told, and nothing twice; each watcher from somewhere else, one beyond all."""
+
+    async def run(store: Store) -> None:
+        lease = _claimed(store)
+        store.leases.record(lease, [Happening("node_progress") for _ in range(past)])
+        tail = Tail(store)
+        following = asyncio.create_task(tail.run())
+        starts = (0, past // 2, past + 2, past + coming + 50)
+        seen: list[list[int]] = [[] for _ in starts]
+
+        async def watch(number: int) -> None:
+            async with aclosing(tail.follow(lease.job_id, starts[number])) as batches:
+                async for batch in batches:
+                    assert not isinstance(batch, Preview)
+                    seen[number] += [event.number for event in batch]
+
+        watchers = [asyncio.create_task(watch(number)) for number in range(len(starts))]
+        for _ in range(coming):
+            store.leases.record(lease, [Happening("node_progress")])
+            await asyncio.sleep(0)
+        store.leases.complete(lease, [])
+        await asyncio.gather(*watchers)
+        following.cancel()
+        total = past + coming + 3
+        assert seen == [list(range(start + 1, total + 1)) for start in starts]
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adapters.doors.http.tail._BATCH", page)
+        patch.setattr("adapters.doors.http.tail._KEPT", kept)
+        store = Store(f"sqlite:///{folder}/queue.sqlite")
+        try:
+            asyncio.run(asyncio.wait_for(run(store), 30))
+        finally:
+            store.close()
+
+
+@settings(max_examples=40)
+@given(events=st.integers(3, 60), page=st.integers(1, 20), data=st.data())
+def test_all_jobs_past_is_told_from_any_position(events: int, page: int, data: st.DataObject) -> None:
+    after = data.draw(st.integers(0, events - 1), label="after")
+
+    async def run(store: Store) -> list[int]:
+        tail = Tail(store)
+        positions: list[int] = []
+        async with aclosing(tail.follow(None, after)) as batches:
+            async for batch in batches:
+                assert not isinstance(batch, Preview)
+                positions += [event.position for event in batch]
+                if positions[-1] == events:
+                    return positions
+        raise AssertionError("the events of all jobs have no end")
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adapters.doors.http.tail._BATCH", page)
+        store = Store(f"sqlite:///{folder}/queue.sqlite")
+        try:
+            _ended_with(store, events)
+            assert asyncio.run(asyncio.wait_for(run(store), 30)) == list(range(after + 1, events + 1))
+        finally:
+            store.close()
+
+
+def test_a_watcher_of_a_job_that_is_forgotten_is_let_go(store: Store) -> None:
+    job_id = _ended_with(store, 3)
+    store.jobs.forget(ended_before=1e12)
+    assert asyncio.run(asyncio.wait_for(_follow_to_end(store, job_id, 0, previews=True), 30)) == []

@@ -8,7 +8,8 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from adapters.service.store.records import Happening, Lease
 from tests.adapters.doors.http.serving import PICTURE, Web, serving
-from tests.adapters.services import Service, until
+from tests.adapters.services import Service, running, stop, until
 
 WAIT_S = 60.0  # for what has to come
 
@@ -132,6 +133,68 @@ def test_a_client_that_drops_every_few_milliseconds_sees_all_once_in_order(
     worker.join()
     assert [event["number"] for event in seen] == list(range(1, count + 4))
     assert connections > 5
+
+
+LONG = 2_500  # events, which are read in pages of 1,000
+
+
+@pytest.fixture(scope="module")
+def long_job(web: Web) -> str:
+    """A job that has ended after :data:`LONG` events."""
+    with running_job_of(web) as lease:
+        web.services.store.leases.record(lease, [Happening("node_progress")] * (LONG - 3))
+        web.complete(lease)
+        return lease.job_id
+
+
+@pytest.mark.parametrize("after", [0, 499, 500, 1_500, LONG - 1, LONG, LONG + 1])
+@pytest.mark.parametrize("way", ["sse", "last-event-id", "ws", "ws-all"])
+def test_a_long_past_is_told_to_its_end_on_every_way(web: Web, long_job: str, way: str, after: int) -> None:
+    path = f"/v1/jobs/{long_job}"
+    wanted = list(range(after + 1, LONG + 1))
+    if way == "ws":
+        with _socket(web, f"{path}/ws?after={after}") as connection:
+            numbers = [json.loads(message)["number"] for message in connection]
+    elif way == "ws-all":
+        first = web.services.store.events.of_job(long_job, 0, 1)[0].position
+        with _socket(web, f"/v1/ws?after={first - 1 + after}") as connection:
+            numbers = [json.loads(connection.recv(timeout=WAIT_S))["number"] for _ in wanted]
+    else:
+        options = {"params": {"after": after}} if way == "sse" else {"headers": {"Last-Event-ID": str(after)}}
+        with web.client() as client:
+            numbers = [event["number"] for event in _sse(client, f"{path}/events", **options)]
+    assert numbers == wanted
+
+
+def test_a_watcher_from_beyond_the_end_is_let_go_at_the_end(web: Web, running_job: Lease) -> None:
+    with _socket(web, f"/v1/jobs/{running_job.job_id}/ws?after=1000") as connection:
+        until(lambda: _watchers(web, running_job) == 1)
+        web.complete(running_job)
+        assert list(connection) == []
+
+
+def test_open_streams_do_not_keep_the_service_from_ending(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", "--port", "0", "--workers", "0", ready=False) as service:
+        until(lambda: "ready to answer" in service.log)
+        with httpx.Client(base_url=service.url, timeout=60) as client:
+            waiting, ended = (client.post("/v1/jobs", json={"workflow": PICTURE}).json()["id"] for _ in range(2))
+            claimed = service.store.leases.claim("tester", 60)
+            assert claimed is not None and claimed[0].id == waiting
+            claimed = service.store.leases.claim("tester", 60)
+            assert claimed is not None and claimed[0].id == ended
+            service.store.leases.record(claimed[1], [Happening("node_progress")] * LONG)
+            service.store.leases.complete(claimed[1], [])
+            places = (f"/v1/jobs/{waiting}/ws", f"/v1/jobs/{ended}/ws", "/v1/ws?after=0")
+            with ExitStack() as open_streams:
+                for path in places:
+                    address = service.url.replace("http", "ws") + path
+                    open_streams.enter_context(websockets.connect(address, max_queue=None, close_timeout=0))
+                for job_id in (waiting, ended):
+                    stream = client.stream("GET", f"/v1/jobs/{job_id}/events")
+                    next(open_streams.enter_context(stream).iter_lines())
+                stop(service.process)
+        assert service.process.returncode == 0
+        assert "is killed" not in service.log
 
 
 _MOST_AT_ONCE = 8  # messages of one connection, however quickly they come
