@@ -31,13 +31,13 @@ def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Token ids by token, and the merges that make tokens, in order of precedence."""
     lines = gzip.decompress(MERGES.read_bytes()).decode().splitlines()[1:]
     merges = [(left, right) for left, right in map(str.split, lines)]
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *(left + right for left, right in merges)]
     tokens += [_START_TEXT, _END_TEXT]
     return {token: number for number, token in enumerate(tokens)}, merges
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """The letters that stand for bytes: printable ones for themselves, first, then stand-ins for all others."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     return [chr(byte) for byte in printable] + [chr(256 + number) for number in range(256 - len(printable))]

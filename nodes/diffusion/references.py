@@ -1,0 +1,59 @@
+"""Where pictures that a prompt refers to stand beside the one that is made, on a transformer's position axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+# ``index``: each on a layer of its own; ``index_timestep_zero``: so too, and told to be free of noise;
+# ``negative_index``: on layers below; ``offset``: on one layer, side by side; ``uxo``: behind the picture's corner.
+ReferenceMethod = Literal["index", "index_timestep_zero", "negative_index", "offset", "uxo"]
+
+
+class Place(NamedTuple):
+    """``layer``: on the first axis; ``row``, ``column``: where the reference's upper left corner is, in patches."""
+
+    layer: int
+    row: int
+    column: int
+
+
+def places(
+    sizes: Iterable[tuple[int, int]],
+    method: ReferenceMethod,
+    patch: int,
+    layer_step: int = 1,
+    corner: Place | None = None,
+) -> list[Place]:
+    """A place for each reference of ``sizes`` (height, width in latent pixels), in order.
+
+    ``layer_step``: how far layers lie apart. ``corner``: where the picture itself ends, which ``uxo`` starts from.
+    """
+    found: list[Place] = []
+    height = width = 0
+    for number, (tall, wide) in enumerate(sizes, start=1):
+        if method in ("index", "index_timestep_zero"):
+            found.append(Place(number * layer_step, 0, 0))
+        elif method == "negative_index":
+            found.append(Place(-number * layer_step, 0, 0))
+        elif method == "uxo" and corner is not None:
+            found.append(Place(0, corner.row + _patches(height, patch), corner.column + _patches(width, patch)))
+            height, width = height + tall, width + wide
+        else:
+            # Below what stands there or to the right of it, whichever keeps the whole nearer to a square.
+            beside = tall + height > wide + width
+            top, left = (0, width) if beside else (height, 0)
+            found.append(Place(1, _patches(top, patch), _patches(left, patch)))
+            height, width = max(height, tall + top), max(width, wide + left)
+    return found
+
+
+def size_of(reference: Tensor) -> tuple[int, int]:
+    """Height and width of a latent, [..., height, width]."""
+    return reference.shape[-2], reference.shape[-1]
+
+
+def _patches(latent_px: int, patch: int) -> int:
+    return (latent_px + patch // 2) // patch
