@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "sigmas",
     "strings",
     "text",
+    "text_loaders",
     "upscale",
     "vae",
     "video",

@@ -7,40 +7,15 @@ from dataclasses import replace
 from typing import Annotated
 
 from engine.context import Context
-from engine.errors import InputInvalid
 from engine.fingerprint import file_fingerprint
-from engine.inputs import MAX_SIDE_PX, Choice, FileChoice, Float, Int, Prompt
+from engine.inputs import MAX_SIDE_PX, Float, Int, Prompt
 from engine.registry import node
 from nodes import diffusion
 from nodes.values import Clip, Cond, Conditioning
 
 SidePx = Annotated[int, Int(min=0, max=MAX_SIDE_PX)]
+Padding = Annotated[int, Int(min=0, max=10000, step=1)]
 Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
-EncoderName = Annotated[str, FileChoice("text_encoders")]
-# Where networks run is the model store's decision; the input is there because workflows carry it.
-Device = Annotated[str, Choice("default", "cpu", optional=True)]
-
-SINGLE_TYPES = (
-    "stable_diffusion",
-    "stable_cascade",
-    "sd3",
-    "stable_audio",
-    "mochi",
-    "ltxv",
-    "pixart",
-    "cosmos",
-    "lumina2",
-    "wan",
-    "hidream",
-    "chroma",
-    "ace",
-    "omnigen2",
-    "qwen_image",
-    "hunyuan_image",
-)
-PAIR_TYPES = ("sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image")
-# Types that read the CLIP encoders known here in ways of their own.
-_OTHER_READINGS = frozenset({"stable_cascade", "sd3", "hidream"})
 
 
 def _embeddings_of_one(ctx: Context, text: str | None) -> list[str]:
@@ -62,9 +37,13 @@ def _embeddings(ctx: Context, *prompts: str | None) -> list[str]:
     return [f"{file.name}:{file_fingerprint(file)}" for file in files]
 
 
+def encode_prompt(ctx: Context, clip: Clip, text: str | Mapping[str, str]) -> Cond:
+    """The conditioning of one prompt, or of one for each encoder, as the family of ``clip`` reads it."""
+    return clip.family.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
+
+
 def _encode(ctx: Context, clip: Clip, text: str | Mapping[str, str], size: Mapping[str, float]) -> Conditioning:
-    context, pooled = diffusion.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
-    return Conditioning((Cond(context, pooled, size=size),))
+    return Conditioning((replace(encode_prompt(ctx, clip, text), size=size),))
 
 
 @node(
@@ -106,7 +85,7 @@ def encode_text_sdxl(
         "target_width": target_width,
         "target_height": target_height,
     }
-    return _encode(ctx, clip, {"g": text_g, "l": text_l}, size)
+    return _encode(ctx, clip, {"clip_g": text_g, "clip_l": text_l}, size)
 
 
 @node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", fingerprint=_embeddings_of_one, keep=True)
@@ -132,8 +111,8 @@ def encode_text_sdxl_refiner(
 )
 def encode_text_for_controlnet(ctx: Context, *, clip: Clip, conditioning: Conditioning, text: Prompt) -> Conditioning:
     """The conditioning with a prompt of its own for ControlNets."""
-    context, pooled = diffusion.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
-    own = {"cross_attn_controlnet": context, "pooled_output_controlnet": pooled}
+    prompt = encode_prompt(ctx, clip, text)
+    own = {"cross_attn_controlnet": prompt.context, "pooled_output_controlnet": prompt.pooled}
     return conditioning.map(lambda entry: replace(entry, extra={**entry.extra, **own}))
 
 
@@ -154,34 +133,7 @@ def multiply_attention(
     return diffusion.text.scale_attention(ctx.models, clip, factors)
 
 
-@node("CLIPLoader", category="advanced/loaders", display_name="Load CLIP")
-def load_clip(
-    ctx: Context, *, clip_name: EncoderName, type: Annotated[str, Choice(*SINGLE_TYPES)], device: Device = "default"
-) -> Clip:
-    """A text encoder from a file of its own: CLIP-L (SD1.x), OpenCLIP ViT-H (SD2.x) or bigG (SDXL refiner)."""
-    if type in _OTHER_READINGS:
-        raise _unknown_type(type)
-    return diffusion.text.load_clip([ctx.folders.find("text_encoders", clip_name)])
-
-
-@node("DualCLIPLoader", category="advanced/loaders")
-def load_clip_pair(
-    ctx: Context,
-    *,
-    clip_name1: EncoderName,
-    clip_name2: EncoderName,
-    type: Annotated[str, Choice(*PAIR_TYPES)],
-    device: Device = "default",
-) -> Clip:
-    """SDXL's text encoders, CLIP-L and OpenCLIP bigG, from files of their own, in either order."""
-    if type != "sdxl":
-        raise _unknown_type(type)
-    return diffusion.text.load_clip([ctx.folders.find("text_encoders", name) for name in (clip_name1, clip_name2)])
-
-
-def _unknown_type(type: str) -> InputInvalid:
-    return InputInvalid(
-        f"text encoders cannot be read for models of type '{type}' here",
-        input="type",
-        remedy="types stable_diffusion (CLIPLoader) and sdxl (DualCLIPLoader) can",
-    )
+@node("T5TokenizerOptions", category="model/conditioning", display_name="T5 Tokenizer Options", experimental=True)
+def set_t5_padding(ctx: Context, *, clip: Clip, min_padding: Padding = 0, min_length: Padding = 0) -> Clip:
+    """The text encoders, with T5's prompts filled up by ``min_padding`` tokens, to at least ``min_length`` in all."""
+    return replace(clip, options={**clip.options, **diffusion.text.padding_options(min_length, min_padding)})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.weights import WeightPatch, Weights
     from nodes.diffusion.families import Family
     from nodes.diffusion.parameterization import Parameterization
+    from nodes.families.family import Family as FamilyFolder
 
 
 # --- models ------------------------------------------------------------------------------------------------------
@@ -81,16 +82,25 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """CLIP: a family's text encoders with their tokenizers. ``last_layer``: which hidden layer, -1 = the last.
+    """CLIP: text encoders that a family's denoisers read together, with their tokenizers.
 
-    ``weight_patches`` holds one tuple an encoder, in the order of ``weights``; read it through :meth:`patches_of`.
+    ``kinds``: of the encoders, in the order of ``weights``; ``texts``: the name of the family's set that they are.
+    ``last_layer``: which hidden layer, -1 = the last. ``weight_patches`` holds one tuple an encoder, in the order of
+    ``weights``; read it through :meth:`patches_of`. ``options``: of the tokenizers, by name.
     """
 
     wire: ClassVar[str] = "CLIP"
     weights: tuple[Weights, ...]
-    family: Family
+    kinds: tuple[str, ...]
+    family: FamilyFolder
+    texts: str
     last_layer: int | None = None
     weight_patches: tuple[tuple[WeightPatch, ...], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def index(self, kind: str) -> int | None:
+        """Which of the encoders is of this kind."""
+        return self.kinds.index(kind) if kind in self.kinds else None
 
     def patches_of(self, encoder: int) -> tuple[WeightPatch, ...]:
         """The patches of the encoder with this index, in the order they were put on."""

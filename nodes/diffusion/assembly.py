@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch
 
 from engine.errors import ModelUnreadable
+from nodes.diffusion.name_map import Spans, sources
 from nodes.diffusion.weights import WeightView
 
 Module = TypeVar("Module", bound=torch.nn.Module)
@@ -34,6 +35,17 @@ def assemble(make: Callable[[], Module], view: WeightView) -> Module:
         )
     module.load_state_dict({name: view[name].view(shape) for name, shape in wanted.items()}, assign=True)
     return module.requires_grad_(False).eval()
+
+
+def as_named(view: WeightView, names: Mapping[str, Spans]) -> WeightView:
+    """``view``'s tensors under the names of a network's parameters; ``names``: where each of them is in the file.
+
+    Raises ``ModelUnreadable`` naming what the file lacks.
+    """
+    missing = sorted(names.keys() - view.keys())
+    if missing:
+        raise ModelUnreadable(f"model file '{view.file.path.name}' lacks {_listed(missing)}", remedy=_WHOLE)
+    return view.renamed(sources(names))
 
 
 def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

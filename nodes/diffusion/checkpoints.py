@@ -15,10 +15,10 @@ import yaml
 from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.contents import content_key
-from nodes.diffusion.families import Family, detect
-from nodes.diffusion.identity import denoiser_in, what_it_is
+from nodes.diffusion.families import detect
+from nodes.diffusion.identity import denoiser_in, family_in, what_it_is
 from nodes.diffusion.parameterization import discrete
-from nodes.diffusion.text import text_weights
+from nodes.diffusion.text import clip_in
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.vae_config import PixelSpace, build_vae, looks_like_vae
 from nodes.diffusion.weights import WeightFile, WeightView
@@ -57,7 +57,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model = _model(denoiser_in(file, "ckpt_name"), file)
     vae_view = file.view(VAE_PREFIX)
     vae = Vae(_weights("vae", vae_view), model.family) if looks_like_vae(vae_view) else None
-    return Checkpoint(model, _clip(file, model.family), vae)
+    return Checkpoint(model, clip_in(file, family_in(file)), vae)
 
 
 def load_unet(path: Path, storage: str = "default") -> Model:
@@ -141,13 +141,6 @@ def _weights(kind: str, view: WeightView) -> Weights:
     label = f"{view.file.path.name} VAE"
     # Not `heavy`: it runs once a picture, and what it rounds is what people see (0.03 off in bfloat16).
     return Weights(key, lambda: build_vae(view), label, wide=True, release=view.file.release)
-
-
-def _clip(file: WeightFile, family: Family) -> Clip | None:
-    views = [file.view(*slot.prefixes) for slot in family.text]
-    if not all(views):
-        return None
-    return Clip(tuple(text_weights(view, slot.kind) for view, slot in zip(views, family.text, strict=True)), family)
 
 
 def _no_checkpoint(file: WeightFile) -> str:

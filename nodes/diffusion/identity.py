@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.errors import ModelUnreadable
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.families.family import Family
 from nodes.families.found import families
 from nodes.families.recognition import Recognised, recognise
 
@@ -16,6 +17,13 @@ def denoiser_in(file: WeightFile, input: str) -> WeightView:
     """
     found = _found(file, input)
     return file.view(found.prefix)
+
+
+def family_in(file: WeightFile) -> Family:
+    """The family of the file's denoiser. Raises ``ModelUnreadable`` as :func:`denoiser_in` does."""
+    family = _found(file, "ckpt_name").family
+    assert family is not None
+    return family
 
 
 def what_it_is(file: WeightFile) -> str:

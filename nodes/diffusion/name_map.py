@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from nodes.diffusion.weight_header import Rows
 from nodes.diffusion.weights import Place
@@ -63,6 +64,36 @@ def fused(name: str, parts: Iterable[tuple[str, int]]) -> dict[str, Spans]:
         spans.append(Span(parameter, of_file=(start, start + rows)))
         start += rows
     return {name: tuple(spans)}
+
+
+Table = Mapping[str, tuple[str, ...]]
+"""A network's modules by the file's name for them, in order where the file stacks several. ``{}`` stands for a block's
+number. A name of a parameter rather than a module (one that does not end in weight or bias in the file) counts too."""
+
+
+def by_table(table: Table, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Spans]:
+    """Spans for the weights and biases of all modules of ``table`` that are among the parameters ``shapes``."""
+    found: dict[str, Spans] = {}
+    for file, modules in table.items():
+        for number in count() if "{}" in file else (0,):
+            named = _named(file.format(number), [module.format(number) for module in modules], shapes)
+            if not named:
+                break
+            found |= named
+    return found
+
+
+def _named(file: str, modules: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Spans]:
+    found: dict[str, Spans] = {}
+    for leaf in ("", ".weight", ".bias"):
+        parameters = [module + leaf for module in modules]
+        if not all(parameter in shapes for parameter in parameters):
+            continue
+        if len(parameters) == 1:
+            found[file + leaf] = (Span(parameters[0]),)
+        else:
+            found |= fused(file + leaf, ((parameter, shapes[parameter][0]) for parameter in parameters))
+    return found
 
 
 def sources(native: Mapping[str, Spans]) -> dict[str, Place]:

@@ -78,8 +78,12 @@ class NamesPart(Protocol):
 class EncoderPart(Protocol):
     """The module of an :class:`~nodes.families.family.EncoderKind`."""
 
-    def load(self, view: WeightView) -> Weights:
-        """A handle to the encoder whose tensors, with any prefix of the layout's own, are in ``view``."""
+    def load(self, view: WeightView, kind: str) -> Weights:
+        """A handle to the encoder whose tensors, with any prefix of the layout's own, are in ``view``.
+
+        ``kind``: the name of the kind, since several may have one module. Raises ``ModelUnreadable`` where the file is
+        no complete one.
+        """
         ...
 
 

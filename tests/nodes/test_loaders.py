@@ -53,7 +53,7 @@ def test_a_checkpoint_gives_three_parts(ctx: Context, name: str, family: str, en
     model, clip, decoder = loaders.load_checkpoint(ctx, ckpt_name=f"{name}.safetensors")
     assert isinstance(clip, Clip)
     assert isinstance(decoder, Vae)
-    assert model.family.name == clip.family.name == family
+    assert model.family.name == clip.texts == family
     assert len(clip.weights) == encoders
     assert model.parameterization.prediction == "eps"
     for weights in (model.weights, *clip.weights, decoder.weights):

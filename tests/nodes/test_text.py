@@ -15,7 +15,7 @@ from engine.context import Context
 from engine.errors import InputInvalid, ModelMissing, ModelUnreadable
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
-from nodes import builtin_registry, text
+from nodes import builtin_registry, text, text_loaders
 from nodes.values import Clip
 
 REGISTRY = builtin_registry()
@@ -45,12 +45,14 @@ def ctx(folders: Folders) -> Context:
 
 @pytest.fixture
 def sd15(ctx: Context) -> Clip:
-    return text.load_clip(ctx, clip_name="sd15_l.safetensors", type="stable_diffusion")
+    return text_loaders.load_clip(ctx, clip_name="sd15_l.safetensors", type="stable_diffusion")
 
 
 @pytest.fixture
 def sdxl(ctx: Context) -> Clip:
-    return text.load_clip_pair(ctx, clip_name1="sdxl_g.safetensors", clip_name2="sdxl_l.safetensors", type="sdxl")
+    return text_loaders.load_clip_pair(
+        ctx, clip_name1="sdxl_g.safetensors", clip_name2="sdxl_l.safetensors", type="sdxl"
+    )
 
 
 def test_encode(ctx: Context, sd15: Clip) -> None:
@@ -67,12 +69,12 @@ def test_encode_sdxl(ctx: Context, sdxl: Clip, sd15: Clip) -> None:
     (entry,) = text.encode_text_sdxl(ctx, clip=sdxl, text_g="a fox", text_l="light", **size).entries
     assert entry.context.shape == (1, 77, 160)
     assert entry.size == size
-    with pytest.raises(InputInvalid, match="a CLIP of sd15 lacks"):
+    with pytest.raises(InputInvalid, match="a CLIP of Stable Diffusion 1 and 2 lacks"):
         text.encode_text_sdxl(ctx, clip=sd15, text_g="a", text_l="b")
 
 
 def test_encode_refiner(ctx: Context) -> None:
-    clip = text.load_clip(ctx, clip_name="sdxl_g.safetensors", type="stable_diffusion")
+    clip = text_loaders.load_clip(ctx, clip_name="sdxl_g.safetensors", type="stable_diffusion")
     (entry,) = text.encode_text_sdxl_refiner(ctx, ascore=2.5, width=512, height=256, text="a cat", clip=clip).entries
     assert entry.context.shape == (1, 77, 96)
     assert entry.size == {"aesthetic_score": 2.5, "width": 512, "height": 256}
@@ -104,13 +106,20 @@ def test_multiply_attention(ctx: Context, sdxl: Clip) -> None:
 
 def test_loading_what_is_not_there(ctx: Context) -> None:
     with pytest.raises(ModelMissing, match="sd15_x"):
-        text.load_clip(ctx, clip_name="sd15_x.safetensors", type="stable_diffusion")
-    with pytest.raises(InputInvalid, match="type 'sd3'"):
-        text.load_clip(ctx, clip_name="sd15_l.safetensors", type="sd3")
-    with pytest.raises(InputInvalid, match="type 'flux'"):
-        text.load_clip_pair(ctx, clip_name1="sdxl_l.safetensors", clip_name2="sdxl_g.safetensors", type="flux")
-    with pytest.raises(ModelUnreadable, match="no family is read by l and l"):
-        text.load_clip_pair(ctx, clip_name1="sdxl_l.safetensors", clip_name2="sd15_l.safetensors", type="sdxl")
+        text_loaders.load_clip(ctx, clip_name="sd15_x.safetensors", type="stable_diffusion")
+    with pytest.raises(ModelUnreadable, match=r"'sdxl_l\.safetensors' and 'sd15_l\.safetensors' are both a CLIP-L"):
+        text_loaders.load_clip_pair(ctx, clip_name1="sdxl_l.safetensors", clip_name2="sd15_l.safetensors", type="sdxl")
+
+
+def test_what_encoders_are_decides_before_the_type(ctx: Context) -> None:
+    names = {"clip_name1": "sdxl_l.safetensors", "clip_name2": "sdxl_g.safetensors"}
+    assert text_loaders.load_clip_pair(ctx, **names, type="flux").texts == "sdxl"
+    assert text_loaders.load_clip(ctx, clip_name="sd15_l.safetensors", type="wan").texts == "sd15"
+
+
+def test_t5_padding_is_an_option_of_the_tokenizers(ctx: Context, sd15: Clip) -> None:
+    changed = text.set_t5_padding(ctx, clip=sd15, min_padding=1, min_length=3)
+    assert (changed.options, sd15.options) == ({"min_padding": 1, "min_length": 3}, {})
 
 
 def fingerprint(name: str, ctx: Context, **literals: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import torch
@@ -66,7 +66,7 @@ def _on_clip(
 ) -> tuple[Clip, Set[tuple[str, str]]]:
     known: set[tuple[str, str]] = set()
     for index, weights in enumerate(clip.weights):
-        find = _text_finder(models, weights, index, len(clip.weights))
+        find = _text_finder(models, weights, clip.kinds[index], clip.kinds)
         found = _assign(layers, find, models, weights, file)
         known |= found.keys()
         if strength != 0 and found:
@@ -92,9 +92,9 @@ def _assign(
     return found
 
 
-def _text_finder(models: ModelStore, weights: Weights, index: int, count: int) -> Callable[[str], str | None]:
+def _text_finder(models: ModelStore, weights: Weights, kind: str, kinds: Sequence[str]) -> Callable[[str], str | None]:
     targets = text_targets(models.shapes(weights))
-    prefixes = text_prefixes(index, count)
+    prefixes = text_prefixes(kind, kinds)
     return lambda name: find_text_module(name, prefixes, targets)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nodes.diffusion.ldm_names import ldm_names
 
@@ -14,6 +14,7 @@ UNET_PREFIXES = (
 _TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_",
                   "text_encoders_clip_l_transformer_", "text_encoders_clip_h_transformer_")  # fmt: skip
 _BIGG = "text_encoders_clip_g_transformer_"
+_CLIPS = frozenset({"clip_l", "clip_h", "clip_g"})
 _SECOND_TEXT_PREFIXES = ("lora_te2_", "text_encoder_2_", _BIGG)
 # The refiner's only encoder is the one that is SDXL's second.
 _ONLY_TEXT_PREFIXES = (*_TEXT_PREFIXES, "lora_prior_te_", _BIGG)
@@ -40,11 +41,23 @@ def text_targets(parameters: Iterable[str]) -> dict[str, str]:
     return {_canonical(module).removeprefix("text_model_"): module for module in _modules(parameters)}
 
 
-def text_prefixes(index: int, count: int) -> tuple[str, ...]:
-    """Prefixes that files give the text encoder ``index`` of ``count``."""
-    if count == 1:
+def text_prefixes(kind: str, kinds: Sequence[str]) -> tuple[str, ...]:
+    """Prefixes that files give the text encoder ``kind``, which is one of ``kinds`` that are read together."""
+    if kind == "t5xxl":
+        return _t5_prefixes(kinds)
+    if len(kinds) == 1 and kind in _CLIPS:
         return _ONLY_TEXT_PREFIXES
-    return _TEXT_PREFIXES if index == 0 else _SECOND_TEXT_PREFIXES
+    if kind in _CLIPS:
+        return _SECOND_TEXT_PREFIXES if kind == "clip_g" else _TEXT_PREFIXES
+    return (*_ONLY_TEXT_PREFIXES, f"text_encoders_{kind}_transformer_", f"text_encoders_{kind}_")
+
+
+def _t5_prefixes(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Trainers number encoders: T5 comes after the CLIPs, and is the third in files of some also beside one alone."""
+    number = 1 + len(_CLIPS & set(kinds))
+    numbers = (2, 3) if number == 2 else (number,)
+    starts = [f"lora_te{each}_" for each in numbers] + ["text_encoders_t5xxl_transformer_"]
+    return tuple(start + rest for start in starts for rest in ("encoder_", ""))
 
 
 def find_unet_module(name: str, targets: Mapping[str, str]) -> str | None:

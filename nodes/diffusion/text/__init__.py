@@ -1,17 +1,8 @@
-"""Text encoding: prompts to what the denoisers of the Stable Diffusion families read."""
+"""Text encoding: encoders from files, and what families make of prompts with them."""
 
-from nodes.diffusion.text.clip_loading import load_clip
-from nodes.diffusion.text.clip_model import text_encoder_from_state_dict, text_weights
 from nodes.diffusion.text.clip_scaling import scale_attention
 from nodes.diffusion.text.embeddings import embedding_files
-from nodes.diffusion.text.encoding import Encoded, encode
+from nodes.diffusion.text.lengths import padding_options
+from nodes.diffusion.text.loading import clip_in, load_clip
 
-__all__ = [
-    "Encoded",
-    "embedding_files",
-    "encode",
-    "load_clip",
-    "scale_attention",
-    "text_encoder_from_state_dict",
-    "text_weights",
-]
+__all__ = ["clip_in", "embedding_files", "load_clip", "padding_options", "scale_attention"]

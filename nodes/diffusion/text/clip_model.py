@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,32 +12,31 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.contents import content_key
-from nodes.diffusion.text.clip_names import canonical, is_openclip
+from nodes.diffusion.text.clip_names import canonical
 from nodes.diffusion.text.tokenizer import END, START
 from nodes.diffusion.weights import WeightView
 
-Kind = Literal["l", "h", "g"]
-
 VOCABULARY_SIZE = END + 1
+_TITLES = {"clip_l": "CLIP-L", "clip_h": "OpenCLIP ViT-H", "clip_g": "OpenCLIP bigG"}
 
 _PROJECTION = "text_projection.weight"
 _LAYER = re.compile(r"text_model\.encoder\.layers\.(\d+)\.mlp\.fc1\.weight")
 _NO_ENCODER = "use a CLIP text encoder (CLIP-L, OpenCLIP ViT-H or bigG), as a safetensors file"
 
 
-def text_weights(view: WeightView, kind: Kind) -> Weights:
+def load(view: WeightView, kind: str) -> Weights:
     """A handle to the text encoder in ``view``, for the model store. Equal contents have equal keys."""
     file = view.file
     return Weights(
         f"text_{kind}:{content_key(view)}",
         lambda: text_encoder_from_state_dict(view, kind, file.path.name),
-        f"{file.path.name} text encoder {kind.upper()}",
+        f"{file.path.name} text encoder {_TITLES[kind]}",
         patched_as_stored=True,
         release=file.release,
     )
 
 
-def text_encoder_from_state_dict(tensors: Mapping[str, Tensor], kind: Kind, source: str = "") -> nn.Module:
+def text_encoder_from_state_dict(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> nn.Module:
     """A ``CLIPTextModelWithProjection`` with these tensors as parameters, not copied, on the CPU.
 
     ``tensors``: one encoder, in Hugging Face's or OpenCLIP's layout, any prefix. Without a projection among them
@@ -58,7 +56,7 @@ def text_encoder_from_state_dict(tensors: Mapping[str, Tensor], kind: Kind, sour
     return frozen
 
 
-def text_config(tensors: Mapping[str, Tensor], kind: Kind, source: str = "") -> CLIPTextConfig:
+def text_config(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> CLIPTextConfig:
     """The dimensions that ``tensors`` (under transformers' names) have, and the activation that ``kind`` has."""
     layers = [int(found[1]) for found in map(_LAYER.fullmatch, tensors) if found]
     try:
@@ -79,7 +77,7 @@ def text_config(tensors: Mapping[str, Tensor], kind: Kind, source: str = "") -> 
         num_attention_heads=head_count(width),
         max_position_embeddings=positions,
         projection_dim=tensors[_PROJECTION].shape[0] if _PROJECTION in tensors else width,
-        hidden_act="quick_gelu" if kind == "l" else "gelu",
+        hidden_act="quick_gelu" if kind == "clip_l" else "gelu",
         layer_norm_eps=1e-5,
         bos_token_id=START,
         eos_token_id=END,
@@ -91,16 +89,6 @@ def head_count(width: int) -> int:
     """Attention heads, which no tensor tells: published encoders have heads 64 wide, narrow ones up to 4 heads."""
     wanted = max(min(4, width // 16), width // 64, 1)
     return next(heads for heads in range(wanted, 0, -1) if width % heads == 0)
-
-
-def kind_of(tensors: Mapping[str, Tensor]) -> Kind:
-    """Which encoder a file of its own holds, by its depth and layout."""
-    layers = sum(bool(_LAYER.fullmatch(name)) for name in canonical(tensors))
-    if layers > 24:
-        return "g"
-    if layers > 12:
-        return "h"
-    return "g" if is_openclip(tensors) else "l"
 
 
 def _check(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

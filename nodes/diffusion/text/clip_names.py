@@ -45,11 +45,6 @@ def canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def is_openclip(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the names are OpenCLIP's."""
-    return any(_OPENCLIP_LAYER.search(name) for name in tensors)
-
-
 def _hugging_face(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     parts = ("embeddings.", "encoder.", "final_layer_norm.")
     names = {name: name[len(prefix) :] for name in tensors if name.startswith(prefix)}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +12,22 @@ from transformers import T5Config
 from transformers.models.t5.modeling_t5 import T5Stack
 
 from engine.errors import ModelUnreadable
+from engine.model_store import ModelStore
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.text.chunks import Chunk, Vocabulary, groups
+from nodes.diffusion.text.lengths import Length
 from nodes.diffusion.text.rows import embedded, fitting, weighted, widened
 from nodes.diffusion.text.t5_tokenizer import END, PAD, t5_token_ids
 from nodes.diffusion.weights import WeightView
+from nodes.values import Clip
 
 _TABLE = "shared.weight"
-_MARK = "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"
 _BIAS = "block.0.layer.0.SelfAttention.relative_attention_bias.weight"
 
 
-@dataclass(frozen=True, slots=True)
-class Length:
-    """How a prompt's row of tokens is filled up: by at least ``padding`` tokens, to at least ``minimum`` in all.
-
-    ``empty_end``: whether the empty prompt that weights are measured from has an end token before its padding.
-    """
-
-    minimum: int
-    padding: int = 0
-    empty_end: bool = True
-
-
-def is_t5(names: Mapping[str, Any]) -> bool:
-    """Whether the tensors are a T5 encoder's, of version 1.1."""
-    return _MARK in names
-
-
-def t5_weights(view: WeightView) -> Weights:
+def load(view: WeightView, kind: str = "t5xxl") -> Weights:
     """A handle to the T5 encoder in ``view``, for the model store. Equal contents have equal keys."""
     names = {name.removeprefix("encoder."): name for name in view if name.startswith(("encoder.block.", "encoder.fi"))}
     table = _TABLE if _TABLE in view else "encoder.embed_tokens.weight"
@@ -54,7 +38,7 @@ def t5_weights(view: WeightView) -> Weights:
     encoder = view.renamed(names | {"embed_tokens.weight": table})
     file = view.file
     return Weights(
-        f"text_t5:{content_key(encoder)}",
+        f"text_{kind}:{content_key(encoder)}",
         lambda: build_t5(encoder),
         f"{file.path.name} text encoder T5",
         patched_as_stored=True,
@@ -84,6 +68,22 @@ def build_t5(view: WeightView) -> T5Stack:
     return assemble(lambda: T5Stack(config), view)
 
 
+def encode_prompt(
+    models: ModelStore, clip: Clip, text: str | None, length: Length, embeddings: Sequence[Path] = ()
+) -> Tensor:
+    """What the T5 among ``clip``'s encoders makes of a prompt, float32[1, tokens, width], on the CPU.
+
+    ``text``: None is no tokens at all but the end. ``length``: what the family pads to, unless the options of ``clip``
+    say otherwise.
+    """
+    index = clip.kinds.index("t5xxl")
+    length = length.given(clip.options)
+    width = models.shapes(clip.weights[index])["embed_tokens.weight"][1]
+    row = Chunk((END,), (1.0,)) if text is None else tokenize_t5(text, length, width, embeddings)
+    with models.lease(clip.weights[index], clip.patches_of(index)) as module:
+        return encode_t5(module, row, length, clip.last_layer)
+
+
 def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path] = ()) -> Chunk:
     """The prompt as one row, however long; ``folders``: where embeddings are, ``width`` that of their vectors."""
     vocabulary = Vocabulary(PAD, "t5xxl", width, folders=folders)
@@ -93,11 +93,12 @@ def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path]
     return Chunk(tuple(token for token, _ in row), tuple(weight for _, weight in row))
 
 
-def encode_t5(module: Any, row: Chunk, length: Length) -> Tensor:
-    """The last hidden layer with its norm, float32[1, tokens, width], on the CPU; padding is attended to as text is.
+def encode_t5(module: Any, row: Chunk, length: Length, layer: int | None = None) -> Tensor:
+    """A hidden layer with the last norm, float32[1, tokens, width], on the CPU; padding is attended to as text is.
 
     ``module``: a ``T5Stack`` in any number format and on any device; it is computed in float32. A token of weight w
-    goes w times as far from what the empty prompt has in its place.
+    goes w times as far from what the empty prompt has in its place. ``layer``: counted from the end, -1 and None are
+    the last; so is one that is not there.
     """
     table = module.embed_tokens.weight
     tokens = fitting(row.tokens, table.shape[1], PAD)
@@ -108,7 +109,8 @@ def encode_t5(module: Any, row: Chunk, length: Length) -> Tensor:
     with torch.no_grad():
         hidden = torch.stack([embedded(table, each) for each in rows])
         bias = None
-        for block in module.block:
+        depth = len(module.block)
+        for block in module.block[: depth if layer is None or layer < -depth else depth + 1 + layer]:
             hidden, bias, *_ = widened(block, hidden, position_bias=bias)
         hidden = widened(module.final_layer_norm, hidden)
     if is_weighted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nodes.families.family import Family, TextSet
+from nodes.families.clip_marks import is_clip
+from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks, Shapes, holds
 from nodes.latent_space import LatentSpace
 
@@ -50,5 +51,9 @@ FAMILY = Family(
             ("clip_h",),
             prefixes={"clip_h": ("cond_stage_model.model.", "conditioner.embedders.0.model.")},
         ),
+    ),
+    encoders=(
+        EncoderKind("clip_l", "CLIP-L", (Marks(test=is_clip("clip_l")),), "nodes.diffusion.text.clip_model"),
+        EncoderKind("clip_h", "OpenCLIP ViT-H", (Marks(test=is_clip("clip_h")),), "nodes.diffusion.text.clip_model"),
     ),
 )

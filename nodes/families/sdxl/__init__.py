@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nodes.families.family import Family, TextSet
+from nodes.families.clip_marks import is_clip
+from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks
 from nodes.families.sd import CONTROL
 from nodes.latent_space import LatentSpace
@@ -42,5 +43,8 @@ FAMILY = Family(
             },
         ),
         TextSet("sdxl_refiner", ("clip_g",), prefixes={"clip_g": ("conditioner.embedders.0.model.",)}),
+    ),
+    encoders=(
+        EncoderKind("clip_g", "OpenCLIP bigG", (Marks(test=is_clip("clip_g")),), "nodes.diffusion.text.clip_model"),
     ),
 )

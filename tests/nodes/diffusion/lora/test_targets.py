@@ -17,6 +17,9 @@ def unet_modules() -> list[str]:
     return sorted({name.rpartition(".")[0] for name in unet.state_dict()})
 
 
+SDXL = ("clip_l", "clip_g")
+
+
 @pytest.mark.parametrize(
     ("diffusers_name", "ldm_name"),
     [
@@ -80,15 +83,15 @@ def test_unet_module_names(unet_modules: list[str], name: str, module: str | Non
 def test_text_module_names_go_to_their_own_encoder_only(stem: str, name: str, index: int) -> None:
     module = f"{stem}.layers.3.self_attn.q_proj"
     targets = text_targets([f"{module}.weight", f"{module}.bias"])
-    found = [find_text_module(name, text_prefixes(i, 2), targets) for i in range(2)]
+    found = [find_text_module(name, text_prefixes(SDXL[i], SDXL), targets) for i in range(2)]
     assert found == [module if i == index else None for i in range(2)]
 
 
 @pytest.mark.parametrize(("name", "found"), [("lora_te2_text_projection", [1]), ("lora_prior_te_text_projection", [1])])
 def test_projection_of_the_second_encoder(name: str, found: list[int]) -> None:
     targets = text_targets(["text_projection.weight"])
-    assert [i for i in range(2) if find_text_module(name, text_prefixes(i, 2), targets)] == found
-    assert find_text_module(name, text_prefixes(0, 1), targets) == "text_projection"
+    assert [i for i in range(2) if find_text_module(name, text_prefixes(SDXL[i], SDXL), targets)] == found
+    assert find_text_module(name, text_prefixes("clip_g", ("clip_g",)), targets) == "text_projection"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_projection_of_the_second_encoder(name: str, found: list[int]) -> None:
 def test_names_of_the_refiners_only_encoder(prefix: str) -> None:
     module = "text_model.encoder.layers.3.mlp.fc1"
     name = prefix + "encoder_layers_3_mlp_fc1"
-    assert find_text_module(name, text_prefixes(0, 1), text_targets([f"{module}.weight"])) == module
+    assert find_text_module(name, text_prefixes("clip_g", ("clip_g",)), text_targets([f"{module}.weight"])) == module
 
 
 @pytest.mark.parametrize("name", ["add_embedding", "class_embedding", "label_emb"])
@@ -105,3 +108,22 @@ def test_names_of_the_embedding_of_sizes(name: str) -> None:
     modules = ["add_embedding.linear_1", "add_embedding.linear_2"]
     part = "0_0" if name == "label_emb" else "linear_1"
     assert find_unet_module(f"lora_unet_{name}_{part}", unet_targets(f"{m}.weight" for m in modules)) == modules[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("lora_te2_encoder_block_0_layer_0_SelfAttention_q", ("clip_l", "t5xxl")),
+        ("lora_te3_encoder_block_0_layer_0_SelfAttention_q", ("clip_l", "t5xxl")),
+        ("lora_te3_encoder_block_0_layer_0_SelfAttention_q", ("clip_l", "clip_g", "t5xxl")),
+        ("lora_te1_encoder_block_0_layer_0_SelfAttention_q", ("t5xxl",)),
+        ("text_encoders.t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q", ("clip_l", "t5xxl")),
+    ],
+)
+def test_names_of_t5(name: str, kinds: tuple[str, ...]) -> None:
+    module = "block.0.layer.0.SelfAttention.q"
+    targets = text_targets([f"{module}.weight"])
+    assert find_text_module(name, text_prefixes("t5xxl", kinds), targets) == module
+    for other in kinds:
+        if other != "t5xxl":
+            assert find_text_module(name, text_prefixes(other, kinds), targets) is None

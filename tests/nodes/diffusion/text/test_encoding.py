@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -12,7 +14,8 @@ from torch import Tensor
 
 from engine.errors import InputInvalid, ModelUnreadable
 from engine.model_store import ModelStore
-from nodes.diffusion.text import encode, load_clip, scale_attention
+from nodes.diffusion.text import load_clip, scale_attention
+from nodes.diffusion.text.clip import Prompts
 from nodes.values import Clip
 
 from .conftest import MakeEncoder, as_openclip
@@ -43,54 +46,66 @@ def models() -> ModelStore:
     return ModelStore("cpu")
 
 
+def encode(models: ModelStore, clip: Clip, text: Prompts, embeddings: Sequence[Path] = ()) -> Encoded:
+    """What the family of ``clip`` makes of a prompt."""
+    found = clip.family.text.encode(models, clip, text, embeddings)
+    assert found.pooled is not None
+    return Encoded(found.context, found.pooled)
+
+
+class Encoded(NamedTuple):
+    context: Tensor
+    pooled: Tensor
+
+
 def parts(context: Tensor) -> tuple[Tensor, Tensor]:
     """What an SDXL context holds of its two encoders."""
     return context[..., :64], context[..., 64:]
 
 
 def test_families_of_single_encoders(files: dict[str, Path], models: ModelStore) -> None:
-    for kind, family, width in (("l", "sd15", 64), ("h", "sd2", 32), ("g", "sdxl_refiner", 96)):
+    for kind, texts, width in (("l", "sd15", 64), ("h", "sd2", 32), ("g", "sdxl_refiner", 96)):
         clip = load_clip([files[kind]])
-        assert clip.family.name == family
+        assert clip.texts == texts
         context, pooled = encode(models, clip, "a cat")
         assert (context.shape, pooled.shape) == ((1, 77, width), (1, width))
 
 
 def test_sdxl_joins_both_encoders(files: dict[str, Path], models: ModelStore) -> None:
     both = load_clip([files["g"], files["l"]])
-    assert both.family.name == "sdxl"
+    assert both.texts == "sdxl"
     context, pooled = encode(models, both, "a (cat:1.2)")
     assert context.shape == (1, 77, 160)
     first, second = parts(context)
     big, big_pooled = encode(models, load_clip([files["g"]]), "a (cat:1.2)")
     assert torch.equal(second, big)
     assert torch.equal(pooled, big_pooled)
-    small = replace(load_clip([files["l"]]), family=replace(both.family, text=both.family.text[:1]))
+    small = replace(both, weights=both.weights[:1], kinds=both.kinds[:1])
     assert torch.equal(first, encode(models, small, "a (cat:1.2)").context)
 
 
 def test_the_shorter_of_two_prompts_is_filled_up(files: dict[str, Path], models: ModelStore) -> None:
     both = load_clip([files["l"], files["g"]])
     long = "cat " * 80
-    context, _ = encode(models, both, {"g": "a fox", "l": long})
+    context, _ = encode(models, both, {"clip_g": "a fox", "clip_l": long})
     assert context.shape == (1, 154, 160)
     first, second = parts(context)
     empty = parts(encode(models, both, "").context)
     assert torch.equal(second[:, 77:], empty[1])
     assert torch.equal(first, parts(encode(models, both, long).context)[0])
-    context, _ = encode(models, both, {"g": long, "l": "a fox"})
+    context, _ = encode(models, both, {"clip_g": long, "clip_l": "a fox"})
     assert torch.equal(parts(context)[0][:, 77:], empty[0])
 
 
 def test_a_refiner_gets_as_many_chunks_as_its_base(files: dict[str, Path], models: ModelStore) -> None:
     refiner = load_clip([files["g"]])
-    context, _ = encode(models, refiner, {"g": "a fox", "l": "cat " * 80})
+    context, _ = encode(models, refiner, {"clip_g": "a fox", "clip_l": "cat " * 80})
     assert context.shape == (1, 154, 96)
 
 
 def test_other_families_refuse_prompts_for_sdxl(files: dict[str, Path], models: ModelStore) -> None:
-    with pytest.raises(InputInvalid, match="a CLIP of sd2 lacks"):
-        encode(models, load_clip([files["h"]]), {"g": "a", "l": "b"})
+    with pytest.raises(InputInvalid, match="a CLIP of Stable Diffusion 1 and 2 lacks"):
+        encode(models, load_clip([files["h"]]), {"clip_g": "a", "clip_l": "b"})
 
 
 def test_clip_skip(files: dict[str, Path], models: ModelStore) -> None:

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from engine.model_store import ModelStore
-from nodes.diffusion.families import FAMILIES
-from nodes.diffusion.text import encode, text_weights
+from nodes.diffusion.identity import family_in
+from nodes.diffusion.text import clip_in
 from nodes.diffusion.weights import WeightFile
 from nodes.values import Clip
 
@@ -21,12 +21,13 @@ from .conftest import CASES
 
 PROMPTS: dict[str, Any] = json.loads((CASES / "prompts.json").read_text())
 TEXT_CASES = sorted(name for name in PROMPTS if name.startswith("text_"))
-FAMILY_OF = {"tiny_sd15.safetensors": "sd15", "tiny_sdxl.safetensors": "sdxl"}
 
 
 def open_clip(file: Path) -> Clip:
-    family, opened = FAMILIES[FAMILY_OF[file.name]], WeightFile(file)
-    return Clip(tuple(text_weights(opened.view(*slot.prefixes), slot.kind) for slot in family.text), family)
+    opened = WeightFile(file)
+    clip = clip_in(opened, family_in(opened))
+    assert clip is not None
+    return clip
 
 
 def distance(ours: Tensor, theirs: Tensor) -> float:
@@ -44,8 +45,8 @@ def test_as_comfyui(models_dir: Path, case: str) -> None:
     if "CLIPSetLastLayer" in steps:
         clip = replace(clip, last_layer=steps["CLIPSetLastLayer"]["stop_at_clip_layer"])
     given = steps.get("CLIPTextEncode") or steps["CLIPTextEncodeSDXL"]
-    text = given["text"] if "text" in given else {"g": given["text_g"], "l": given["text_l"]}
-    context, pooled = encode(ModelStore("cpu"), clip, text, [models_dir / "embeddings"])
+    text = given["text"] if "text" in given else {"clip_g": given["text_g"], "clip_l": given["text_l"]}
+    found = clip.family.text.encode(ModelStore("cpu"), clip, text, [models_dir / "embeddings"])
     with safe_open(CASES / "outputs.safetensors", "pt") as recorded:
-        assert distance(context, recorded.get_tensor(f"{case}/0.cond")) < 1e-5
-        assert distance(pooled, recorded.get_tensor(f"{case}/0.pooled")) < 1e-5
+        assert distance(found.context, recorded.get_tensor(f"{case}/0.cond")) < 1e-5
+        assert distance(found.pooled, recorded.get_tensor(f"{case}/0.pooled")) < 1e-5

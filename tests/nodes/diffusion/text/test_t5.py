@@ -13,7 +13,8 @@ from transformers import T5Config, T5EncoderModel
 from engine.errors import ModelUnreadable
 from engine.model_store import ModelStore
 from engine.weights import Weights
-from nodes.diffusion.text.t5 import Length, encode_t5, is_t5, t5_weights, tokenize_t5
+from nodes.diffusion.text.lengths import Length, padding_options
+from nodes.diffusion.text.t5 import encode_t5, load, tokenize_t5
 from nodes.diffusion.text.t5_tokenizer import END, PAD, t5_token_ids
 from nodes.diffusion.weights import WeightFile
 
@@ -35,9 +36,7 @@ def weights(oracle: T5EncoderModel, tmp_path_factory: pytest.TempPathFactory) ->
     path = tmp_path_factory.mktemp("t5") / "t5xxl.safetensors"
     tensors = {name: tensor for name, tensor in oracle.state_dict().items() if name != "encoder.embed_tokens.weight"}
     save_file(tensors, path)
-    view = WeightFile(path).view("")
-    assert is_t5(view)
-    return t5_weights(view)
+    return load(WeightFile(path).view(""))
 
 
 def encoded(weights: Weights, prompt: str, length: Length = PLAIN, folders: tuple[Path, ...] = ()) -> Tensor:
@@ -61,6 +60,22 @@ def test_the_encoder_is_transformers(weights: Weights, oracle: T5EncoderModel) -
 def test_rows_are_padded_to_a_length_or_by_an_amount(length: Length, pads: int) -> None:
     row = tokenize_t5("a red fox", length, WIDTH)
     assert row.tokens == (*t5_token_ids("a red fox"), END, *[PAD] * pads)
+
+
+def test_a_node_may_say_the_length() -> None:
+    assert Length(256, 0, False).given(padding_options(3, 1)) == Length(3, 1, False)
+    assert Length(256).given({}) == Length(256)
+
+
+@pytest.mark.parametrize(("layer", "blocks"), [(-1, 2), (-2, 1), (-24, 2)])
+def test_another_layer_has_the_last_norm_too(weights: Weights, oracle: T5EncoderModel, layer: int, blocks: int) -> None:
+    ids = [*t5_token_ids("a red fox"), END]
+    with torch.no_grad():
+        states = oracle(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+        wanted = states[-1] if blocks == 2 else oracle.encoder.final_layer_norm(states[1])
+    with ModelStore("cpu").lease(weights) as module:
+        found = encode_t5(module, tokenize_t5("a red fox", PLAIN, WIDTH), PLAIN, layer)
+    assert torch.allclose(found, wanted, atol=1e-6)
 
 
 def test_long_prompts_are_not_cut(weights: Weights) -> None:
@@ -89,4 +104,4 @@ def test_a_file_without_its_table_is_named(tmp_path: Path, oracle: T5EncoderMode
     tensors = {name: tensor for name, tensor in oracle.state_dict().items() if name.startswith("encoder.block")}
     save_file(tensors, tmp_path / "half.safetensors")
     with pytest.raises(ModelUnreadable, match=r"'half\.safetensors' holds a T5 encoder without its table"):
-        t5_weights(WeightFile(tmp_path / "half.safetensors").view(""))
+        load(WeightFile(tmp_path / "half.safetensors").view(""))
