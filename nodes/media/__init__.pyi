@@ -1,0 +1,12 @@
+from . import clock as clock
+from . import colour as colour
+from . import copying as copying
+from . import film as film
+from . import frames as frames
+from . import opening as opening
+from . import orientation as orientation
+from . import sound as sound
+from . import sound_files as sound_files
+from . import tone as tone
+from . import transcoding as transcoding
+from . import writing as writing

@@ -1,0 +1,112 @@
+"""Decoding a film's pictures one by one: damaged packets are skipped, fields are woven, sizes are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+from av.filter import Graph
+
+from engine.errors import InputInvalid
+
+# Frames that are decoded at a time take memory: this many pixels of them at most.
+_PIXELS_AT_ONCE = 2**25
+_MAX_THREADS = 8
+# The decoder of libvpx reads alpha, FFmpeg's own VP9 and VP8 do not.
+_WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
+Damage = Callable[[str], None]
+
+
+def decoder_of(track: Any) -> Any:
+    """What decodes the track, set up for its size: threads by its pixels."""
+    pixels = max(1, (track.width or 1) * (track.height or 1))
+    threads = max(1, min(_MAX_THREADS, _PIXELS_AT_ONCE // pixels))
+    context = track.codec_context
+    if track.metadata.get("alpha_mode") == "1" and track.codec.name in _WITH_ALPHA:
+        made = av.CodecContext.create(_WITH_ALPHA[track.codec.name], "r")
+        made.extradata = context.extradata
+        context = made
+    context.thread_count = threads
+    context.thread_type = "AUTO"
+    return context
+
+
+def decoded(container: Any, track: Any, damage: Damage) -> Iterator[Any]:
+    """All frames that can be decoded, in the order in which they are shown; ``damage`` is told of what cannot."""
+    decoder = decoder_of(track)
+    frames = _decoded(container, track, decoder, damage)
+    first = next(frames, None)
+    if first is None:
+        return
+    if first.interlaced_frame:
+        yield from _deinterlaced(first, frames, track)
+        return
+    yield first
+    yield from frames
+
+
+def _decoded(container: Any, track: Any, decoder: Any, damage: Damage) -> Iterator[Any]:
+    skipped = 0
+    packets = container.demux(track)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            damage("it ends in the middle")
+            packet = None
+        if packet is None:
+            break
+        try:
+            yield from decoder.decode(packet if packet.size else None)
+        except av.EOFError:
+            break
+        except av.FFmpegError:
+            skipped += 1
+    if skipped:
+        damage(f"{skipped} damaged packet{'s' if skipped > 1 else ''} of its pictures left out")
+
+
+def _deinterlaced(first: Any, frames: Iterator[Any], track: Any) -> Iterator[Any]:
+    """Each frame with the lines of its second field made anew (bwdif), where it says that it has fields."""
+    graph = Graph()
+    source = graph.add_buffer(
+        width=first.width, height=first.height, format=first.format, time_base=track.time_base
+    )
+    weave = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    sink = graph.add("buffersink")
+    graph.link_nodes(source, weave, sink).configure()
+
+    def ready() -> Iterator[Any]:
+        while True:
+            try:
+                yield graph.vpull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+
+    size = (first.width, first.height)
+    for frame in chain([first], frames):
+        if (frame.width, frame.height) != size:
+            yield frame  # The filter is set up for one size; what follows is dealt with by the reader.
+            continue
+        graph.vpush(frame)
+        yield from ready()
+    graph.vpush(None)
+    yield from ready()
+
+
+def fitting_size(frame: Any, first: tuple[int, int], path: Path, damage: Damage) -> bool:
+    """Whether a frame has the film's size; told where it is of the same shape, and refused where it is not."""
+    if (frame.width, frame.height) == first:
+        return True
+    sizes = f"from {first[0]}x{first[1]} to {frame.width}x{frame.height}"
+    if abs(frame.width * first[1] / (frame.height * first[0]) - 1) > 0.02:
+        raise InputInvalid(
+            f"the pictures of '{path.name}' change {sizes} in the middle of the film",
+            input="video",
+            remedy="cut it where they change, or scale it to one size in a video editor",
+        )
+    damage(f"its pictures change {sizes}; they are scaled to the first ones' size")
+    return False

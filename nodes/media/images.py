@@ -1,0 +1,137 @@
+"""A film's pictures as an IMAGE: in memory where they are few, else read from the file whenever they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from weakref import ref
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.errors import InputInvalid
+from engine.types import Image
+from nodes.media import tone
+from nodes.media.colour import Picture
+from nodes.media.film import FilmFile
+from nodes.media.telling import NOBODY, Run
+
+# All frames together: 26 GB as float32.
+MAX_PIXELS = 2**31
+# Films whose frames take more stay in their files.
+IN_MEMORY_BYTES = 128 * 2**20
+_AHEAD = 2  # pictures that are decoded while one is converted
+
+
+class FilmImage(Image):
+    """IMAGE that lies in a film's file. ``pixels`` decodes all of it; ``pictures_of`` reads one after the other."""
+
+    __slots__ = ("__weakref__", "_made", "film", "hdr")
+
+    def __init__(self, film: FilmFile, hdr: str) -> None:
+        object.__setattr__(self, "film", film)
+        object.__setattr__(self, "hdr", hdr)
+        object.__setattr__(self, "_made", lambda: None)
+
+    @property
+    def pixels(self) -> Tensor:  # type: ignore[override]
+        """All frames, float32; kept for as long as somebody uses them."""
+        made: Tensor | None = self._made()
+        if made is None:
+            made = tensor_of(self.film, self.hdr)
+            object.__setattr__(self, "_made", ref(made))
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FilmImage, (self.film, self.hdr)
+
+
+def image_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Image:
+    """The film's frames: float32[frames, height, width, 3 or 4], at once or when they are asked for."""
+    width, height = film.size
+    if film.count * width * height * film.channels * 4 <= IN_MEMORY_BYTES:
+        return Image(tensor_of(film, hdr, run))
+    return FilmImage(film, hdr)
+
+
+def tensor_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Tensor:
+    """All frames in memory. Raises ``InputInvalid`` for more than ``MAX_PIXELS``."""
+    width, height = film.size
+    if film.count * width * height > MAX_PIXELS:
+        raise InputInvalid(
+            f"'{film.path.name}' has {film.count:,} frames of {width}x{height}, more than {MAX_PIXELS:,} pixels",
+            input="video",
+            remedy="shorten it or make it smaller",
+        )
+    frames = torch.empty(film.count, height, width, film.channels)
+    number = 0
+    for number, picture in enumerate(_ahead(film.pictures(run)), start=1):
+        if number > len(frames):  # A packet may hold several.
+            frames = torch.cat([frames, torch.empty_like(frames)])
+        as_floats(picture, hdr, frames[number - 1])
+    return frames[:number]
+
+
+def pictures_of(image: Image, run: Run = NOBODY) -> Iterator[np.ndarray]:
+    """Each picture of an IMAGE as [height, width, channels]: uint8 as it was decoded, or float32."""
+    if isinstance(image, FilmImage):
+        for picture in _ahead(image.film.pictures(run)):
+            plain = picture.levels.dtype == np.uint8 and (picture.meaning.standard or image.hdr != "sdr")
+            yield picture.levels if plain else as_floats(picture, image.hdr)
+        return
+    for pixels in image.pixels:
+        run.check_cancelled()
+        yield pixels.numpy()
+
+
+def size_of(image: Image) -> tuple[int, int]:
+    """(width, height) in pixels; nothing is decoded."""
+    if isinstance(image, FilmImage):
+        return image.film.size
+    height, width = image.pixels.shape[1:3]
+    return width, height
+
+
+def count_of(image: Image) -> int:
+    """How many pictures there are; of a film's file, how many there are if all can be decoded."""
+    return image.film.count if isinstance(image, FilmImage) else len(image.pixels)
+
+
+def channels_of(image: Image) -> int:
+    """3, or 4 with alpha."""
+    return image.film.channels if isinstance(image, FilmImage) else image.pixels.shape[-1]
+
+
+def as_floats(picture: Picture, hdr: str, target: Tensor | None = None) -> np.ndarray:
+    """float32[height, width, 3 or 4], 0..1; with ``hdr`` ``sdr``, as ordinary screens show it."""
+    if target is None:
+        target = torch.empty(picture.levels.shape)
+    levels, floats = picture.levels, target.numpy()
+    if levels.dtype == np.uint8 and levels.flags.c_contiguous:
+        torch.div(torch.from_numpy(levels), 255.0, out=target)
+    else:
+        np.divide(levels[..., :3], np.float32(picture.white), out=floats[..., :3], dtype=np.float32, casting="unsafe")
+        if levels.shape[-1] == 4:
+            floats[..., 3] = levels[..., 3] / np.float32(picture.alpha_white)
+        if picture.meaning.deep:
+            np.clip(floats, 0, 1, out=floats)
+    if hdr == "sdr" and not picture.meaning.standard:
+        floats[..., :3] = tone.to_sdr(floats[..., :3], picture.meaning)
+    return floats
+
+
+def _ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
+    """The same pictures, decoded in a thread while the caller deals with those before."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as decoding:
+        take: Callable[[], Picture | None] = lambda: next(pictures, None)  # noqa: E731
+        coming = [decoding.submit(take) for _ in range(_AHEAD)]
+        try:
+            while (picture := coming.pop(0).result()) is not None:
+                coming.append(decoding.submit(take))
+                yield picture
+        finally:
+            for future in coming:
+                future.cancel()
+            # What is open of the file is closed by the thread that used it.
+            decoding.submit(getattr(pictures, "close", lambda: None)).result()
