@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled
-from engine.events import EventLog, NodePreview, NodeProgress
+from engine.events import EventLog, NodeNote, NodePreview, NodeProgress
 from engine.turns import Turns
-from engine.types import SavedFile
+from engine.types import Hdr, SavedFile
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class Context:
 
     ``prompt`` is the whole API-form workflow and ``extra_pnginfo`` what else a client wants written into files (its
     UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights, and
-    at ``turns`` runs that share the device meet.
+    at ``turns`` runs that share the device meet. ``hdr``: how pictures of HDR films are read.
     """
 
     folders: Folders
@@ -58,6 +58,7 @@ class Context:
     cancel: CancelToken = field(default_factory=CancelToken)
     turns: Turns = field(default_factory=Turns)
     previews: bool = False
+    hdr: Hdr = "sdr"
     shown: dict[str, list[Any]] = field(default_factory=dict)
     _previewed_s: float = -math.inf
 
@@ -80,6 +81,10 @@ class Context:
         if value >= total or now - self._previewed_s >= PREVIEW_EVERY_S:
             self._previewed_s = now
             self.log.emit(NodePreview(node_id=self.node_id, picture=preview()))
+
+    def note(self, message: str) -> None:
+        """Tell whoever watches the run what was done otherwise than asked, or left out; the run goes on."""
+        self.log.emit(NodeNote(node_id=self.node_id, class_type=self.class_type, message=message))
 
     def show(self, kind: str, *items: SavedFile | str | bool | Mapping[str, Any]) -> None:
         """Add to what this output node made, under ``kind`` as clients know it (``images``, ``text``, ``animated``)."""

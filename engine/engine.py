@@ -17,6 +17,7 @@ from engine.place import Admit
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.turns import Turns
+from engine.types import Hdr
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
 
@@ -32,7 +33,7 @@ class Engine:
     """Node classes, folders and loaded models, and a cache of node outputs that lives as long as the engine.
 
     ``at_once``: runs that may share the device; denoising steps of theirs that fit together are computed as one.
-    ``disk_cache``: where outputs that are worth it are kept for the next process.
+    ``disk_cache``: where outputs that are worth it are kept for the next process. ``hdr``: how HDR films are read.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Engine:
         cache_budget_bytes: int = DEFAULT_CACHE_BYTES,
         at_once: int = 1,
         disk_cache: DiskCache | None = None,
+        hdr: Hdr = "sdr",
     ) -> None:
         self.registry = registry
         self.folders = folders
@@ -50,6 +52,7 @@ class Engine:
         self.cache = Cache(cache_budget_bytes, disk_cache)
         self.turns = Turns()
         self.at_once = at_once
+        self.hdr: Hdr = hdr
         self._executor: Executor | None = None
         self._making = threading.Lock()
 
@@ -90,6 +93,6 @@ class Engine:
 
         with self._making:
             if self._executor is None:
-                around = Surroundings(self.registry, self.folders, self.models, self.cache, self.turns)
+                around = Surroundings(self.registry, self.folders, self.models, self.cache, self.turns, hdr=self.hdr)
                 self._executor = Executor(around, self.at_once)
             return self._executor

@@ -79,6 +79,15 @@ class NodeBlocked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeNote(Event):
+    """Something that a node did otherwise than asked, or left out, and went on: for people to read."""
+
+    node_id: str
+    class_type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     seconds: float
 

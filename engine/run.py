@@ -30,6 +30,7 @@ from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.turns import Turns
+from engine.types import Hdr
 from engine.underway import Underway
 from engine.validate import Checked
 from engine.workflow import Workflow
@@ -48,6 +49,7 @@ class Surroundings:
     cache: Cache
     turns: Turns = field(default_factory=Turns)
     underway: Underway = field(default_factory=Underway)
+    hdr: Hdr = "sdr"
 
 
 class Run:
@@ -210,6 +212,7 @@ class Run:
             cancel=self._cancel,
             turns=self._around.turns,
             previews=self._previews,
+            hdr=self._around.hdr,
         )
 
     def _enter(self, node: ResolvedNode, subgraph: Subgraph) -> Sequence[str]:

@@ -62,6 +62,8 @@ def _children(part: Any) -> Iterable[Any]:
     # The two that are usual come first: the question whether something is any Mapping takes longer.
     if isinstance(part, dict | MappingProxyType | Mapping):
         return [*part.keys(), *part.values()]
+    if getattr(part, "lies_in_file", False) is True:
+        return ()  # Its fields would be read from there.
     if is_dataclass(part) and not isinstance(part, type):
         return [getattr(part, field.name) for field in fields(part)]
     torch = sys.modules.get("torch")

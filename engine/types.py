@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     import torch
 
+
+Hdr = Literal["sdr", "as_stored"]
+"""What becomes of HLG and PQ where pictures are made of them: what ordinary screens show, or the stored levels."""
 
 PIXELS_PER_LATENT = 8
 """Pixels along a side for which one of a latent stands."""
@@ -65,13 +68,14 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """Film: either frames in memory or a file, never both. ``frame_rate`` in frames a second."""
+    """Film: either pictures or a file, never both. ``frame_rate`` in frames a second, ``bit_depth`` 8 or 10."""
 
     wire: ClassVar[str] = "VIDEO"
     frames: Image | None = None
     frame_rate: Fraction | None = None
     audio: Audio | None = None
     file: Path | None = None
+    bit_depth: int = 8
 
 
 @dataclass(frozen=True, slots=True)

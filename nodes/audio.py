@@ -10,11 +10,11 @@ import lazy_loader as lazy
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.inputs import Choice, FileChoice, Float, Int
+from engine.inputs import Choice, FileChoice, Float, Int, Wire
 from engine.output_files import OutputSeries, start_series
 from engine.registry import node
 from engine.types import Audio
-from nodes import pictures
+from nodes import media, pictures
 from nodes.picture_inputs import Prefix
 
 if TYPE_CHECKING:
@@ -27,17 +27,22 @@ _MAX_S = 2**64 - 1
 _MEDIA_TYPES = {"flac": "audio/flac", "mp3": "audio/mpeg", "opus": "audio/ogg"}
 
 
+# A film without sound gives None, which nodes pass on.
+Sound = Annotated[Audio | None, Wire("AUDIO")]
+SAMPLE_RATE = Int(min=1, max=192_000)
+
+
 class Channels(NamedTuple):
     """The two channels of a stereo sound."""
 
-    left: Audio
-    right: Audio
+    left: Sound
+    right: Sound
 
 
 @node("LoadAudio", category="audio", display_name="Load Audio", aside=True)
 def load_audio(ctx: Context, *, audio: Annotated[str, FileChoice("input", upload="audio")]) -> Audio:
     """The sound of a sound or film file in the input folder: float[1, channels, samples]."""
-    return pictures.sound.read(ctx.folders.find_input(audio))
+    return media.sound.read(ctx.folders.find_input(audio), ctx)
 
 
 @node("EmptyAudio", category="audio", display_name="Empty Audio")
@@ -45,7 +50,7 @@ def empty_audio(
     ctx: Context,
     *,
     duration: Annotated[float, Float(min=0.0, max=_MAX_S, step=0.01)] = 60.0,
-    sample_rate: int = 44100,
+    sample_rate: Annotated[int, SAMPLE_RATE] = 44100,
     channels: Annotated[int, Int(min=1, max=2)] = 2,
 ) -> Audio:
     """Silence of ``duration`` seconds."""
@@ -55,27 +60,41 @@ def empty_audio(
     return Audio(torch.zeros(1, channels, samples), sample_rate)
 
 
-@node("TrimAudioDuration", category="audio", display_name="Trim Audio Duration")
+@node(
+    "TrimAudioDuration",
+    category="audio",
+    display_name="Trim Audio Duration",
+    search_aliases=("cut audio", "audio clip", "shorten audio"),
+)
 def trim_duration(
     ctx: Context,
     *,
-    audio: Audio,
+    audio: Sound,
     start_index: Annotated[float, Float(min=-_MAX_S, max=_MAX_S, step=0.01)] = 0.0,
     duration: Annotated[float, Float(min=0.0, step=0.01)] = 60.0,
-) -> Audio:
+) -> Sound:
     """``duration`` seconds from second ``start_index`` on, which counts from the end where negative."""
+    if audio is None or not audio.waveform.shape[-1]:
+        return audio
     samples, rate_hz = audio.waveform.shape[-1], audio.sample_rate_hz
     start = round(start_index * rate_hz) + (samples if start_index < 0 else 0)
-    start = max(0, min(start, samples - 1))
+    start = max(0, min(start, samples))
     end = min(start + round(duration * rate_hz), samples)
     if start >= end:
-        raise InputInvalid("nothing is left of the sound", input="duration", remedy="choose a longer duration")
+        late = start == samples
+        raise InputInvalid(
+            f"nothing is left of the sound, which lasts {samples / rate_hz:.2f} s",
+            input="start_index" if late else "duration",
+            remedy="choose an earlier start" if late else "choose a longer duration",
+        )
     return Audio(audio.waveform[..., start:end], rate_hz)
 
 
 @node("SplitAudioChannels", category="audio", display_name="Split Audio Channels")
-def split_channels(ctx: Context, *, audio: Audio) -> Channels:
+def split_channels(ctx: Context, *, audio: Sound) -> Channels:
     """Left and right, each as a sound of one channel."""
+    if audio is None:
+        return Channels(None, None)
     if audio.waveform.shape[1] != 2:
         raise InputInvalid(f"the sound has {audio.waveform.shape[1]} channels, not 2", input="audio")
     left, right = (Audio(audio.waveform[:, i : i + 1], audio.sample_rate_hz) for i in range(2))
@@ -84,9 +103,11 @@ def split_channels(ctx: Context, *, audio: Audio) -> Channels:
 
 @node("AudioConcat", category="audio", display_name="Audio Concat")
 def concatenate(
-    ctx: Context, *, audio1: Audio, audio2: Audio, direction: Annotated[str, Choice("after", "before")] = "after"
-) -> Audio:
+    ctx: Context, *, audio1: Sound, audio2: Sound, direction: Annotated[str, Choice("after", "before")] = "after"
+) -> Sound:
     """The second sound after (or before) the first, in stereo, at the higher sample rate."""
+    if audio1 is None or audio2 is None:
+        return audio1 or audio2
     first, second, rate_hz = _same_rate(audio1, audio2)
     parts = [part.expand(-1, 2, -1) if part.shape[1] == 1 else part for part in (first, second)]
     if direction == "before":
@@ -98,11 +119,13 @@ def concatenate(
 def merge(
     ctx: Context,
     *,
-    audio1: Audio,
-    audio2: Audio,
+    audio1: Sound,
+    audio2: Sound,
     merge_method: Annotated[str, Choice("add", "mean", "subtract", "multiply")],
-) -> Audio:
+) -> Sound:
     """Both at once, for the length of the first; made quieter where it would exceed 1."""
+    if audio1 is None or audio2 is None:
+        return audio1 or audio2
     first, second, rate_hz = _same_rate(audio1, audio2)
     missing = max(0, first.shape[-1] - second.shape[-1])
     second = torch.nn.functional.pad(second, (0, missing))[..., : first.shape[-1]]
@@ -117,67 +140,106 @@ def merge(
 
 
 @node("AudioAdjustVolume", category="audio", display_name="Audio Adjust Volume")
-def adjust_volume(ctx: Context, *, audio: Audio, volume: Annotated[int, Int(min=-100, max=100)] = 1) -> Audio:
+def adjust_volume(ctx: Context, *, audio: Sound, volume: Annotated[int, Int(min=-100, max=100)] = 1) -> Sound:
     """Louder by ``volume`` decibels, or quieter where negative."""
-    return Audio(audio.waveform * 10 ** (volume / 20), audio.sample_rate_hz)
+    return None if audio is None else Audio(audio.waveform * 10 ** (volume / 20), audio.sample_rate_hz)
 
 
-@node("SaveAudio", category="audio", display_name="Save Audio (FLAC)", output_node=True, aside=True)
-def save_flac(ctx: Context, *, audio: Audio, filename_prefix: Prefix = "audio/ComfyUI") -> None:
-    """FLAC files in the output folder, without loss."""
-    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "flac")
+@node(
+    "SaveAudio",
+    category="audio",
+    display_name="Save Audio (FLAC)",
+    output_node=True,
+    aside=True,
+    deprecated=True,
+    output_names=("audio",),
+)
+def save_flac(ctx: Context, *, audio: Sound, filename_prefix: Prefix = "audio/ComfyUI") -> Sound:
+    """FLAC files in the output folder, without loss (24 bits, or 16 where those hold all). The sound is handed on."""
+    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "flac")
 
 
-@node("SaveAudioMP3", category="audio", display_name="Save Audio (MP3)", output_node=True, aside=True)
+@node(
+    "SaveAudioMP3",
+    category="audio",
+    display_name="Save Audio (MP3)",
+    output_node=True,
+    aside=True,
+    deprecated=True,
+    output_names=("audio",),
+)
 def save_mp3(
     ctx: Context,
     *,
-    audio: Audio,
+    audio: Sound,
     filename_prefix: Prefix = "audio/ComfyUI",
     quality: Annotated[str, Choice("V0", "128k", "320k")] = "V0",
-) -> None:
-    """MP3 files in the output folder: variable bit rate (V0) or so many bits a second."""
-    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "mp3", quality)
+) -> Sound:
+    """MP3 files in the output folder: variable bit rate (V0) or so many bits a second. The sound is handed on."""
+    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "mp3", quality)
 
 
-@node("SaveAudioOpus", category="audio", display_name="Save Audio (Opus)", output_node=True, aside=True)
+@node(
+    "SaveAudioOpus",
+    category="audio",
+    display_name="Save Audio (Opus)",
+    output_node=True,
+    aside=True,
+    deprecated=True,
+    output_names=("audio",),
+)
 def save_opus(
     ctx: Context,
     *,
-    audio: Audio,
+    audio: Sound,
     filename_prefix: Prefix = "audio/ComfyUI",
     quality: Annotated[str, Choice("64k", "96k", "128k", "192k", "320k")] = "128k",
-) -> None:
-    """Opus files in the output folder, of so many bits a second."""
-    _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "opus", quality)
+) -> Sound:
+    """Opus files in the output folder, of so many bits a second. The sound is handed on."""
+    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "opus", quality)
 
 
-@node("PreviewAudio", category="audio", display_name="Preview Audio", output_node=True, aside=True)
-def preview_audio(ctx: Context, *, audio: Audio) -> None:
-    """FLAC files in the temp folder."""
+@node(
+    "PreviewAudio",
+    category="audio",
+    display_name="Preview Audio",
+    output_node=True,
+    aside=True,
+    output_names=("audio",),
+)
+def preview_audio(ctx: Context, *, audio: Sound) -> Sound:
+    """FLAC files in the temp folder. The sound is handed on."""
     prefix = f"ComfyUI_temp_{secrets.token_hex(3)}"
-    _save(ctx, audio, start_series(ctx.folders.temp, prefix, folder="temp"), "flac")
+    return _save(ctx, audio, start_series(ctx.folders.temp, prefix, folder="temp"), "flac")
 
 
-def _save(ctx: Context, audio: Audio, series: OutputSeries, kind: str, quality: str = "") -> None:
+def _save(ctx: Context, audio: Audio | None, series: OutputSeries, kind: str, quality: str = "") -> Audio:
+    if audio is None:
+        raise InputInvalid(
+            "there is no sound to save: the film that it comes from has none",
+            input="audio",
+            remedy="use a film with sound, or leave this node out",
+        )
     texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
     for waveform in audio.waveform:
         ctx.check_cancelled()
         write = partial(
-            pictures.sound.write,
+            media.sound_files.write,
             waveform=waveform,
             rate_hz=audio.sample_rate_hz,
             kind=kind,
             quality=quality,
             texts=texts,
+            run=ctx,
         )
         ctx.show("audio", series.save(f".{kind}", _MEDIA_TYPES[kind], write))
+    return audio
 
 
 def _same_rate(first: Audio, second: Audio) -> tuple[torch.Tensor, torch.Tensor, int]:
     rate_hz = max(first.sample_rate_hz, second.sample_rate_hz)
     return (
-        pictures.sound.resample(first.waveform, first.sample_rate_hz, rate_hz),
-        pictures.sound.resample(second.waveform, second.sample_rate_hz, rate_hz),
+        media.sound_files.resample(first.waveform, first.sample_rate_hz, rate_hz),
+        media.sound_files.resample(second.waveform, second.sample_rate_hz, rate_hz),
         rate_hz,
     )

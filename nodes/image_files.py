@@ -128,7 +128,7 @@ def send_image_websocket(ctx: Context, *, images: Image, format: Annotated[str, 
     save_image_websocket(ctx, images=images)
 
 
-@node("SaveAnimatedPNG", category="image/animation", output_node=True, aside=True)
+@node("SaveAnimatedPNG", category="image/animation", output_node=True, aside=True, output_names=("images",))
 def save_animated_png(
     ctx: Context,
     *,
@@ -136,8 +136,8 @@ def save_animated_png(
     filename_prefix: Prefix = "ComfyUI",
     fps: FrameRate = 6.0,
     compress_level: Annotated[int, Int(min=0, max=9)] = 4,
-) -> None:
-    """One animated PNG in the output folder, a picture of the batch a frame."""
+) -> Image:
+    """One animated PNG in the output folder, a picture of the batch a frame. The pictures are handed on."""
     write = partial(
         pictures.encode.animated_png,
         pixels=images.pixels,
@@ -147,9 +147,10 @@ def save_animated_png(
     )
     ctx.show("images", _series(ctx, filename_prefix, images).save(".png", "image/apng", write))
     ctx.show("animated", True)
+    return images
 
 
-@node("SaveAnimatedWEBP", category="image/animation", output_node=True, aside=True)
+@node("SaveAnimatedWEBP", category="image/animation", output_node=True, aside=True, output_names=("images",))
 def save_animated_webp(
     ctx: Context,
     *,
@@ -159,8 +160,8 @@ def save_animated_webp(
     lossless: bool = True,
     quality: Annotated[int, Int(min=0, max=100)] = 80,
     method: Annotated[str, Choice(*WEBP_METHODS)],
-) -> None:
-    """One animated WEBP in the output folder, a picture of the batch a frame."""
+) -> Image:
+    """One animated WEBP in the output folder, a picture of the batch a frame. The pictures are handed on."""
     write = partial(
         pictures.encode.webp,
         pixels=images.pixels,
@@ -172,6 +173,7 @@ def save_animated_webp(
     )
     ctx.show("images", _series(ctx, filename_prefix, images).save(".webp", "image/webp", write))
     ctx.show("animated", len(images.pixels) > 1)
+    return images
 
 
 def _read(source: Path | bytes) -> ImageAndMask:

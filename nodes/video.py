@@ -7,48 +7,64 @@ from functools import partial
 from typing import Annotated, NamedTuple
 
 from engine.context import Context
-from engine.inputs import Choice, FileChoice, Float
+from engine.inputs import Choice, FileChoice, Float, Int
 from engine.output_files import start_series
 from engine.registry import node
 from engine.types import Audio, Image, Video
-from nodes import pictures
+from nodes import media, pictures
 from nodes.picture_inputs import Prefix
+
+MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "webm": "video/webm"}
+ColorSpace = Annotated[str, Choice("sRGB", "HDR", "HDR PQ")]
 
 
 class Components(NamedTuple):
-    """A film's frames, its sound (None where it is silent) and its frames a second."""
+    """A film's pictures, its sound (None where it is silent), frames a second, bits a level and what levels mean."""
 
     images: Image
     audio: Audio | None
     fps: float
+    bit_depth: int
+    color_space: ColorSpace
 
 
-@node("CreateVideo", category="image/video", display_name="Create Video")
+@node("CreateVideo", category="video", display_name="Create Video", search_aliases=("images to video",))
 def create_video(
     ctx: Context,
     *,
     images: Image,
     fps: Annotated[float, Float(min=1.0, max=120.0, step=1.0)] = 30.0,
     audio: Audio | None = None,
+    bit_depth: Annotated[int, Int(min=8, max=10, step=2, display="number", optional=True)] = 8,
 ) -> Video:
     """A film with a picture of the batch a frame."""
-    return Video(frames=images, frame_rate=Fraction(fps), audio=audio)
+    return Video(frames=images, frame_rate=Fraction(fps), audio=audio, bit_depth=bit_depth)
 
 
-@node("LoadVideo", category="image/video", display_name="Load Video", aside=True)
+@node("LoadVideo", category="video", display_name="Load Video", aside=True)
 def load_video(ctx: Context, *, file: Annotated[str, FileChoice("input", upload="video")]) -> Video:
     """A film of the input folder; it is decoded where its frames are needed."""
     return Video(file=ctx.folders.find_input(file))
 
 
-@node("GetVideoComponents", category="image/video", display_name="Get Video Components", aside=True)
+@node("GetVideoComponents", category="video", display_name="Get Video Components", aside=True)
 def get_components(ctx: Context, *, video: Video) -> Components:
-    """Frames (float[frames, height, width, 3]), sound and frame rate."""
-    film = pictures.film.components(video)
-    return Components(Image(film.frames), film.audio, float(film.frame_rate))
+    """Pictures (float[frames, height, width, 3 or 4]), sound, frame rate, bit depth and colour space.
+
+    Pictures of HDR films are what ordinary screens show (``sRGB``), or as stored by a setting. Those of a long film
+    stay in its file until a node needs all of them.
+    """
+    if video.file is None:
+        assert video.frames is not None and video.frame_rate is not None
+        return Components(video.frames, video.audio, float(video.frame_rate), video.bit_depth, "sRGB")
+    film = media.film.look(video.file, ctx)
+    audio = film.audio(ctx)
+    images = media.images.image_of(film, ctx.hdr, ctx)
+    space = media.transcoding.color_space(film) if ctx.hdr == "as_stored" else "sRGB"
+    return Components(images, audio, float(film.clock.rate), film.meaning.bits, space)
 
 
-@node("SaveVideo", category="image/video", display_name="Save Video", output_node=True, aside=True)
+@node("SaveVideo", category="video", display_name="Save Video", output_node=True, aside=True)
 def save_video(
     ctx: Context,
     *,
@@ -57,16 +73,26 @@ def save_video(
     format: Annotated[str, Choice("auto", "mp4")] = "auto",
     codec: Annotated[str, Choice("auto", "h264")] = "auto",
 ) -> None:
-    """An MP4 file with H.264 in the output folder, the workflow in its metadata; files that fit are copied."""
-    width, height = pictures.film.size(video)
+    """A film in the output folder, the workflow in its metadata; files that fit are copied without loss."""
+    width, height = media.saving.size(video)
     series = start_series(ctx.folders.output, filename_prefix, width_px=width, height_px=height, prompt=ctx.prompt)
     texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
-    write = partial(pictures.film.save, video=video, container=format, codec=codec, texts=texts)
-    ctx.show("images", series.save(".mp4", "video/mp4", write))
+    wanted = media.saving.Wanted(format, codec)
+    write = partial(media.saving.save, video=video, wanted=wanted, texts=texts, run=ctx)
+    suffix = wanted.suffix
+    ctx.show("images", series.save(f".{suffix}", MEDIA_TYPES[suffix], write))
     ctx.show("animated", True)
 
 
-@node("SaveWEBM", category="image/video", output_node=True, experimental=True, aside=True)
+@node(
+    "SaveWEBM",
+    category="video",
+    display_name="Save WEBM",
+    output_node=True,
+    experimental=True,
+    aside=True,
+    output_names=("images",),
+)
 def save_webm(
     ctx: Context,
     *,
@@ -75,11 +101,23 @@ def save_webm(
     codec: Annotated[str, Choice("vp9", "av1")],
     fps: Annotated[float, Float(min=0.01, max=1000.0, step=0.01)] = 24.0,
     crf: Annotated[float, Float(min=0, max=63.0, step=1)] = 32.0,
-) -> None:
-    """A WEBM file in the output folder, a picture of the batch a frame; lower ``crf`` is better and larger."""
-    height, width = images.pixels.shape[1:3]
+) -> Image:
+    """A WEBM file in the output folder, a picture of the batch a frame, with VP9 also its alpha.
+
+    Lower ``crf`` is better and larger. The pictures are handed on.
+    """
+    width, height = media.images.size_of(images)
     series = start_series(ctx.folders.output, filename_prefix, width_px=width, height_px=height, prompt=ctx.prompt)
-    texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
-    write = partial(pictures.film.write_webm, frames=images.pixels, fps=fps, codec=codec, crf=crf, texts=texts)
+    write = partial(
+        media.writing.write,
+        format="webm",
+        frames=media.images.pictures_of(images, ctx),
+        size=(width, height),
+        fps=fps,
+        encoding=media.writing.Encoding(codec, crf=crf, alpha=media.images.channels_of(images) == 4),
+        texts=pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo),
+        run=ctx,
+    )
     ctx.show("images", series.save(".webm", "video/webm", write))
     ctx.show("animated", True)
+    return images

@@ -70,7 +70,7 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
     together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
     cache_bytes = settings.cache_mib * MIB
-    return Engine(registry, folders, models, cache_bytes, at_once=together, disk_cache=disk_cache)
+    return Engine(registry, folders, models, cache_bytes, at_once=together, disk_cache=disk_cache, hdr=settings.hdr)
 
 
 def load_computing(settings: Settings, device: torch.device) -> Computing:

@@ -144,13 +144,13 @@ class EventDocument(BaseModel):
     job_id: Annotated[str, Field(title='Job Id')]
     time: Annotated[AwareDatetime, Field(title='Time')]
     kind: Annotated[
-        Literal['queued', 'started', 'run_started', 'node_started', 'node_progress', 'node_finished', 'node_blocked', 'requeued', 'cancel_requested', 'completed', 'failed', 'cancelled'],
+        Literal['queued', 'started', 'run_started', 'node_started', 'node_progress', 'node_finished', 'node_blocked', 'node_note', 'requeued', 'cancel_requested', 'completed', 'failed', 'cancelled'],
         Field(title='Kind'),
     ]
     data: Annotated[
         dict[str, Any],
         Field(
-            description='queued {priority}; started {attempt, worker}; run_started {steps, cached}; node_started {node_id, class_type, display_id}; node_progress {node_id, value, total}; node_finished {node_id, class_type, display_id, shown, cached, seconds}; node_blocked {node_id, class_type, display_id, message}; requeued {attempt, reason}; cancel_requested {}; completed {seconds}; failed {error}; cancelled {}',
+            description='queued {priority}; started {attempt, worker}; run_started {steps, cached}; node_started {node_id, class_type, display_id}; node_progress {node_id, value, total}; node_finished {node_id, class_type, display_id, shown, cached, seconds}; node_blocked {node_id, class_type, display_id, message}; node_note {node_id, class_type, message}; requeued {attempt, reason}; cancel_requested {}; completed {seconds}; failed {error}; cancelled {}',
             title='Data',
         ),
     ]

@@ -3,8 +3,10 @@ from . import colour as colour
 from . import copying as copying
 from . import film as film
 from . import frames as frames
+from . import images as images
 from . import opening as opening
 from . import orientation as orientation
+from . import saving as saving
 from . import sound as sound
 from . import sound_files as sound_files
 from . import tone as tone

@@ -98,12 +98,12 @@ class ToRgb:
         """The frame at ``size`` (width, height), with the range widened and the matrix undone."""
         meaning = meaning_of(frame, self._codec)
         frame.colorspace = meaning.matrix
-        format, white, alpha_white = _target(meaning, frame.format)
+        target, white, alpha_white = _target(meaning, frame.format)
         made = self._scaler.reformat(
             frame,
             width=size[0],
             height=size[1],
-            format=format,
+            format=target,
             src_color_range=ColorRange.JPEG if meaning.full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=ACCURATE,

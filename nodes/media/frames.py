@@ -72,9 +72,7 @@ def _decoded(container: Any, track: Any, decoder: Any, damage: Damage) -> Iterat
 def _deinterlaced(first: Any, frames: Iterator[Any], track: Any) -> Iterator[Any]:
     """Each frame with the lines of its second field made anew (bwdif), where it says that it has fields."""
     graph = Graph()
-    source = graph.add_buffer(
-        width=first.width, height=first.height, format=first.format, time_base=track.time_base
-    )
+    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=track.time_base)
     weave = graph.add("bwdif", "mode=send_frame:deint=interlaced")
     sink = graph.add("buffersink")
     graph.link_nodes(source, weave, sink).configure()

@@ -28,6 +28,10 @@ class FilmImage(Image):
     """IMAGE that lies in a film's file. ``pixels`` decodes all of it; ``pictures_of`` reads one after the other."""
 
     __slots__ = ("__weakref__", "_made", "film", "hdr")
+    lies_in_file = True  # so that nobody reads it to see how large it is
+    film: FilmFile
+    hdr: str
+    _made: Callable[[], Tensor | None]
 
     def __init__(self, film: FilmFile, hdr: str) -> None:
         object.__setattr__(self, "film", film)
@@ -35,9 +39,9 @@ class FilmImage(Image):
         object.__setattr__(self, "_made", lambda: None)
 
     @property
-    def pixels(self) -> Tensor:  # type: ignore[override]
+    def pixels(self) -> Tensor:
         """All frames, float32; kept for as long as somebody uses them."""
-        made: Tensor | None = self._made()
+        made = self._made()
         if made is None:
             made = tensor_of(self.film, self.hdr)
             object.__setattr__(self, "_made", ref(made))
@@ -89,8 +93,7 @@ def size_of(image: Image) -> tuple[int, int]:
     """(width, height) in pixels; nothing is decoded."""
     if isinstance(image, FilmImage):
         return image.film.size
-    height, width = image.pixels.shape[1:3]
-    return width, height
+    return int(image.pixels.shape[2]), int(image.pixels.shape[1])
 
 
 def count_of(image: Image) -> int:

@@ -54,28 +54,15 @@ def decode(container: Any, track: Any, start_s: Fraction | None, path: Path, run
     packets are skipped, with a note.
     """
     skipped: list[int] = []
-    chunks: list[np.ndarray] = []
-    rate_hz, channels, position, damaged = 0, 0, 0, 0
-    planar: Any = None
+    placed: _Placed | None = None
     for frame in _frames(container, track, skipped):
         run.check_cancelled()
-        if planar is None:
-            rate_hz, channels = frame.sample_rate, frame.layout.nb_channels
-            planar = av.AudioResampler(format="fltp", layout=frame.layout.name, rate=rate_hz)
+        if placed is None:
             if start_s is None and frame.pts is not None:
                 start_s = frame.pts * frame.time_base
-        if frame.pts is not None and start_s is not None:
-            at = round((frame.pts * frame.time_base - start_s) * rate_hz)
-            resync = not chunks or len(skipped) > damaged or abs(at - position) > _JITTER_S * rate_hz
-            if resync and at > position and at - position <= _longest_gap(container, rate_hz):
-                chunks.append(np.zeros((channels, at - position), dtype=np.float32))
-                position = at
-            elif not chunks and at < 0:
-                position = at
-        damaged = len(skipped)
-        for part in planar.resample(frame):
-            position = _add(chunks, part.to_ndarray(), position)
-        if position > MAX_SAMPLES:
+            placed = _Placed(frame, start_s, _longest_gap(container, frame.sample_rate))
+        placed.add(frame, resync=len(skipped))
+        if placed.position > MAX_SAMPLES:
             raise InputInvalid(
                 f"the sound of '{path.name}' has more than {MAX_SAMPLES:,} samples",
                 input="audio",
@@ -84,21 +71,52 @@ def decode(container: Any, track: Any, start_s: Fraction | None, path: Path, run
     if skipped:
         count = len(skipped)
         run.note(f"'{path.name}': {count} damaged packet{'s' if count > 1 else ''} of its sound left out")
-    if not chunks:
+    if placed is None or not placed.chunks:
         return None
-    waveform = np.concatenate(chunks, axis=1)
-    end = _stated_end(track, start_s, rate_hz)
+    waveform = np.concatenate(placed.chunks, axis=1)
+    end = _stated_end(track, start_s, placed.rate_hz)
     if end is not None and 0 < waveform.shape[1] - end <= _MAX_PADDING:
         waveform = waveform[:, :end]
-    return Audio(torch.from_numpy(waveform)[None], rate_hz)
+    return Audio(torch.from_numpy(waveform)[None], placed.rate_hz)
 
 
-def _add(chunks: list[np.ndarray], samples: np.ndarray, position: int) -> int:
-    """Append what lies at or after 0, and return the position behind it."""
-    end = position + samples.shape[1]
-    if end > 0:
-        chunks.append(samples[:, max(0, -position) :])
-    return end
+class _Placed:
+    """Samples from time ``start_s`` on, in ``chunks``. ``position``: where the next ones come, counted from there."""
+
+    def __init__(self, first: Any, start_s: Fraction | None, longest_gap: int) -> None:
+        self.rate_hz = int(first.sample_rate)
+        self.chunks: list[np.ndarray] = []
+        self.position = 0
+        self._channels = first.layout.nb_channels
+        self._floats = av.AudioResampler(format="flt", layout=first.layout.name, rate=self.rate_hz)
+        self._start_s = start_s
+        self._longest_gap = longest_gap
+        self._resyncs = -1
+
+    def add(self, frame: Any, resync: int) -> None:
+        """Append a frame: behind the one before; in its own place at first, after gaps and after each ``resync``."""
+        if frame.pts is not None and self._start_s is not None:
+            at = round((frame.pts * frame.time_base - self._start_s) * self.rate_hz)
+            if self._resyncs < 0 and at < 0:
+                self.position = at
+            elif self._resyncs < resync or at - self.position > _JITTER_S * self.rate_hz:
+                self._silence_until(at)
+            self._resyncs = resync
+        for part in self._floats.resample(frame):
+            self._append(part.to_ndarray().reshape(-1, self._channels).T)
+
+    def _silence_until(self, at: int) -> None:
+        missing = at - max(self.position, 0)
+        if 0 < missing <= self._longest_gap:
+            self.chunks.append(np.zeros((self._channels, missing), dtype=np.float32))
+            self.position = at
+
+    def _append(self, samples: np.ndarray) -> None:
+        """Keep what lies at or after 0."""
+        end = self.position + int(samples.shape[1])
+        if end > 0:
+            self.chunks.append(samples[:, max(0, -self.position) :])
+        self.position = end
 
 
 def _frames(container: Any, track: Any, skipped: list[int]) -> Iterator[Any]:
@@ -123,4 +141,5 @@ def _stated_end(track: Any, start_s: Fraction | None, rate_hz: int) -> int | Non
     """Where the file says that the sound ends, in samples from ``start_s`` on."""
     if track.duration is None or track.start_time is None or start_s is None:
         return None
-    return round(((track.start_time + track.duration) * track.time_base - start_s) * rate_hz)
+    end_s: Fraction = (track.start_time + track.duration) * track.time_base
+    return round((end_s - start_s) * rate_hz)

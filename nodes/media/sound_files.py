@@ -105,9 +105,7 @@ class Track:
         self._container.mux(self._stream.encode(None))
 
     def _encode(self, end: int) -> None:
-        samples = self._waveform[:, self._done : end].contiguous().numpy()
-        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
-        frame.sample_rate = self._rate_hz
+        frame = _frame(self._waveform[:, self._done : end], self._layout, self._rate_hz)
         frame.pts, frame.time_base = self._done, Fraction(1, self._rate_hz)
         self._done = end
         for made in self._resampler.resample(frame):
@@ -136,12 +134,19 @@ def _fitted(waveform: Tensor, rate_hz: int, encoder: Encoder, run: Run) -> tuple
 
 def mixed_down(waveform: Tensor) -> Tensor:
     """Stereo of more channels, with the weights of ITU-R BS.775 (3 dB less for centre and surround)."""
-    layout = LAYOUTS[len(waveform)]
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=48000)
-    frame = av.AudioFrame.from_ndarray(waveform.contiguous().numpy(), format="fltp", layout=layout)
-    frame.sample_rate = 48000  # No rate is changed: any that stands on both sides will do.
+    rate_hz = 48000  # No rate is changed: any that stands on both sides will do.
+    resampler = av.AudioResampler(format="flt", layout="stereo", rate=rate_hz)
+    frame = _frame(waveform, LAYOUTS[len(waveform)], rate_hz)
     parts = [part.to_ndarray() for given in (frame, None) for part in resampler.resample(given)]
-    return torch.from_numpy(np.concatenate(parts, axis=1))
+    return torch.from_numpy(np.concatenate(parts, axis=1).reshape(-1, 2)).T
+
+
+def _frame(waveform: Tensor, layout: str, rate_hz: int) -> Any:
+    """Interleaved samples: PyAV counts one plane too many where eight channels lie apart."""
+    samples = waveform.T.contiguous().numpy().reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
+    frame.sample_rate = rate_hz
+    return frame
 
 
 def _holds_16_bits(waveform: Tensor) -> bool:

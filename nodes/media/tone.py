@@ -56,7 +56,8 @@ def _curve(transfer: str) -> tuple[np.ndarray, np.ndarray]:
     signal = np.linspace(0, 1, _STEPS)
     if transfer == "pq":
         power = signal ** (1 / 78.84375)
-        light = 10000 / _PQ_WHITE * (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
+        ratio = np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)
+        light = 10000 / _PQ_WHITE * ratio ** (1 / 0.1593017578125)
     elif transfer == "hlg":
         low, high = signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12
         light = np.where(signal <= 0.5, low, high) / _HLG_WHITE
@@ -66,7 +67,8 @@ def _curve(transfer: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _encoded(light: np.ndarray) -> np.ndarray:
-    """sRGB's curve (IEC 61966-2-1), by a table over the square root, which is even enough."""
+    """SRGB's curve (IEC 61966-2-1), by a table over the square root, which is even enough."""
     root = np.linspace(0, 1, _STEPS)
     signal = np.where(root**2 <= 0.0031308, 12.92 * root**2, 1.055 * root ** (2 / 2.4) - 0.055)
-    return np.interp(np.sqrt(np.minimum(light, 1)), root, signal).astype(np.float32)
+    encoded: np.ndarray = np.interp(np.sqrt(np.minimum(light, 1)), root, signal).astype(np.float32)
+    return encoded

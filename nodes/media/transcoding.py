@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 from av.filter import Graph
 from av.video.reformatter import ColorRange, ColorTrc
 

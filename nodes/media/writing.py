@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -137,14 +136,17 @@ class ToYuv:
         self._scaler = VideoReformatter()
 
     def frame(self, pixels: np.ndarray) -> Any:
-        """One frame. Eight-bit levels of floats are rounded down, as those of saved pictures are."""
+        """One frame. Eight-bit levels of floats are rounded down, as those of saved pictures are.
+
+        In 16 bits libswscale takes 255 in the upper eight for white.
+        """
         deep = self._encoding.bit_depth > 8 or self._encoding.transfer != "sRGB"
         alpha = self._encoding.pixel_format == "yuva420p" and pixels.shape[-1] == 4
         pixels = pixels if alpha else pixels[..., :3]
         if pixels.dtype == np.uint8:
             made = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgba" if alpha else "rgb24")
         elif deep and not alpha:
-            made = av.VideoFrame.from_ndarray(_levels(pixels, 65535, np.uint16), format="rgb48le")
+            made = av.VideoFrame.from_ndarray(_levels(pixels, 255 * 256, np.uint16), format="rgb48le")
         else:
             made = av.VideoFrame.from_ndarray(_levels(pixels, 255, np.uint8), format="rgba" if alpha else "rgb24")
         hdr = self._encoding.transfer != "sRGB"
@@ -163,7 +165,8 @@ class ToYuv:
 
 def _levels(pixels: np.ndarray, top: int, kind: type) -> np.ndarray:
     scaled = np.multiply(pixels, np.float32(top), dtype=np.float32)
-    return np.nan_to_num(np.clip(scaled, 0, top, out=scaled), copy=False).astype(kind)
+    levels: np.ndarray = np.nan_to_num(np.clip(scaled, 0, top, out=scaled), copy=False).astype(kind)
+    return levels
 
 
 def _check_size(size: tuple[int, int], encoding: Encoding) -> None:
@@ -179,8 +182,3 @@ def _check_size(size: tuple[int, int], encoding: Encoding) -> None:
 def _with_first(first: np.ndarray, others: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     yield first
     yield from others
-
-
-def samples_until(seconds: Fraction, rate_hz: int) -> int:
-    """How many samples lie before this time."""
-    return math.ceil(seconds * rate_hz)

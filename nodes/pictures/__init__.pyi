@@ -3,10 +3,8 @@ from . import colour as colour
 from . import decode as decode
 from . import draw as draw
 from . import encode as encode
-from . import film as film
 from . import filters as filters
 from . import masks as masks
 from . import preprocessors as preprocessors
 from . import resize as resize
-from . import sound as sound
 from . import upscale as upscale

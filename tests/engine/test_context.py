@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.context import Context
-from engine.events import Event, EventLog, NodePreview, NodeProgress
+from engine.events import Event, EventLog, NodeNote, NodePreview, NodeProgress
 from engine.folders import Folders
 
 
@@ -32,3 +32,13 @@ def test_previews_are_made_ten_times_a_second_and_at_the_end(
     assert made == previewed
     assert [event.picture for event in events if isinstance(event, NodePreview)] == previewed
     assert len([event for event in events if isinstance(event, NodeProgress)]) == 10, "progress is told at each step"
+
+
+def test_a_note_is_told_to_whoever_watches() -> None:
+    events: list[Event] = []
+    models: Any = None
+    ctx = Context(Folders(), models, node_id="3", class_type="LoadVideo", log=EventLog(events.append))
+    ctx.note("a packet was left out")
+    assert [(event.node_id, event.class_type, event.message) for event in events if isinstance(event, NodeNote)] == [
+        ("3", "LoadVideo", "a packet was left out")
+    ]

@@ -1,6 +1,7 @@
 """Every built-in class that ComfyUI also has takes the same inputs, defaults and ranges, and gives the same types.
 
-``comfyui_interfaces.json`` holds the interfaces of ComfyUI 0.3.64, a class a line.
+``comfyui_interfaces.json`` holds the interfaces of ComfyUI 0.3.64 (of nodes for films and sound: 0.33.0), a class a
+line.
 """
 
 from __future__ import annotations

@@ -49,13 +49,18 @@ def test_film_from_pictures_and_back(ctx: Context) -> None:
 def test_components_of_a_made_film_are_what_it_was_made_of(ctx: Context) -> None:
     parts = nodes.get_components(ctx, video=nodes.create_video(ctx, images=FRAMES, fps=29.97))
     assert parts.images.pixels is FRAMES.pixels
-    assert (parts.audio, parts.fps) == (None, 29.97)
+    assert (parts.audio, parts.fps, parts.bit_depth, parts.color_space) == (None, 29.97, 8, "sRGB")
+    deep = nodes.create_video(ctx, images=FRAMES, bit_depth=10)
+    assert nodes.get_components(ctx, video=deep).bit_depth == 10
+    nodes.save_video(ctx, video=deep)
+    saved(ctx).rename(ctx.folders.input / "deep.mp4")
+    assert nodes.get_components(ctx, video=nodes.load_video(ctx, file="deep.mp4")).bit_depth == 10
 
 
 @pytest.mark.parametrize("codec", ["vp9", "av1"])
 def test_webm(ctx: Context, codec: str) -> None:
     frames = Image(torch.nn.functional.interpolate(FRAMES.pixels.movedim(-1, 1), (64, 64)).movedim(1, -1))
-    nodes.save_webm(ctx, images=frames, codec=codec, fps=10.0)
+    assert nodes.save_webm(ctx, images=frames, codec=codec, fps=10.0) is frames
     assert saved(ctx).name == "ComfyUI_00001_.webm"
     with av.open(str(saved(ctx))) as container:
         assert codec in container.streams.video[0].codec.name

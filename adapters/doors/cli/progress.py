@@ -18,6 +18,7 @@ from engine.events import (
     Listener,
     NodeBlocked,
     NodeFinished,
+    NodeNote,
     NodePreview,
     NodeProgress,
     NodeStarted,
@@ -58,6 +59,8 @@ class _Bars:
                 self._finish_node()
             case NodeBlocked(class_type=name, message=message):
                 self._progress.console.print(Text(f"{name}: not run: {message}"))
+            case NodeNote(class_type=name, message=message):
+                self._progress.console.print(Text(f"{name}: {message}"))
 
     def _finish_node(self) -> None:
         if self._steps is not None:
@@ -87,6 +90,8 @@ class _Lines:
                 self._print(f"{name}: {seconds:.2f} s")
             case NodeBlocked(class_type=name, message=message):
                 self._print(f"{name}: not run: {message}")
+            case NodeNote(class_type=name, message=message):
+                self._print(f"{name}: {message}")
 
     def _print(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from adapters.host.settings.environment import said
 from adapters.host.settings.reading import explained, parts_of
 from engine.computing import Attention, Compile, Precision, StepNoise
+from engine.types import Hdr
 
 EMBEDDED_MODELS = Path(__file__).parents[3] / "models" / "tiny" / "weights"
 MIB = 2**20
@@ -27,7 +28,8 @@ class Settings(BaseSettings):
     that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
     ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
     a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``,
-    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code.
+    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code. ``hdr``: what
+    pictures of HDR films are, ``sdr`` (as ordinary screens show them) or ``as_stored``.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     attention: Attention = "auto"
     compile: Compile = "off"
     step_noise: StepNoise = "device"
+    hdr: Hdr = "sdr"
     compiled: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "compiled")
     # The service: where its data are, who may come in, how much it takes.
     data: Path = Field(default_factory=lambda: user_data_path("dagfusion"))

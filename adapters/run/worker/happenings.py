@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from adapters.host.plain import plain
 from adapters.service.store.records import Happening
-from engine.events import Event, NodeBlocked, NodeFinished, NodeProgress, NodeStarted, RunStarted
+from engine.events import Event, NodeBlocked, NodeFinished, NodeNote, NodeProgress, NodeStarted, RunStarted
 
 
 def happening(event: Event) -> Happening | None:
     """The entry; ``None`` for what the store says itself (how the run ended) and for pictures."""
+    data: dict[str, object]
     match event:
         case RunStarted():
-            return Happening("run_started", {"steps": list(event.steps), "cached": list(event.cached)})
+            kind, data = "run_started", {"steps": list(event.steps), "cached": list(event.cached)}
         case NodeStarted():
-            return Happening("node_started", _node(event))
+            kind, data = "node_started", _node(event)
         case NodeProgress():
-            data = {"node_id": event.node_id, "value": event.value, "total": event.total}
-            return Happening("node_progress", data)
+            kind, data = "node_progress", {"node_id": event.node_id, "value": event.value, "total": event.total}
         case NodeFinished():
             more = {"shown": plain(event.shown), "cached": event.cached, "seconds": round(event.seconds, 6)}
-            return Happening("node_finished", _node(event) | more)
+            kind, data = "node_finished", _node(event) | more
         case NodeBlocked():
-            return Happening("node_blocked", _node(event) | {"message": event.message})
-    return None
+            kind, data = "node_blocked", _node(event) | {"message": event.message}
+        case NodeNote():
+            kind = "node_note"
+            data = {"node_id": event.node_id, "class_type": event.class_type, "message": event.message}
+        case _:
+            return None
+    return Happening(kind, data)
 
 
 def _node(event: NodeStarted | NodeFinished | NodeBlocked) -> dict[str, object]:

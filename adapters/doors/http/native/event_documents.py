@@ -20,6 +20,7 @@ Kind = Literal[
     "node_progress",
     "node_finished",
     "node_blocked",
+    "node_note",
     "requeued",
     "cancel_requested",
     "completed",
@@ -40,8 +41,9 @@ class EventDocument(BaseModel):
         description=(
             "queued {priority}; started {attempt, worker}; run_started {steps, cached}; node_started {node_id, "
             "class_type, display_id}; node_progress {node_id, value, total}; node_finished {node_id, class_type, "
-            "display_id, shown, cached, seconds}; node_blocked {node_id, class_type, display_id, message}; requeued "
-            "{attempt, reason}; cancel_requested {}; completed {seconds}; failed {error}; cancelled {}"
+            "display_id, shown, cached, seconds}; node_blocked {node_id, class_type, display_id, message}; node_note "
+            "{node_id, class_type, message}; requeued {attempt, reason}; cancel_requested {}; completed {seconds}; "
+            "failed {error}; cancelled {}"
         )
     )
 

@@ -1,0 +1,23 @@
+"""Whom readings and writings tell what they did otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+
+class Listener:
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def check_cancelled(self) -> None:
+        pass
+
+
+@pytest.fixture
+def run() -> Listener:
+    return Listener()
