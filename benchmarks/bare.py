@@ -70,7 +70,7 @@ def _pipeline(engine: Engine, name: str, sampler: str, dtype: torch.dtype) -> An
         known = ", ".join(_SCHEDULERS)
         raise DagfusionError(f"no scheduler of diffusers is named for '{sampler}'", remedy=f"one of: {known}")
     checkpoint = load_checkpoint(engine.folders.find("checkpoints", name))
-    prediction = _PREDICTIONS[checkpoint.model.family.prediction]
+    prediction = _PREDICTIONS[checkpoint.model.parameterization.prediction]
     scheduler = getattr(diffusers, _SCHEDULERS[sampler])(**_NOISE, prediction_type=prediction)
     # Any: a Module says of each of its attributes that it may be a tensor.
     built: list[Any] = [weights.build() for weights in checkpoint.networks]

@@ -24,9 +24,9 @@ def previews(bench: Bench, *, family: str, size_px: int, dtype: str) -> Iterator
 
     from adapters.run.worker.recorder import jpeg
     from nodes.diffusion import unet
-    from nodes.diffusion.families import FAMILIES
+    from nodes.families.found import families
 
-    shown = FAMILIES[family if family in FAMILIES else "sd15"].latent
+    shown = families()["sdxl" if family == "sdxl" else "sd"].space
     network = networks.unet(family, networks.format_named(dtype), bench.device)
     given = networks.inputs(network, 2, size_px // 8)
     latent = given.x[:1].float()

@@ -61,7 +61,7 @@ def load_unet(
 def load_vae(ctx: Context, *, vae_name: Annotated[str, FileChoice("vae", after=(PIXEL_SPACE,))]) -> Vae:
     """A VAE from a file of its own; ``pixel_space`` is the identity."""
     if vae_name == PIXEL_SPACE:
-        return diffusion.checkpoints.pixel_space()
+        return diffusion.vae_pixels.pixel_space()
     return diffusion.checkpoints.load_vae(ctx.folders.find("vae", vae_name))
 
 

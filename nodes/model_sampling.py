@@ -60,7 +60,7 @@ def sample_continuous_edm(
     prediction: Prediction = "edm" if sampling.startswith("edm") else _PREDICTIONS[sampling]
     sigma_data = 0.5 if prediction == "edm" else 1.0
     if sampling == "edm_playground_v2.5":
-        model = replace(model, family=replace(model.family, latent=PLAYGROUND_25))
+        model = replace(model, space=PLAYGROUND_25)
     return replace(model, parameterization=made.continuous_edm(prediction, sigma_min, sigma_max, sigma_data))
 
 

@@ -18,15 +18,12 @@ Padding = Annotated[int, Int(min=0, max=10000, step=1)]
 Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
 
 
-def _embeddings_of_one(ctx: Context, text: str | None) -> list[str]:
-    return _embeddings(ctx, text)
+def embeddings_of_one(ctx: Context, text: str | None) -> list[str]:
+    """The fingerprint of a node with one prompt; see :func:`fingerprints`."""
+    return fingerprints(ctx, text)
 
 
-def _embeddings_of_two(ctx: Context, text_g: str | None, text_l: str | None) -> list[str]:
-    return _embeddings(ctx, text_g, text_l)
-
-
-def _embeddings(ctx: Context, *prompts: str | None) -> list[str]:
+def fingerprints(ctx: Context, *prompts: str | None) -> list[str]:
     """Fingerprints of the embedding files that the prompts name; of all there are if one is linked, so not known."""
     if any(not isinstance(prompt, str) for prompt in prompts):
         files = [ctx.folders.find("embeddings", name) for name in ctx.folders.files("embeddings")]
@@ -42,15 +39,11 @@ def encode_prompt(ctx: Context, clip: Clip, text: str | Mapping[str, str]) -> Co
     return clip.family.text.encode(ctx.models, clip, text, ctx.folders.of_kind("embeddings"))
 
 
-def _encode(ctx: Context, clip: Clip, text: str | Mapping[str, str], size: Mapping[str, float]) -> Conditioning:
-    return Conditioning((replace(encode_prompt(ctx, clip, text), size=size),))
-
-
 @node(
     "CLIPTextEncode",
     category="conditioning",
     display_name="CLIP Text Encode (Prompt)",
-    fingerprint=_embeddings_of_one,
+    fingerprint=embeddings_of_one,
     keep=True,
 )
 def encode_text(ctx: Context, *, text: Prompt, clip: Clip) -> Conditioning:
@@ -59,54 +52,14 @@ def encode_text(ctx: Context, *, text: Prompt, clip: Clip) -> Conditioning:
     ``(text:1.2)`` weighs, ``(text)`` weighs 1.1 times, ``\(`` is a parenthesis, ``embedding:name`` puts in a file
     from the embeddings folder.
     """
-    return _encode(ctx, clip, text, {})
-
-
-@node("CLIPTextEncodeSDXL", category="advanced/conditioning", fingerprint=_embeddings_of_two, keep=True)
-def encode_text_sdxl(
-    ctx: Context,
-    *,
-    clip: Clip,
-    width: SidePx = 1024,
-    height: SidePx = 1024,
-    crop_w: SidePx = 0,
-    crop_h: SidePx = 0,
-    target_width: SidePx = 1024,
-    target_height: SidePx = 1024,
-    text_g: Prompt,
-    text_l: Prompt,
-) -> Conditioning:
-    """A prompt for each of SDXL's encoders, and the sizes and crop in pixels that the model is told."""
-    size = {
-        "width": width,
-        "height": height,
-        "crop_w": crop_w,
-        "crop_h": crop_h,
-        "target_width": target_width,
-        "target_height": target_height,
-    }
-    return _encode(ctx, clip, {"clip_g": text_g, "clip_l": text_l}, size)
-
-
-@node("CLIPTextEncodeSDXLRefiner", category="advanced/conditioning", fingerprint=_embeddings_of_one, keep=True)
-def encode_text_sdxl_refiner(
-    ctx: Context,
-    *,
-    ascore: Annotated[float, Float(min=0.0, max=1000.0, step=0.01)] = 6.0,
-    width: SidePx = 1024,
-    height: SidePx = 1024,
-    text: Prompt,
-    clip: Clip,
-) -> Conditioning:
-    """A prompt for SDXL's refiner, with the aesthetic score (1 to 10) and the size in pixels that it is told."""
-    return _encode(ctx, clip, text, {"aesthetic_score": ascore, "width": width, "height": height})
+    return Conditioning((encode_prompt(ctx, clip, text),))
 
 
 @node(
     "CLIPTextEncodeControlnet",
     category="_for_testing/conditioning",
     experimental=True,
-    fingerprint=_embeddings_of_one,
+    fingerprint=embeddings_of_one,
     keep=True,
 )
 def encode_text_for_controlnet(ctx: Context, *, clip: Clip, conditioning: Conditioning, text: Prompt) -> Conditioning:

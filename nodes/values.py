@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from engine.computing import StepNoise
     from engine.weights import WeightPatch, Weights
-    from nodes.diffusion.families import Family
     from nodes.diffusion.parameterization import Parameterization
-    from nodes.families.family import Family as FamilyFolder
+    from nodes.families.family import Family, VaeKind
 
 
 # --- models ------------------------------------------------------------------------------------------------------
@@ -33,23 +32,20 @@ class Model:
 
     ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
-    Hooks that are put on later come after theirs. ``variant``: what the family knows of this one network.
+    Hooks that are put on later come after theirs. ``space``: of its latents; ``variant``: what the family
+    knows of this one network.
     """
 
     wire: ClassVar[str] = "MODEL"
     weights: Weights
     family: Family
     parameterization: Parameterization
+    space: LatentSpace
+    variant: Any = None
     weight_patches: tuple[WeightPatch, ...] = ()
     unet_patches: UNetPatches = field(default_factory=UNetPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
     per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
-    variant: Any = None
-
-    @property
-    def space(self) -> LatentSpace:
-        """Of the latents that it works on."""
-        return self.family.latent
 
     def with_unet_patches(self, patches: UNetPatches) -> Model:
         """The same model with more hooks, after those it has."""
@@ -92,7 +88,7 @@ class Clip:
     wire: ClassVar[str] = "CLIP"
     weights: tuple[Weights, ...]
     kinds: tuple[str, ...]
-    family: FamilyFolder
+    family: Family
     texts: str
     last_layer: int | None = None
     weight_patches: tuple[tuple[WeightPatch, ...], ...] = ()
@@ -115,11 +111,12 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Vae:
-    """VAE: pixels to latents and back. ``family``: of the checkpoint it came from; a file of its own tells none."""
+    """VAE: pixels to latents and back. ``kind``: what runs it; ``space``: of its latents, without denoisers' scales."""
 
     wire: ClassVar[str] = "VAE"
     weights: Weights
-    family: Family | None = None
+    kind: VaeKind
+    space: LatentSpace
 
 
 # --- conditioning ------------------------------------------------------------------------------------------------

@@ -1,11 +1,9 @@
-from . import adm as adm
 from . import attention as attention
 from . import backend as backend
 from . import checkpoints as checkpoints
 from . import conditioning as conditioning
 from . import control as control
 from . import denoiser as denoiser
-from . import families as families
 from . import guidance as guidance
 from . import holes as holes
 from . import inputs as inputs
@@ -26,8 +24,8 @@ from . import regions as regions
 from . import samplers as samplers
 from . import sampling as sampling
 from . import schedules as schedules
-from . import side_inputs as side_inputs
 from . import text as text
 from . import unet as unet
 from . import vae as vae
+from . import vae_pixels as vae_pixels
 from . import weights as weights

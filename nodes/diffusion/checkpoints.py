@@ -14,19 +14,17 @@ import yaml
 
 from engine.errors import ModelUnreadable
 from engine.weights import Weights
-from nodes.diffusion.contents import content_key
-from nodes.diffusion.families import detect
-from nodes.diffusion.identity import denoiser_in, family_in, what_it_is
-from nodes.diffusion.parameterization import discrete
+from nodes.diffusion.identity import denoiser_in, what_it_is
 from nodes.diffusion.text import clip_in
-from nodes.diffusion.unet_config import as_diffusers, build_unet
-from nodes.diffusion.vae_config import PixelSpace, build_vae, looks_like_vae
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.families.found import families, vae_kinds
+from nodes.families.marks import any_fits
 from nodes.families.recognition import prefix_of
 from nodes.values import Clip, Model, Vae
 
-UNET_PREFIX = "model.diffusion_model."
-VAE_PREFIX = "first_stage_model."
+WHOLE = "model.diffusion_model."
+"""What names of a denoiser's tensors begin with in a file that may hold more than it."""
+
 STORAGE_DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e4m3fn_fast": torch.float8_e4m3fn,
@@ -52,18 +50,16 @@ class Checkpoint:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Open a single-file checkpoint. Raises ``ModelUnreadable`` where it is damaged or of no known family."""
     file = WeightFile(path)
-    if prefix_of(file.shapes) != UNET_PREFIX:
+    if prefix_of(file.shapes) != WHOLE:
         raise ModelUnreadable(_no_checkpoint(file), input="ckpt_name", remedy=_loader_for(file))
-    model = _model(denoiser_in(file, "ckpt_name"), file)
-    vae_view = file.view(VAE_PREFIX)
-    vae = Vae(_weights("vae", vae_view), model.family) if looks_like_vae(vae_view) else None
-    return Checkpoint(model, clip_in(file, family_in(file)), vae)
+    family, view = denoiser_in(file, "ckpt_name")
+    return Checkpoint(family.denoiser.load(view), clip_in(file, family), vae_in(file.view(*family.vae)))
 
 
 def load_unet(path: Path, storage: str = "default") -> Model:
     """A denoiser from a file of its own; ``storage``: the number format its weights are rounded to."""
-    file = WeightFile(path)
-    model = _model(denoiser_in(file, "unet_name"), file)
+    family, view = denoiser_in(WeightFile(path), "unet_name")
+    model = family.denoiser.load(view)
     if storage == "default":
         return model
     weights, dtype = model.weights, STORAGE_DTYPES[storage]
@@ -80,19 +76,23 @@ def load_unet(path: Path, storage: str = "default") -> Model:
 def load_vae(path: Path) -> Vae:
     """A VAE from a file of its own, or a checkpoint's."""
     file = WeightFile(path)
-    view = file.view(VAE_PREFIX, "vae.", "")
-    if not looks_like_vae(view):
+    prefixes = dict.fromkeys(prefix for family in families().values() for prefix in family.vae)
+    vae = vae_in(file.view(*prefixes, ""))
+    if vae is None:
+        known = ", ".join(kind.title for kind in vae_kinds().values() if kind.marks)
         raise ModelUnreadable(
-            f"'{path.name}' holds no VAE of the Stable Diffusion families{what_it_is(file)}",
+            f"'{path.name}' holds no VAE of a kind that is known{what_it_is(file)}",
             input="vae_name",
-            remedy="take the VAE of an SD 1, SD 2 or SDXL model",
+            remedy=f"the kinds here are: {known}",
         )
-    return Vae(_weights("vae", view))
+    return vae
 
 
-def pixel_space() -> Vae:
-    """The VAE of models that denoise pixels: latents are pictures in -1..1."""
-    return Vae(Weights("vae:pixel_space", PixelSpace, "pixel space", wide=True))
+def vae_in(view: WeightView) -> Vae | None:
+    """The VAE whose tensors are in ``view``, or None where they are none of a known kind."""
+    shapes = view.shapes
+    kind = next((kind for kind in vae_kinds().values() if any_fits(kind.marks, shapes)), None)
+    return None if kind is None else kind.part.load(view)
 
 
 def with_config(checkpoint: Checkpoint, config: Path) -> Checkpoint:
@@ -108,8 +108,7 @@ def with_config(checkpoint: Checkpoint, config: Path) -> Checkpoint:
         ) from error
     model, clip = checkpoint.model, checkpoint.clip
     if params.get("parameterization") == "v":
-        family = replace(model.family, prediction="v")
-        model = replace(model, family=family, parameterization=discrete("v", zsnr=family.zsnr))
+        model = replace(model, parameterization=replace(model.parameterization, prediction="v"))
     if clip is not None and (layer := _hidden_layer(stage)) is not None:
         clip = replace(clip, last_layer=layer)
     return Checkpoint(model, clip, checkpoint.vae)
@@ -123,28 +122,8 @@ def _hidden_layer(stage: dict[str, Any]) -> int | None:
     return None
 
 
-def _model(view: WeightView, file: WeightFile) -> Model:
-    unet = as_diffusers(view)
-    family = detect(unet, file)
-    weights = Weights(
-        f"unet:{content_key(unet)}",
-        lambda: build_unet(unet),
-        f"{file.path.name} UNet",
-        heavy=unet.heavy,
-        release=file.release,
-    )
-    return Model(weights, family, discrete(family.prediction, zsnr=family.zsnr))
-
-
-def _weights(kind: str, view: WeightView) -> Weights:
-    key = f"{kind}:{content_key(view)}"
-    label = f"{view.file.path.name} VAE"
-    # Not `heavy`: it runs once a picture, and what it rounds is what people see (0.03 off in bfloat16).
-    return Weights(key, lambda: build_vae(view), label, wide=True, release=view.file.release)
-
-
 def _no_checkpoint(file: WeightFile) -> str:
-    return f"'{file.path.name}' is no checkpoint: it holds no tensors under '{UNET_PREFIX}'{what_it_is(file)}"
+    return f"'{file.path.name}' is no checkpoint: it holds no tensors under '{WHOLE}'{what_it_is(file)}"
 
 
 def _loader_for(file: WeightFile) -> str:

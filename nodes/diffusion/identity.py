@@ -6,24 +6,27 @@ from engine.errors import ModelUnreadable
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.families.family import Family
 from nodes.families.found import families
-from nodes.families.recognition import Recognised, recognise
+from nodes.families.recognition import recognise
 
 
-def denoiser_in(file: WeightFile, input: str) -> WeightView:
-    """The tensors of the file's denoiser, whose family is one of those here.
+def denoiser_in(file: WeightFile, input: str) -> tuple[Family, WeightView]:
+    """The family of the file's denoiser, which is one of those here, and its tensors.
 
     ``input``: of the node that names the file. Raises ``ModelUnreadable``, which names the file's family where that is
     known but not here.
     """
-    found = _found(file, input)
-    return file.view(found.prefix)
-
-
-def family_in(file: WeightFile) -> Family:
-    """The family of the file's denoiser. Raises ``ModelUnreadable`` as :func:`denoiser_in` does."""
-    family = _found(file, "ckpt_name").family
-    assert family is not None
-    return family
+    found = recognise(file.shapes)
+    if found is None:
+        raise ModelUnreadable(
+            f"'{file.path.name}' holds no denoiser of a family that is known", input=input, remedy=_families()
+        )
+    if found.family is None:
+        raise ModelUnreadable(
+            f"'{file.path.name}' is of the family {found.title}, which cannot be loaded",
+            input=input,
+            remedy=_families(),
+        )
+    return found.family, file.view(found.prefix)
 
 
 def what_it_is(file: WeightFile) -> str:
@@ -32,19 +35,5 @@ def what_it_is(file: WeightFile) -> str:
     return "" if found is None else f": it is a denoiser of the family {found.title}"
 
 
-def _found(file: WeightFile, input: str) -> Recognised:
-    found = recognise(file.shapes)
-    here = ", ".join(family.title for family in families().values())
-    if found is None:
-        raise ModelUnreadable(
-            f"'{file.path.name}' holds no denoiser of a family that is known",
-            input=input,
-            remedy=f"the families here are: {here}",
-        )
-    if found.family is None:
-        raise ModelUnreadable(
-            f"'{file.path.name}' is of the family {found.title}, which cannot be loaded",
-            input=input,
-            remedy=f"the families here are: {here}",
-        )
-    return found
+def _families() -> str:
+    return f"the families here are: {', '.join(family.title for family in families().values())}"

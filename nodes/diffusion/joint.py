@@ -3,104 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from engine.turns import Turns
-from nodes.diffusion import unet
-from nodes.diffusion.unet import ControlResiduals
-from nodes.hooks import UNetPatches
+from nodes.diffusion import residuals
+from nodes.diffusion.inputs import Inputs, form, join, values
+from nodes.hooks import Call, UNetPatches
+
+if TYPE_CHECKING:
+    from nodes.families.parts import Step
 
 # Beyond this many latent pixels in one pass (16 rows of 512x512 px, or 4 of 1024x1024), a GPU is busy with one job.
 MOST_PX = 2**16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UNetPass:
-    """One call of a UNet; see :func:`nodes.diffusion.unet.predict`."""
+class Pass:
+    """One call of a network: its family's ``step``, and what that is given, ``inputs`` joined over the rows."""
 
+    step: Step
     module: Any
     x: Tensor
     timestep: Tensor
-    context: Tensor
-    y: Tensor | None
-    control: ControlResiduals | None
-    patches: UNetPatches
-    rows: tuple[int, ...]
-    sigma: float
+    inputs: Inputs
+    call: Call
 
     @property
     def kind(self) -> Hashable | None:
         """Equal for passes that can be one; None for a pass whose hooks look at one job's step."""
-        if self.patches != UNetPatches():
+        inputs = form(self.inputs)
+        if self.call.patches != UNetPatches() or inputs is None:
             return None
-        width = None if self.y is None else self.y.shape[1]
-        control = None if self.control is None else _form(self.control)
-        return self.module, self.x.shape[1:], self.context.shape[1:], self.x.dtype, self.context.dtype, width, control
+        control = None if self.call.control is None else residuals.form(self.call.control)
+        return self.module, self.step, self.x.shape[1:], self.x.dtype, inputs, control
 
 
-def forward(one: UNetPass, turns: Turns) -> Tensor:
+def forward(one: Pass, turns: Turns) -> Tensor:
     """What the network predicts, computed together with passes of other jobs where there are any that fit."""
     kind = one.kind
     if kind is None:
-        return _forward_alone(one)
-    rows, _, height, width = one.x.shape
-    return turns.together(kind, one, _forward_all, share=rows * height * width / MOST_PX)
+        return _alone(one)
+    return turns.together(kind, one, _all, share=one.x[:, 0].numel() / MOST_PX)
 
 
-def _forward_all(passes: Sequence[UNetPass]) -> Sequence[Tensor]:
+def _all(passes: Sequence[Pass]) -> Sequence[Tensor]:
     if len(passes) == 1:
-        return [_forward_alone(passes[0])]
-    ys = [one.y for one in passes if one.y is not None]
-    made = unet.predict(
-        passes[0].module,
-        torch.cat([one.x for one in passes]),
-        torch.cat([one.timestep for one in passes]),
-        torch.cat([one.context for one in passes]),
-        y=torch.cat(ys) if ys else None,
-        control=_joined(passes),
-    )
-    return torch.split_with_sizes(made, [one.x.shape[0] for one in passes])
-
-
-def _form(control: ControlResiduals) -> Hashable:
-    """Equal for residuals that can be joined."""
-    parts = (*control.skips, None, control.middle, None, *control.inputs)
-    return len(control.skips), tuple(None if part is None else part.shape[1:] for part in parts)
-
-
-def _joined(passes: Sequence[UNetPass]) -> ControlResiduals | None:
-    """The residuals of all passes, which have one form, row by row."""
-    controls = [one.control for one in passes if one.control is not None]
-    if not controls:
-        return None
+        return [_alone(passes[0])]
     rows = [one.x.shape[0] for one in passes]
-
-    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
-        given = [
-            part.expand(count, *part.shape[1:]) for part, count in zip(parts, rows, strict=True) if part is not None
-        ]
-        return torch.cat(given) if given else None
-
-    return ControlResiduals(
-        tuple(join(parts) for parts in zip(*(one.skips for one in controls), strict=True)),
-        join([one.middle for one in controls]),
-        tuple(join(parts) for parts in zip(*(one.inputs for one in controls), strict=True)),
+    controls = [one.call.control for one in passes]
+    whole = replace(
+        passes[0],
+        x=torch.cat([one.x for one in passes]),
+        timestep=torch.cat([one.timestep for one in passes]),
+        inputs=join([one.inputs for one in passes]),
+        call=Call(control=None if controls[0] is None else residuals.joined(controls, rows)),
     )
+    return torch.split_with_sizes(_alone(whole), rows)
 
 
-def _forward_alone(one: UNetPass) -> Tensor:
-    return unet.predict(
-        one.module,
-        one.x,
-        one.timestep,
-        one.context,
-        y=one.y,
-        control=one.control,
-        patches=one.patches,
-        rows=one.rows,
-        sigma=one.sigma,
-    )
+def _alone(one: Pass) -> Tensor:
+    return one.step(one.module, one.x, one.timestep, values(one.inputs), one.call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +12,12 @@ from torch import Tensor
 from engine.errors import DeviceMemoryExhausted
 from engine.turns import Turns
 from nodes.diffusion import joint
-from nodes.diffusion.inputs import repeat_batch
-from nodes.diffusion.joint import UNetPass
-from nodes.diffusion.parameterization import Parameterization
+from nodes.diffusion.inputs import Inputs, can_share, join, values
+from nodes.diffusion.joint import Pass
 from nodes.diffusion.regions import Placed
-from nodes.diffusion.unet import ControlResiduals
-from nodes.hooks import UNetPatches
-from nodes.values import Control
+from nodes.hooks import Call, UNetPatches
+from nodes.values import Control, Model
 
-MAX_CONTEXT_STRETCH = 4
 TINY = 1e-37
 
 
@@ -29,19 +25,19 @@ TINY = 1e-37
 class ControlCall:
     """What a ControlNet sees of one forward pass.
 
-    ``x``: the noisy latent, scaled for the network; ``timestep``: [batch]; ``context``, ``y``: the prompt, joined
-    over ``groups`` prompts of equal batch size; ``sigma``: the noise level.
+    ``x``: the noisy latent, scaled for the network; ``timestep``: [batch]; ``inputs``: what else the network gets,
+    joined over ``groups`` prompts of equal batch size; ``sigma``: the noise level.
     """
 
     x: Tensor
     timestep: Tensor
-    context: Tensor
-    y: Tensor | None
+    inputs: Mapping[str, Any]
     groups: int
     sigma: float
 
 
-ControlFunction = Callable[[Control, ControlCall], ControlResiduals | None]
+ControlFunction = Callable[[Control, ControlCall], Any]
+"""What the ControlNets of a chain add to one forward pass, in the form that the family's networks take, or None."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +49,13 @@ class _Pass:
     x: Tensor
     weight: Tensor
 
+    @property
+    def inputs(self) -> Inputs:
+        return self.entry.inputs if self.entry.box is None else self.entry.box.cut_inputs(self.entry.inputs)
+
 
 class Network:
-    """A leased UNet for one sampling call; ``control`` runs the ControlNets that prompts ask for.
+    """A model's leased network for one sampling call; ``control`` runs the ControlNets that prompts ask for.
 
     ``turns``: at the device, with other runs' passes.
     """
@@ -63,23 +63,17 @@ class Network:
     def __init__(
         self,
         module: Any,
-        parameterization: Parameterization,
-        patches: UNetPatches,
+        model: Model,
         control: ControlFunction | None = None,
         turns: Turns | None = None,
     ) -> None:
         self._module = module
-        self._parameterization = parameterization
-        self._patches = patches
+        self._parameterization = model.parameterization
+        self._patches = model.unet_patches
+        self._step = model.family.denoiser.step
         self._control = control
         self._turns = turns or Turns()
         self._most_together = 2**31
-
-    @property
-    def prompt_width(self) -> int:
-        """How wide the tokens of an encoded prompt must be."""
-        width = self._module.config.cross_attention_dim
-        return int(width if isinstance(width, int) else width[0])
 
     def predict(
         self,
@@ -91,7 +85,7 @@ class Network:
         """The prediction of the clean latent for each role, averaged over its prompts by weight.
 
         ``roles``: entries by role number (0 = positive, 1 = negative, others as the guidance likes); None is left
-        out. ``x``: float32[batch, channels, height, width]; ``sigma``: float32[batch]. A role of which nothing counts
+        out. ``x``: float32[batch, channels, *grid]; ``sigma``: float32[batch]. A role of which nothing counts
         at this sigma comes out as zeros.
         """
         passes = self._passes(roles, x, sigma)
@@ -148,30 +142,20 @@ class Network:
         x = torch.cat([one.x for one in together])
         sigmas = sigma.to(x.device).repeat(len(together))
         network_x = self._parameterization.scale_input(sigmas, x)
-        context = _join_contexts([repeat_batch(one.entry.context, batch) for one in together])
-        y = _join([one.entry.y for one in together], batch)
+        inputs = join([one.inputs for one in together], batch)
         timestep = self._parameterization.timestep(sigma).to(x.device).repeat(len(together))
         now = float(sigma[0])
         residuals = None
         if (chain := together[0].entry.control) is not None and self._control is not None:
-            residuals = self._control(chain, ControlCall(network_x, timestep, context, y, len(together), now))
-        concat = _join([_concat(one.entry) for one in together], batch)
-        if concat is not None:
-            network_x = torch.cat([network_x, concat.to(network_x)], dim=1)
-        rows = tuple(one.role for one in together)
-        whole = UNetPass(self._module, network_x, timestep, context, y, residuals, hooks, rows, now)
+            residuals = self._control(chain, ControlCall(network_x, timestep, values(inputs), len(together), now))
+        call = Call(hooks, tuple(one.role for one in together), now, residuals)
+        whole = Pass(self._step, self._module, network_x, timestep, inputs, call)
         output = joint.forward(whole, self._turns)
         return self._parameterization.denoised(sigmas, output.float(), x).chunk(len(together))
 
 
 def _crop(x: Tensor, entry: Placed) -> Tensor:
     return x if entry.box is None else entry.box.cut(x)
-
-
-def _concat(entry: Placed) -> Tensor | None:
-    if entry.concat is None or entry.box is None:
-        return entry.concat
-    return entry.box.cut(entry.concat)
 
 
 def _uncovered(passes: Sequence[_Pass], x: Tensor) -> Tensor:
@@ -184,33 +168,8 @@ def _uncovered(passes: Sequence[_Pass], x: Tensor) -> Tensor:
 
 
 def _can_share(one: _Pass, other: _Pass) -> bool:
-    a, b = one.entry, other.entry
     return (
         one.x.shape == other.x.shape
-        and a.control is b.control
-        and _same_shape(a.y, b.y)
-        and _same_shape(_concat(a), _concat(b))
-        and _contexts_fit(a.context, b.context)
+        and one.entry.control is other.entry.control
+        and can_share(one.inputs, other.inputs)
     )
-
-
-def _same_shape(a: Tensor | None, b: Tensor | None) -> bool:
-    return a is b or (a is not None and b is not None and a.shape[1:] == b.shape[1:])
-
-
-def _contexts_fit(a: Tensor, b: Tensor) -> bool:
-    if a.shape[-1] != b.shape[-1]:
-        return False
-    tokens = (a.shape[1], b.shape[1])
-    return tokens[0] == tokens[1] or math.lcm(*tokens) // min(tokens) <= MAX_CONTEXT_STRETCH
-
-
-def _join_contexts(contexts: Sequence[Tensor]) -> Tensor:
-    """Contexts of different lengths, each repeated to their least common multiple: attention does not change."""
-    tokens = math.lcm(*(context.shape[1] for context in contexts))
-    return torch.cat([context.repeat(1, tokens // context.shape[1], 1) for context in contexts])
-
-
-def _join(parts: Sequence[Tensor | None], batch: int) -> Tensor | None:
-    given = [repeat_batch(part, batch) for part in parts if part is not None]
-    return torch.cat(given) if given else None

@@ -12,9 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from engine.types import PIXELS_PER_LATENT
-from nodes.diffusion.inputs import repeat_batch
-from nodes.diffusion.parameterization import Parameterization
+from nodes.diffusion.inputs import Inputs, Scene, repeat_batch
 from nodes.values import Area, Cond, Control
 
 MIN_MASK_SIDE = 8
@@ -28,6 +26,10 @@ class Box(NamedTuple):
     width: int
     y: int
     x: int
+
+    def cut_inputs(self, inputs: Inputs) -> Inputs:
+        """The same inputs with those on the latent's grid cut to the box."""
+        return {name: replace(i, value=self.cut(i.value)) if i.joining == "cut" else i for name, i in inputs.items()}
 
     def cut(self, tensor: Tensor) -> Tensor:
         """A view of the last two dimensions inside the box."""
@@ -51,14 +53,11 @@ class Box(NamedTuple):
 class Placed:
     """One entry of a conditioning, ready for one latent.
 
-    ``context``: float32[1 or batch, tokens, width]; ``y``: the vector that SDXL's label embedding reads, [1 or batch,
-    width]; ``concat``: channels that stand beside the noisy latent, [batch, channels, height, width]. ``mask``:
-    float32[1 or batch, height, width] on the latent's device. Evaluated while sigma_end <= sigma <= sigma_start.
+    ``inputs``: what the network gets for it, on the latent's device. ``mask``: float32[1 or batch, height, width],
+    there too. Evaluated while sigma_end <= sigma <= sigma_start.
     """
 
-    context: Tensor
-    y: Tensor | None = None
-    concat: Tensor | None = None
+    inputs: Inputs
     box: Box | None = None
     mask: Tensor | None = None
     strength: float = 1.0
@@ -73,14 +72,16 @@ class Placed:
         return self.sigma_end <= sigma <= self.sigma_start
 
     def weight(self, x: Tensor) -> Tensor:
-        """How much each latent pixel of its box counts: float32[batch, channels, box height, box width].
+        """How much each latent pixel of its box counts: float32 of the box's part of ``x``.
 
         Without a mask, a box's edges fade over 8 latent pixels, except where it touches the border of the latent.
         """
         inside = x if self.box is None else self.box.cut(x)
         if self.mask is not None:
             mask = self.mask[: x.shape[0]] if self.box is None else self.box.cut(self.mask[: x.shape[0]])
-            return repeat_batch(mask, x.shape[0])[:, None].expand_as(inside) * self.strength
+            mask = repeat_batch(mask, x.shape[0])
+            sides = (1,) * (inside.ndim - mask.ndim)
+            return mask.view(mask.shape[0], *sides, *mask.shape[1:]).expand_as(inside) * self.strength
         weight = torch.ones_like(inside)
         if self.box is not None:
             height, width = x.shape[-2:]
@@ -101,23 +102,22 @@ def _fade(length: int, at_start: bool, at_end: bool) -> Tensor:
     return fade
 
 
-def place(
-    entry: Cond, role: str, shape: Sequence[int], parameterization: Parameterization, device: torch.device
-) -> Placed:
-    """Resolve one entry of the conditioning ``role`` for a latent of ``shape`` [batch, channels, height, width].
+def place(entry: Cond, inputs: Inputs, scene: Scene) -> Placed:
+    """Resolve one entry of the conditioning ``scene.role``, with its ``inputs``, for the latent of the scene.
 
     Raises InputInvalid for a strength that is not a number and for an area outside the latent.
     """
+    role, parameterization, device = scene.role, scene.model.parameterization, scene.latent.device
     for name, strength in (("strength", entry.strength), ("mask strength", entry.mask_strength)):
         if math.isnan(strength):
             raise InputInvalid(f"the {name} of a prompt is not a number", input=role, remedy="give a finite strength")
-    height, width = int(shape[-2]), int(shape[-1])
+    height, width = scene.latent.shape[-2:]
     mask = None if entry.mask is None else _fit_mask(entry.mask.to(device), height, width)
-    box = None if entry.area is None else _resolve_area(entry.area, height, width, role)
+    box = None if entry.area is None else _resolve_area(entry.area, scene)
     if mask is not None and entry.set_area_to_bounds:
         box = _bounds(mask)
     return Placed(
-        context=entry.context.to(device),
+        inputs=inputs,
         box=box,
         mask=None if mask is None else mask * entry.mask_strength,
         strength=entry.strength,
@@ -136,7 +136,8 @@ def _fit_mask(mask: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(mask[:, None].float(), size=(height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
-def _resolve_area(area: Area, height: int, width: int, role: str) -> Box:
+def _resolve_area(area: Area, scene: Scene) -> Box:
+    height, width = scene.latent.shape[-2:]
     if area.unit == "fraction":
         box = Box(
             max(1, round(area.height * height)),
@@ -147,10 +148,11 @@ def _resolve_area(area: Area, height: int, width: int, role: str) -> Box:
     else:
         box = Box(int(area.height), int(area.width), int(area.y), int(area.x))
     if not (0 <= box.y < height and 0 <= box.x < width):
-        left, top, width_px, height_px = (side * PIXELS_PER_LATENT for side in (box.x, box.y, width, height))
+        _, rows, columns = scene.model.space.factors
+        (height_px, width_px), left, top = scene.size_px, box.x * columns, box.y * rows
         raise InputInvalid(
             f"a prompt's area starts at x {left}, y {top}, outside the {width_px} x {height_px} picture",
-            input=role,
+            input=scene.role,
             remedy="move the area inside the picture or make the latent larger",
         )
     return box
@@ -188,7 +190,7 @@ def _partner(entry: Placed, candidates: Sequence[Placed]) -> Placed | None:
     smallest = min(boxed, key=_box_area, default=next((c for c in candidates if c.box is None), None))
     if smallest is None or smallest.box == box:
         return None
-    return replace(entry, context=smallest.context, y=smallest.y, concat=smallest.concat)
+    return replace(entry, inputs=smallest.inputs)
 
 
 def _box_area(entry: Placed) -> int:

@@ -18,11 +18,10 @@ from nodes.diffusion import backend, control, previews, regions, samplers
 from nodes.diffusion import noise as noises
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.guidance import Guidance
-from nodes.diffusion.inputs import repeat_batch
+from nodes.diffusion.inputs import Scene, repeat_batch
 from nodes.diffusion.passes import ControlFunction, Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
-from nodes.diffusion.side_inputs import Scene, with_side_inputs
 from nodes.values import Conditioning, Control, Guider, Model, Noise, Sampler
 
 # Samplers whose noise outside an inpainting mask is not the noise that they start from, but the next seed's.
@@ -56,8 +55,8 @@ def sample(
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
-        network = Network(module, guider.model.parameterization, guider.model.unet_patches, control, ctx.turns)
-        preview = previews.previewer(ctx, guider.model.family.latent, leases)
+        network = Network(module, guider.model, control, ctx.turns)
+        preview = previews.previewer(ctx, guider.model.space, leases)
         run = _Run(ctx, guider, network, latent, noise.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
 
@@ -125,20 +124,9 @@ class _Run:
         return self._place_all({"negative": conditioning})["negative"]
 
     def _place(self, conditioning: Conditioning, role: str) -> list[Placed]:
-        expected = self._network.prompt_width
-        for width in (entry.context.shape[-1] for entry in conditioning.entries):
-            if width != expected:
-                raise InputInvalid(
-                    f"this prompt was encoded {width} wide, but the model reads prompts {expected} wide",
-                    input=role,
-                    remedy="encode it with the CLIP of the same checkpoint",
-                )
-        scene = Scene(self._model, self._picture, self._mask)
-        shape, device = self._picture.shape, self._picture.device
-        return [
-            with_side_inputs(regions.place(e, role, shape, self._model.parameterization, device), e, role, scene)
-            for e in conditioning.entries
-        ]
+        scene = Scene(self._model, self._picture, self._mask, self._noise, role)
+        inputs = self._model.family.sampling.inputs
+        return [regions.place(entry, inputs(entry, scene), scene) for entry in conditioning.entries]
 
     def _inpainting(self, sampler: Sampler, seed: int) -> Inpainting | None:
         if self._mask is None:
@@ -149,7 +137,7 @@ class _Run:
         return Inpainting(self._mask, self._picture, noise, self._sigmas, self._model.guidance.denoise_mask)
 
     def _to_latent(self, x: Tensor) -> Latent:
-        return replace(self._latent, samples=self._model.family.latent.from_model(x.float()).cpu())
+        return replace(self._latent, samples=self._model.space.from_model(x.float()).cpu())
 
 
 def initial_noise(latent: Latent, seed: int | None) -> Tensor:
@@ -159,12 +147,12 @@ def initial_noise(latent: Latent, seed: int | None) -> Tensor:
 
 def to_model_scale(model: Model, samples: Tensor) -> Tensor:
     """A latent in the denoiser's scale. An empty one stays zeros, also where the family shifts latents."""
-    return model.family.latent.to_model(samples) if bool(samples.any()) else samples
+    return model.space.to_model(samples) if bool(samples.any()) else samples
 
 
 def fit_channels(latent: Latent, model: Model) -> Latent:
     """``latent`` with as many channels as the model has; only an empty one (all zeros) can be changed."""
-    channels, samples = model.family.latent.channels, latent.samples
+    channels, samples = model.space.channels, latent.samples
     if samples.shape[0] == 0 or samples.numel() == 0:
         raise InputInvalid(
             "the latent is empty (no pictures in the batch)",
@@ -197,5 +185,5 @@ def add_noise(model: Model, noise: Noise, sigmas: Tensor, latent: Latent) -> Lat
     level = (sigmas[0] - sigmas[-1]).abs() if sigmas.numel() > 1 else sigmas[0]
     picture = to_model_scale(model, latent.samples)
     noisy = model.parameterization.add_noise(level, initial_noise(latent, noise.seed), picture)
-    samples = model.family.latent.from_model(noisy).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    samples = model.space.from_model(noisy).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     return replace(latent, samples=samples)

@@ -94,6 +94,11 @@ def predict(
     return output
 
 
+def beside(x: Tensor, channels: Tensor) -> Tensor:
+    """The noisy latent with what stands in further input channels."""
+    return torch.cat([x, channels.to(x)], dim=1)
+
+
 def embed(unet: Any, timestep: Tensor, y: Tensor | None) -> Tensor:
     """The time embedding, [batch, width], with SDXL's vector ``y`` added where the network takes one."""
     weight = unet.conv_in.weight

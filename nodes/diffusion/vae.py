@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engine.context import Context
 from engine.errors import DeviceMemoryExhausted, InputInvalid
-from nodes.diffusion.vae_config import PixelSpace
 from nodes.diffusion.vae_tiled import blend_tiles, count_tiles
+from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def decode(ctx: Context, vae: Vae, samples: Tensor) -> Tensor:
     Falls back to tiles where the device runs out of memory.
     """
     with _lent(ctx, vae) as network:
-        _check_latent(samples, network)
+        samples = _fitting(samples, network.space)
         try:
             pictures = [_each(ctx, network.decode, item) for item in samples.chunk(len(samples))]
             return _to_picture(torch.cat(pictures))
@@ -47,7 +47,7 @@ def encode(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
     is the mean of the posterior, without the denoiser's scale. Falls back to tiles where memory runs out.
     """
     with _lent(ctx, vae) as network:
-        planes = _to_planes(pixels, network.factor)
+        planes = _to_planes(pixels, network.space)
         try:
             return torch.cat([_each(ctx, network.encode, item) for item in planes.chunk(len(planes))])
         except torch.OutOfMemoryError:
@@ -58,57 +58,44 @@ def encode(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
 def decode_tiled(ctx: Context, vae: Vae, samples: Tensor, *, tile_px: int, overlap_px: int) -> Tensor:
     """As :func:`decode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps."""
     with _lent(ctx, vae) as network:
-        _check_latent(samples, network)
+        samples = _fitting(samples, network.space)
         return _decode_tiled(ctx, network, samples, tile_px, min(overlap_px, tile_px // 4))
 
 
 def encode_tiled(ctx: Context, vae: Vae, pixels: Tensor, *, tile_px: int, overlap_px: int) -> Tensor:
     """As :func:`encode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps."""
     with _lent(ctx, vae) as network:
-        return _encode_tiled(ctx, network, _to_planes(pixels, network.factor), tile_px, min(overlap_px, tile_px // 4))
+        return _encode_tiled(ctx, network, _to_planes(pixels, network.space), tile_px, min(overlap_px, tile_px // 4))
 
 
 @dataclass(frozen=True, slots=True)
 class _Network:
     """A lent VAE: tensors go in and come out on the CPU. ``factor``: pixels a latent pixel, along each side."""
 
+    vae: Vae
     module: Any
 
     @property
-    def factor(self) -> int:
-        return 1 if self._pixels else 2 ** (len(self.module.config.block_out_channels) - 1)
+    def space(self) -> LatentSpace:
+        return self.vae.space
 
     @property
-    def channels(self) -> int:
-        return 3 if self._pixels else int(self.module.config.latent_channels)
+    def factor(self) -> int:
+        return self.space.factors[2]
 
     def decode(self, samples: Tensor) -> Tensor:
         """Latents to planes in -1..1."""
-        return samples if self._pixels else self._host(self.module.decode(self._device(samples)).sample)
+        return self.vae.kind.part.decode(self.module, samples)
 
     def encode(self, planes: Tensor) -> Tensor:
         """Planes in 0..1 to latents."""
-        planes = planes * 2 - 1
-        return planes if self._pixels else self._host(self.module.encode(self._device(planes)).latent_dist.mode())
-
-    @property
-    def _pixels(self) -> bool:
-        return isinstance(self.module, PixelSpace)
-
-    def _device(self, tensor: Tensor) -> Tensor:
-        weight = self.module.decoder.conv_in.weight
-        # A CPU's convolutions of a VAE take 0.85 to 0.92 of the time with each pixel's channels side by side.
-        layout = torch.channels_last if weight.device.type == "cpu" else torch.preserve_format
-        return tensor.to(weight.device, weight.dtype, memory_format=layout)
-
-    def _host(self, tensor: Tensor) -> Tensor:
-        return tensor.to("cpu", torch.float32)
+        return self.vae.kind.part.encode(self.module, planes * 2 - 1)
 
 
 @contextmanager
 def _lent(ctx: Context, vae: Vae) -> Iterator[_Network]:
     with torch.no_grad(), ctx.models.lease(vae.weights) as module:
-        yield _Network(module)
+        yield _Network(vae, module)
 
 
 def _each(ctx: Context, run: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:
@@ -150,31 +137,43 @@ def _three_ways(
     return torch.stack(blended).mean(dim=0)
 
 
-def _to_planes(pixels: Tensor, factor: int) -> Tensor:
-    """[batch, H, W, channels] to [batch, 3, H', W'] with sides that are multiples of ``factor``."""
+def _to_planes(pixels: Tensor, space: LatentSpace) -> Tensor:
+    """[batch, H, W, channels] to [batch, 3, H', W'] with sides of whole cells; where cells have a time too, to one
+    film, [1, 3, batch, H', W'].
+    """
     if not len(pixels):
         raise InputInvalid("there is no picture to encode: the batch is empty", input="pixels")
-    height, width = (side // factor * factor for side in pixels.shape[1:3])
+    factors = space.factors[1:]
+    height, width = (side // factor * factor for side, factor in zip(pixels.shape[1:3], factors, strict=True))
     if not height or not width:
         raise InputInvalid(
             f"a picture of {pixels.shape[2]}x{pixels.shape[1]} px is too small for the VAE",
             input="pixels",
-            remedy=f"use at least {factor}x{factor} px",
+            remedy=f"use at least {factors[1]}x{factors[0]} px",
         )
-    top, left = ((side % factor) // 2 for side in pixels.shape[1:3])
-    return pixels[:, top : top + height, left : left + width, :3].movedim(-1, 1)
+    top, left = ((side % factor) // 2 for side, factor in zip(pixels.shape[1:3], factors, strict=True))
+    planes = pixels[:, top : top + height, left : left + width, :3].movedim(-1, 1)
+    return planes.movedim(0, 1)[None] if space.dims == 3 else planes
 
 
 def _to_picture(planes: Tensor) -> Tensor:
-    return ((planes + 1) / 2).clamp(0, 1).movedim(1, -1).contiguous()
+    """Planes to pictures, a film's frames one after another."""
+    pictures = ((planes + 1) / 2).clamp(0, 1).movedim(1, -1)
+    return (pictures.flatten(0, 1) if pictures.ndim == 5 else pictures).contiguous()
 
 
-def _check_latent(samples: Tensor, network: _Network) -> None:
+def _fitting(samples: Tensor, space: LatentSpace) -> Tensor:
+    """The latents as the VAE takes them: a film's first frame, or a picture as a film, where it reads the other."""
     if not len(samples):
         raise InputInvalid("there is no latent to decode: the batch is empty", input="samples")
-    if samples.ndim != 4 or samples.shape[1] != network.channels:
+    if space.dims == 2 and samples.ndim == 5:
+        samples = samples[:, :, 0]
+    elif space.dims == 3 and samples.ndim == 4:
+        samples = samples[:, :, None]
+    if samples.ndim != 2 + space.dims or samples.shape[1] != space.channels:
         raise InputInvalid(
-            f"this VAE decodes latents of {network.channels} channels and was given shape {tuple(samples.shape)}",
+            f"this VAE decodes latents of {space.channels} channels and was given shape {tuple(samples.shape)}",
             input="samples",
             remedy="use the VAE of the checkpoint that made the latent",
         )
+    return samples

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
 
 from engine.errors import ModelUnreadable
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.vae_attention import PixelAttention
 from nodes.diffusion.vae_names import diffusers_names
 from nodes.diffusion.weights import WeightView
-
-
-class PixelSpace(torch.nn.Module):
-    """A VAE that leaves pictures as they are, for models that denoise pixels."""
-
-    def forward(self, planes: Tensor) -> Tensor:
-        """``planes``, float[batch, 3, height, width], unchanged."""
-        return planes
-
-
-def looks_like_vae(view: WeightView) -> bool:
-    """Whether the tensors are a VAE's encoder and decoder, in either layout."""
-    return "encoder.conv_in.weight" in view and "decoder.conv_in.weight" in view
 
 
 def build_vae(view: WeightView) -> AutoencoderKL:

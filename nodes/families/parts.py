@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from nodes.values import Clip, Cond, ControlNet, Model, Vae
 
 
+class Step(Protocol):
+    """See :meth:`DenoiserPart.step`."""
+
+    def __call__(
+        self, module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], call: Call, /
+    ) -> Tensor: ...
+
+
 class DenoiserPart(Protocol):
     """``denoiser.py``."""
 

@@ -45,8 +45,8 @@ def test_only_playgrounds_sampling_changes_the_space(
     ctx = Context(Folders(model_folders([models_dir])), ModelStore("cpu"))
     model = load_checkpoint(ctx, ckpt_name="tiny_sdxl.safetensors")[0]
     patched = sample_continuous_edm(ctx, model=model, sampling=sampling, sigma_max=80.0, sigma_min=0.002)
-    assert patched.family.latent == FORMATS[kind]
-    assert model.family.latent == sdxl.SPACE, "the model that it was made from stays as it was"
+    assert patched.space == FORMATS[kind]
+    assert model.space == sdxl.SPACE, "the model that it was made from stays as it was"
     # EDM's input scale is 1 / sqrt(sigma^2 + sigma_data^2), Karras et al. 2022, table 1.
     sigma, x = torch.tensor([3.0]), torch.ones(1, 4, 2, 2)
     scaled = patched.parameterization.scale_input(sigma, x)

@@ -53,7 +53,8 @@ def test_a_checkpoint_gives_three_parts(ctx: Context, name: str, family: str, en
     model, clip, decoder = loaders.load_checkpoint(ctx, ckpt_name=f"{name}.safetensors")
     assert isinstance(clip, Clip)
     assert isinstance(decoder, Vae)
-    assert model.family.name == clip.texts == family
+    assert model.variant.texts == clip.texts == family
+    assert model.family is clip.family
     assert len(clip.weights) == encoders
     assert model.parameterization.prediction == "eps"
     for weights in (model.weights, *clip.weights, decoder.weights):
@@ -155,7 +156,7 @@ model:
       params: {layer: penultimate}
 """
         loaded = self.load(ctx, folder, text)
-        assert loaded.MODEL.parameterization.prediction == loaded.MODEL.family.prediction == "v"
+        assert loaded.MODEL.parameterization.prediction == "v"
         assert isinstance(loaded.CLIP, Clip)
         assert loaded.CLIP.last_layer == -2
 

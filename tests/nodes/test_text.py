@@ -16,6 +16,7 @@ from engine.errors import InputInvalid, ModelMissing, ModelUnreadable
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from nodes import builtin_registry, text, text_loaders
+from nodes.families.sdxl import nodes as sdxl_nodes
 from nodes.values import Clip
 
 REGISTRY = builtin_registry()
@@ -66,16 +67,18 @@ def test_encode(ctx: Context, sd15: Clip) -> None:
 
 def test_encode_sdxl(ctx: Context, sdxl: Clip, sd15: Clip) -> None:
     size = {"width": 1024, "height": 768, "crop_w": 8, "crop_h": 0, "target_width": 512, "target_height": 256}
-    (entry,) = text.encode_text_sdxl(ctx, clip=sdxl, text_g="a fox", text_l="light", **size).entries
+    (entry,) = sdxl_nodes.encode_text_sdxl(ctx, clip=sdxl, text_g="a fox", text_l="light", **size).entries
     assert entry.context.shape == (1, 77, 160)
     assert entry.size == size
     with pytest.raises(InputInvalid, match="a CLIP of Stable Diffusion 1 and 2 lacks"):
-        text.encode_text_sdxl(ctx, clip=sd15, text_g="a", text_l="b")
+        sdxl_nodes.encode_text_sdxl(ctx, clip=sd15, text_g="a", text_l="b")
 
 
 def test_encode_refiner(ctx: Context) -> None:
     clip = text_loaders.load_clip(ctx, clip_name="sdxl_g.safetensors", type="stable_diffusion")
-    (entry,) = text.encode_text_sdxl_refiner(ctx, ascore=2.5, width=512, height=256, text="a cat", clip=clip).entries
+    (entry,) = sdxl_nodes.encode_text_sdxl_refiner(
+        ctx, ascore=2.5, width=512, height=256, text="a cat", clip=clip
+    ).entries
     assert entry.context.shape == (1, 77, 96)
     assert entry.size == {"aesthetic_score": 2.5, "width": 512, "height": 256}
 

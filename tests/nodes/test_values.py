@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from engine.weights import Weights
-from nodes.diffusion.families import FAMILIES
 from nodes.diffusion.parameterization import discrete
+from nodes.families.found import families
 from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, Site, UNetPatches
 from nodes.values import Model
 
 
 def model() -> Model:
-    return Model(Weights("none", torch.nn.Identity), FAMILIES["sd15"], discrete())
+    family = families()["sd"]
+    return Model(Weights("none", torch.nn.Identity), family, discrete(), family.space)
 
 
 def guide(name: str, calls: list[str]) -> CfgFunction:

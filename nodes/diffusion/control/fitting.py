@@ -25,7 +25,7 @@ def check_fit(models: ModelStore, control: Control, model: Model, role: str) -> 
         fits = _adapter_fits(shapes, unet) if link.net.kind == "t2i_adapter" else _encoder_fits(shapes, unet)
         if not fits:
             raise InputInvalid(
-                f"a ControlNet of this prompt does not fit the model, which is of the family {model.family.name}",
+                f"a ControlNet of this prompt does not fit the model, which is of the family {model.family.title}",
                 input=role,
                 remedy="load a ControlNet made for this model's family in ControlNetLoader",
             )

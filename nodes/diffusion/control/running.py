@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from engine.context import Context
 from engine.types import PIXELS_PER_LATENT
+from nodes.diffusion import residuals
 from nodes.diffusion.control.adapters import hint_multiple_px
 from nodes.diffusion.control.network import control_residuals
 from nodes.diffusion.latents import resize
@@ -63,11 +63,11 @@ class ControlRunner:
                     call.x,
                     self._hint(link, call, hint_multiple_px(module) if link.net.kind == "t2i_adapter" else 1),
                     call.timestep,
-                    call.context,
-                    call.y,
+                    call.inputs["context"],
+                    call.inputs.get("y"),
                 )
-                scaled = _scaled(given, link.strength)
-                total = scaled if total is None else _sum(total, scaled)
+                own = residuals.scaled(given, link.strength)
+                total = own if total is None else residuals.added(total, own)
         return total
 
     def _active(self, link: Control, sigma: float) -> bool:
@@ -98,32 +98,3 @@ def _fit_batch(hint: Tensor, per_group: int, groups: int) -> Tensor:
         return hint
     repeats = -(-per_group // hint.shape[0])
     return hint.repeat(repeats, 1, 1, 1)[:per_group].repeat(groups, 1, 1, 1)
-
-
-def _scaled(residuals: ControlResiduals, strength: float) -> ControlResiduals:
-    def scale(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor * strength
-
-    return ControlResiduals(
-        skips=tuple(map(scale, residuals.skips)),
-        middle=scale(residuals.middle),
-        inputs=tuple(map(scale, residuals.inputs)),
-    )
-
-
-def _sum(a: ControlResiduals, b: ControlResiduals) -> ControlResiduals:
-    return ControlResiduals(
-        skips=_sum_each(a.skips, b.skips), middle=_add(a.middle, b.middle), inputs=_sum_each(a.inputs, b.inputs)
-    )
-
-
-def _sum_each(a: tuple[Tensor | None, ...], b: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    length = max(len(a), len(b))
-    padded = [(*given, *[None] * (length - len(given))) for given in (a, b)]
-    return tuple(_add(first, second) for first, second in zip(*padded, strict=True))
-
-
-def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        return a if b is None else b
-    return torch.add(a, b)

@@ -118,7 +118,7 @@ def _check_shape(layer: Layer | Replacement, parameter: str, shape: tuple[int, .
 def _report_unknown(layers: Layers, known: Set[tuple[str, str]], file: Path, model: Model) -> None:
     if not known:
         raise ModelUnreadable(
-            f"LoRA '{file.name}' fits no part of this model, which is of the family {model.family.name}",
+            f"LoRA '{file.name}' fits no part of this model, which is of the family {model.family.title}",
             input="lora_name",
             remedy="use a LoRA made for this model's family",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nodes.families.clip_marks import is_clip
 from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks, Shapes, holds
+from nodes.families.vae_kinds import KL, PIXELS
 from nodes.latent_space import LatentSpace
 
 SPACE = LatentSpace(
@@ -40,6 +41,7 @@ FAMILY = Family(
         ),
     ),
     space=SPACE,
+    vaes=(KL, PIXELS),
     texts=(
         TextSet(
             "sd15",

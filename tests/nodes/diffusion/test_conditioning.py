@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from engine.errors import InputInvalid
 from nodes.diffusion import conditioning, regions
+from nodes.diffusion.inputs import Input, Inputs, Scene
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.regions import Box, Placed
-from nodes.values import Area, Cond, Conditioning, Control
+from nodes.families.found import families
+from nodes.values import Area, Cond, Conditioning, Control, Model
 
 EPS = discrete("eps")
-CPU = torch.device("cpu")
 
 
 def prompt(tokens: int = 77, width: int = 8, pooled: bool = True, seed: int = 0) -> Conditioning:
@@ -27,7 +28,14 @@ def prompt(tokens: int = 77, width: int = 8, pooled: bool = True, seed: int = 0)
 
 def place(height: int = 16, width: int = 24, **fields: object) -> Placed:
     entry = prompt().set(**fields).entries[0]
-    return regions.place(entry, "positive", (1, 4, height, width), EPS, CPU)
+    family = families()["sd"]
+    model = Model(None, family, EPS, family.space)  # type: ignore[arg-type]
+    empty = torch.zeros(1, 4, height, width)
+    return regions.place(entry, {}, Scene(model, empty, None, empty))
+
+
+def inputs(value: float) -> Inputs:
+    return {"context": Input(torch.full((1, 1, 1), value))}
 
 
 # --- mixing ------------------------------------------------------------------------------------------------------
@@ -155,33 +163,33 @@ def test_a_strength_that_is_not_a_number_is_refused(field: str) -> None:
 
 
 def test_each_box_gets_a_partner_with_the_smallest_prompt_around_it() -> None:
-    region = Placed(torch.ones(1, 1, 1), box=Box(8, 8, 4, 4), strength=0.7)
-    wide = Placed(torch.full((1, 1, 1), 2.0), box=Box(16, 16, 0, 0))
-    whole = Placed(torch.full((1, 1, 1), 3.0))
+    region = Placed(inputs(1.0), box=Box(8, 8, 4, 4), strength=0.7)
+    wide = Placed(inputs(2.0), box=Box(16, 16, 0, 0))
+    whole = Placed(inputs(3.0))
     paired = regions.pair_boxes({"positive": [region], "negative": [whole, wide]})
     assert [entry.box for entry in paired["negative"]] == [None, wide.box, region.box]
     partner = paired["negative"][-1]
-    assert (partner.context.item(), partner.strength) == (2.0, 0.7)
+    assert (partner.inputs["context"].value.item(), partner.strength) == (2.0, 0.7)
     # The wide negative has no positive around it that is not smaller, so it stays alone.
     assert paired["positive"] == [region]
 
 
 def test_a_box_that_both_have_is_not_paired_again() -> None:
     box = Box(8, 8, 0, 0)
-    placed = {role: [Placed(torch.ones(1, 1, 1), box=box)] for role in ("positive", "negative")}
+    placed = {role: [Placed(inputs(1.0), box=box)] for role in ("positive", "negative")}
     assert regions.pair_boxes(placed) == placed
 
 
 def test_controls_reach_the_negative_prompt_only_where_asked() -> None:
     control = Control(net=None, hint=torch.zeros(1))  # type: ignore[arg-type]
-    plain = Placed(torch.ones(1, 1, 1))
+    plain = Placed(inputs(1.0))
     for asked in (True, False):
-        guided = Placed(torch.ones(1, 1, 1), control=control, control_for_others=asked)
+        guided = Placed(inputs(1.0), control=control, control_for_others=asked)
         shared = regions.share_controls({"positive": [guided], "negative": [plain]})
         assert shared["negative"][0].control is (control if asked else None)
     own = Control(net=None, hint=torch.zeros(1))  # type: ignore[arg-type]
-    guided = Placed(torch.ones(1, 1, 1), control=control, control_for_others=True)
-    shared = regions.share_controls({"positive": [guided], "negative": [Placed(plain.context, control=own), plain]})
+    guided = Placed(inputs(1.0), control=control, control_for_others=True)
+    shared = regions.share_controls({"positive": [guided], "negative": [Placed(plain.inputs, control=own), plain]})
     assert [entry.control for entry in shared["negative"]] == [own, None]
 
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import DeviceMemoryExhausted
-from nodes.diffusion import joint
+from nodes.diffusion import unet
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.guidance import Guidance, perp_neg
+from nodes.diffusion.inputs import Input
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
 from nodes.hooks import GuidancePatches, Guided, UNetPatches
@@ -35,11 +36,12 @@ def module(model: Model) -> torch.nn.Module:
 
 @pytest.fixture
 def network(model: Model, module: torch.nn.Module) -> Network:
-    return Network(module, model.parameterization, UNetPatches())
+    return Network(module, model)
 
 
 def prompt(seed: int, tokens: int = 77, batch: int = 1, **fields: Any) -> Placed:
-    return Placed(torch.randn(batch, tokens, WIDTH, generator=torch.Generator().manual_seed(seed)), **fields)
+    context = torch.randn(batch, tokens, WIDTH, generator=torch.Generator().manual_seed(seed))
+    return Placed({"context": Input(context, "repeat")}, **fields)
 
 
 def latent(batch: int = 1, height: int = 8, width: int = 8) -> tuple[Tensor, Tensor]:
@@ -51,13 +53,13 @@ def latent(batch: int = 1, height: int = 8, width: int = 8) -> tuple[Tensor, Ten
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What each forward pass was given."""
     seen: list[dict[str, Any]] = []
-    real = joint.unet.predict
+    real = unet.predict
 
     def predict(module: Any, x: Tensor, timestep: Tensor, context: Tensor, **others: Any) -> Tensor:
         seen.append({"x": x, "timestep": timestep, "context": context, **others})
         return real(module, x, timestep, context, **others)
 
-    monkeypatch.setattr(joint.unet, "predict", predict)
+    monkeypatch.setattr(unet, "predict", predict)
     return seen
 
 
@@ -124,19 +126,19 @@ def test_passes_are_halved_where_memory_runs_out_and_stay_so(
     roles = {0: [prompt(1), prompt(2)], 1: [prompt(3)]}
     whole = network.predict(roles, x, sigma)
     calls.clear()
-    small = joint.unet.predict
+    small = unet.predict
 
     def predict(module: Any, x: Tensor, *others: Any, **named: Any) -> Tensor:
         if x.shape[0] > 1:
             raise torch.OutOfMemoryError
         return small(module, x, *others, **named)
 
-    monkeypatch.setattr(joint.unet, "predict", predict)
+    monkeypatch.setattr(unet, "predict", predict)
     split = network.predict(roles, x, sigma)
     assert len(calls) == 3
     for role, prediction in whole.items():
         torch.testing.assert_close(split[role], prediction, rtol=1e-4, atol=1e-4)
-    monkeypatch.setattr(joint.unet, "predict", _out_of_memory)
+    monkeypatch.setattr(unet, "predict", _out_of_memory)
     with pytest.raises(DeviceMemoryExhausted, match="one denoising step"):
         network.predict(roles, x, sigma)
 
@@ -148,16 +150,18 @@ def _out_of_memory(*_: Any, **__: Any) -> Tensor:
 def test_inputs_are_not_written_to(network: Network) -> None:
     x, sigma = latent()
     entry = prompt(1, mask=torch.rand(1, 8, 8))
-    copies = [t.clone() for t in (x, sigma, entry.context, entry.mask)]
+    context = entry.inputs["context"].value
+    copies = [t.clone() for t in (x, sigma, context, entry.mask)]
     network.predict({0: [entry], 1: [prompt(2)]}, x, sigma)
-    assert all(torch.equal(a, b) for a, b in zip(copies, (x, sigma, entry.context, entry.mask), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(copies, (x, sigma, context, entry.mask), strict=True))
 
 
 def test_extra_channels_are_cropped_with_the_box(network: Network, calls: list[dict[str, Any]]) -> None:
     x, sigma = latent()
     concat = torch.arange(5 * 64.0).view(1, 5, 8, 8)
+    entry = prompt(1, box=Box(4, 4, 2, 3))
     with pytest.raises(RuntimeError, match="channels"):  # This network has none; what it was given is what counts.
-        network.predict({0: [prompt(1, concat=concat, box=Box(4, 4, 2, 3))]}, x, sigma)
+        network.predict({0: [replace(entry, inputs={**entry.inputs, "channels": Input(concat, "cut")})]}, x, sigma)
     assert torch.equal(calls[0]["x"][:, 4:], concat[:, :, 2:6, 3:7])
 
 
@@ -175,11 +179,14 @@ class Canned:
     ) -> dict[int, Tensor]:
         given = {role: entries for role, entries in roles.items() if entries is not None}
         self.asked.append(set(given))
-        return {role: torch.full_like(x, float(entries[0].context[0, 0, 0])) for role, entries in given.items()}
+        return {
+            role: torch.full_like(x, float(entries[0].inputs["context"].value[0, 0, 0]))
+            for role, entries in given.items()
+        }
 
 
 def constant(value: float) -> list[Placed]:
-    return [Placed(torch.full((1, 1, 1), value))]
+    return [Placed({"context": Input(torch.full((1, 1, 1), value))})]
 
 
 def guidance(

@@ -105,7 +105,7 @@ def test_previews_are_small_pictures_of_the_prediction(ctx: Context, model: Mode
     sampled = sample(ctx, guider(model), empty(2, 8, 12), steps=2)
     pictures = [e.picture for e in events if isinstance(e, NodePreview)]
     assert [(p.dtype, tuple(p.shape)) for p in pictures] == [(torch.uint8, (8, 12, 3))] * 2
-    last = model.family.latent.preview(model.family.latent.to_model(sampled.denoised_output.samples)[0])
+    last = model.space.preview(model.space.to_model(sampled.denoised_output.samples)[0])
     assert (pictures[-1].int() - last.int()).abs().max() <= 1
 
 
@@ -142,7 +142,7 @@ def test_no_levels_change_nothing(ctx: Context, model: Model) -> None:
 def test_one_level_adds_noise_and_takes_no_step(ctx: Context, model: Model) -> None:
     latent = picture()
     sampled = sample(ctx, guider(model), latent, sigmas=torch.tensor([2.0]))
-    scale = model.family.latent.scale
+    scale = model.space.scale
     expected = latent.samples + 2.0 * noise.initial(latent.samples.shape, 5) / scale
     torch.testing.assert_close(sampled.output.samples, expected, rtol=1e-4, atol=1e-4)
     assert sampled.denoised_output is sampled.output
@@ -263,7 +263,7 @@ def test_a_prompt_of_another_family_is_refused(ctx: Context, model: Model) -> No
 
 def test_add_noise_adds_the_difference_of_the_ends(model: Model) -> None:
     latent, sigmas = picture(), torch.tensor([5.0, 3.0, 2.0])
-    scale = model.family.latent.scale
+    scale = model.space.scale
     for levels, level in ((sigmas, 3.0), (sigmas[:1], 5.0)):
         noisy = sampling.add_noise(model, Noise(4), levels, latent)
         expected = latent.samples + level * noise.initial(latent.samples.shape, 4) / scale

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.errors import InputInvalid, ModelUnreadable
-from nodes.diffusion import adm, unet
-from nodes.diffusion.families import FAMILIES
+from nodes.diffusion import unet
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightFile
 from nodes.hooks import Site, UNetPatches
-from nodes.values import Cond
 
 FAMILY_NAMES = ["sd15", "sd2", "sdxl", "sdxl_refiner", "ssd_1b"]
 Write = Callable[..., Any]
@@ -216,46 +213,3 @@ def test_sdxl_without_its_vector(tmp_path: Path, write_unet: Write, y: Tensor | 
     network = write_unet(tmp_path / "m.safetensors", "sdxl")
     with pytest.raises(InputInvalid, match="conditioning vector 1584 wide"):
         unet.predict(network, **(inputs(network) | {"y": y}))
-
-
-class TestAdm:
-    entry = Cond(torch.zeros(1, 7, 48), torch.arange(4.0).reshape(1, 4))
-
-    def test_sd15_takes_none(self) -> None:
-        assert adm.vector(FAMILIES["sd15"], self.entry, width_px=64, height_px=64, negative=False) is None
-
-    def test_sdxl_embeds_height_before_width(self) -> None:
-        vector = adm.vector(FAMILIES["sdxl"], self.entry, width_px=64, height_px=128, negative=False)
-        size = {"width": 64, "height": 128, "crop_w": 0, "crop_h": 0, "target_width": 64, "target_height": 128}
-        given = adm.vector(FAMILIES["sdxl"], replace(self.entry, size=size), width_px=1, height_px=1, negative=True)
-        assert vector is not None
-        assert given is not None
-        assert vector.shape == (1, 4 + 6 * 256)
-        assert torch.equal(vector, given)
-        first, second = vector[0, 4:260], vector[0, 260:516]
-        frequencies = torch.exp(-torch.log(torch.tensor(10000.0)) * torch.arange(128) / 128)
-        assert torch.allclose(first[:128], torch.cos(128 * frequencies), atol=1e-4)
-        assert torch.allclose(second[128:], torch.sin(64 * frequencies), atol=1e-4)
-
-    def test_target_size_defaults_to_the_given_size(self) -> None:
-        entry = replace(self.entry, size={"width": 512, "height": 256})
-        full = replace(self.entry, size={"width": 512, "height": 256, "target_width": 512, "target_height": 256})
-        vectors = [adm.vector(FAMILIES["sdxl"], e, width_px=8, height_px=8, negative=False) for e in (entry, full)]
-        assert torch.equal(vectors[0], vectors[1])
-
-    def test_the_refiners_score_depends_on_the_prompt(self) -> None:
-        refiner = FAMILIES["sdxl_refiner"]
-
-        def vector(negative: bool, **size: float) -> Tensor:
-            entry = replace(self.entry, size=size)
-            made = adm.vector(refiner, entry, width_px=64, height_px=64, negative=negative)
-            assert made is not None
-            return made
-
-        assert vector(False).shape == (1, 4 + 5 * 256)
-        assert torch.equal(vector(False), vector(True, aesthetic_score=6.0))
-        assert torch.equal(vector(True), vector(False, aesthetic_score=2.5))
-
-    def test_a_prompt_of_another_family(self) -> None:
-        with pytest.raises(InputInvalid, match="no pooled part"):
-            adm.vector(FAMILIES["sdxl"], replace(self.entry, pooled=None), width_px=8, height_px=8, negative=False)

@@ -19,8 +19,9 @@ from engine.events import EventLog, NodeProgress
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from nodes.diffusion import vae as vaes
-from nodes.diffusion.checkpoints import load_checkpoint, load_vae, pixel_space
+from nodes.diffusion.checkpoints import load_checkpoint, load_vae
 from nodes.diffusion.vae_config import build_vae
+from nodes.diffusion.vae_pixels import pixel_space
 from nodes.diffusion.vae_tiled import blend_tiles, count_tiles
 from nodes.diffusion.weights import WeightFile
 from nodes.values import Vae

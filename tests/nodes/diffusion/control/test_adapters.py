@@ -95,7 +95,7 @@ def test_a_light_adapter(tmp_path: Path, layout: str) -> None:
 def test_sdxls_adapters_get_pictures_of_a_multiple_of_sixteen(tmp_path: Path) -> None:
     save_file(T2IAdapter(3, [32, 64, 64, 64], 2, 16, "full_adapter_xl").state_dict(), tmp_path / "a.safetensors")
     net = load_control_net(tmp_path / "a.safetensors")
-    given = ControlCall(torch.zeros(2, 4, 9, 13), torch.zeros(2), torch.zeros(2, 1, 8), None, 1, 1.0)
+    given = ControlCall(torch.zeros(2, 4, 9, 13), torch.zeros(2), {"context": torch.zeros(2, 1, 8)}, 1, 1.0)
     chain = Control(net, torch.rand(1, 3, 70, 100))
     with ExitStack() as leases, torch.no_grad():
         made = lease(Context(Folders(), ModelStore("cpu")), [chain], discrete(), leases)(chain, given)

@@ -183,7 +183,7 @@ def test_a_difference_is_added_to_the_models_weights(models_dir: Path, tmp_path:
 
 
 def call(inputs: Mapping[str, Tensor], sigma: float = 1.0) -> ControlCall:
-    return ControlCall(inputs["x"], inputs["timestep"], inputs["context"], None, 1, sigma)
+    return ControlCall(inputs["x"], inputs["timestep"], {"context": inputs["context"]}, 1, sigma)
 
 
 def run(chain: Control, at: ControlCall) -> ControlResiduals | None:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from engine.model_store import ModelStore
-from nodes.diffusion.identity import family_in
+from nodes.diffusion.identity import denoiser_in
 from nodes.diffusion.text import clip_in
 from nodes.diffusion.weights import WeightFile
 from nodes.values import Clip
@@ -25,7 +25,7 @@ TEXT_CASES = sorted(name for name in PROMPTS if name.startswith("text_"))
 
 def open_clip(file: Path) -> Clip:
     opened = WeightFile(file)
-    clip = clip_in(opened, family_in(opened))
+    clip = clip_in(opened, denoiser_in(opened, "ckpt_name")[0])
     assert clip is not None
     return clip
 

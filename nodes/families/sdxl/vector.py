@@ -10,7 +10,6 @@ from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from nodes.diffusion.families import Family
 from nodes.values import Cond
 
 NUMBER_WIDTH = 256
@@ -18,14 +17,12 @@ AESTHETIC_SCORE = 6.0
 AESTHETIC_SCORE_NEGATIVE = 2.5
 
 
-def vector(family: Family, entry: Cond, *, width_px: int, height_px: int, negative: bool) -> Tensor | None:
-    """float32[batch, pooled width + 256 for each number], or None for families that take no vector.
+def vector(entry: Cond, *, refines: bool, width_px: int, height_px: int, negative: bool) -> Tensor:
+    """float32[batch, pooled width + 256 for each number]; ``refines``: as the refiner reads it, with a score.
 
     ``width_px`` and ``height_px``: the picture's size, which stands in where ``entry.size`` does not say. ``negative``:
     whether the entry is part of a negative prompt (the refiner's default score is lower there).
     """
-    if family.adm is None:
-        return None
     if entry.pooled is None:
         raise InputInvalid(
             "this conditioning has no pooled part, which SDXL models need",
@@ -34,7 +31,7 @@ def vector(family: Family, entry: Cond, *, width_px: int, height_px: int, negati
     size = entry.size
     width, height = size.get("width", width_px), size.get("height", height_px)
     numbers = [height, width, size.get("crop_h", 0.0), size.get("crop_w", 0.0)]
-    if family.adm == "refiner":
+    if refines:
         default = AESTHETIC_SCORE_NEGATIVE if negative else AESTHETIC_SCORE
         numbers.append(size.get("aesthetic_score", default))
     else:

@@ -11,14 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import ModelUnreadable
-from nodes.diffusion.families import FAMILIES, Family, detect
-from nodes.diffusion.unet_config import as_diffusers
-from nodes.diffusion.weights import WeightFile
-
-
-def family_of(path: Path) -> Family:
-    file = WeightFile(path)
-    return detect(as_diffusers(file.view("model.diffusion_model.", "")), file)
+from nodes.diffusion.checkpoints import load_unet
 
 
 @pytest.mark.parametrize(
@@ -30,7 +23,9 @@ def test_every_family_in_every_layout(
     tmp_path: Path, write_unet: Callable[..., Any], written: str, expected: str, layout: str
 ) -> None:
     write_unet(tmp_path / "m.safetensors", written, layout=layout)
-    assert family_of(tmp_path / "m.safetensors") == FAMILIES[expected]
+    model = load_unet(tmp_path / "m.safetensors")
+    assert (model.family.name, model.variant.texts) == ("sdxl" if "xl" in expected else "sd", expected)
+    assert (model.parameterization.prediction, model.space) == ("eps", model.family.space)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +33,9 @@ def test_every_family_in_every_layout(
     [("tiny_sd15", "sd15", False), ("tiny_sd15_inpaint", "sd15", True), ("tiny_sdxl", "sdxl", False)],
 )
 def test_the_reference_models(models_dir: Path, name: str, expected: str, inpaint: bool) -> None:
-    family = family_of(models_dir / "checkpoints" / f"{name}.safetensors")
-    assert (family.name, family.inpaint, family.prediction) == (expected, inpaint, "eps")
+    model = load_unet(models_dir / "checkpoints" / f"{name}.safetensors")
+    assert (model.variant.texts, "mask" in model.variant.concat) == (expected, inpaint)
+    assert model.parameterization.prediction == "eps"
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
@@ -48,13 +44,13 @@ def test_further_input_channels(
     tmp_path: Path, write_unet: Callable[..., Any], family: str, channels: int, concat: tuple[str, ...]
 ) -> None:
     write_unet(tmp_path / "m.safetensors", family, in_channels=channels)
-    assert family_of(tmp_path / "m.safetensors").concat == concat
+    assert load_unet(tmp_path / "m.safetensors").variant.concat == concat
 
 
 def test_unknown_number_of_channels(tmp_path: Path, write_unet: Callable[..., Any]) -> None:
     write_unet(tmp_path / "m.safetensors", "sd15", in_channels=7)
     with pytest.raises(ModelUnreadable, match="7 input channels"):
-        family_of(tmp_path / "m.safetensors")
+        load_unet(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -64,8 +60,9 @@ def test_marks_of_sdxl_v_models(
     tmp_path: Path, write_unet: Callable[..., Any], marks: tuple[str, ...], prediction: str, zsnr: bool
 ) -> None:
     write_unet(tmp_path / "m.safetensors", "sdxl", extra={mark: torch.zeros(1) for mark in marks})
-    family = family_of(tmp_path / "m.safetensors")
-    assert (family.prediction, family.zsnr) == (prediction, zsnr)
+    parameterization = load_unet(tmp_path / "m.safetensors").parameterization
+    assert parameterization.prediction == prediction
+    assert (parameterization.sigma_max > 1000) == zsnr
 
 
 @pytest.mark.parametrize(("spread", "prediction"), [(0.05, "eps"), (0.2, "v")])
@@ -79,10 +76,10 @@ def test_sd2_is_told_by_the_spread_of_a_bias(
     bias = torch.randn(tensors[name].shape)
     tensors[name] = bias / bias.std(unbiased=False) * spread
     save_file(tensors, path)
-    assert family_of(path).prediction == prediction
+    assert load_unet(path).parameterization.prediction == prediction
 
 
 def test_a_file_without_a_unet(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "m.safetensors")
-    with pytest.raises(ModelUnreadable, match="no UNet"):
-        family_of(tmp_path / "m.safetensors")
+    with pytest.raises(ModelUnreadable, match="no denoiser"):
+        load_unet(tmp_path / "m.safetensors")
