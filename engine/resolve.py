@@ -34,7 +34,7 @@ def resolve(
         value = node.inputs.get(name, NO_DEFAULT)
         if value is NO_DEFAULT:
             if known is not None and known.required:
-                broken.append(_missing(known))
+                broken += _fill(resolved, known)
         elif isinstance(value, list):
             pass  # A link, read before.
         elif known is None:
@@ -48,13 +48,16 @@ def resolve(
     return resolved, broken
 
 
-def _missing(spec: InputSpec) -> BrokenInput:
+def _fill(node: ResolvedNode, spec: InputSpec) -> list[BrokenInput]:
+    """Give a typed-in value that the workflow lacks its default: files that are older than the input lack it."""
     if not spec.is_widget:
-        return BrokenInput(
-            "required_input_missing", "it is not linked", f"link it to a node that makes {spec.wire}", spec.name
-        )
-    usual = f"; the usual value is {spec.default!r}" if spec.default is not NO_DEFAULT else ""
-    return BrokenInput("required_input_missing", "it has no value", f"give it a {spec.wire} value{usual}", spec.name)
+        remedy = f"link it to a node that makes {spec.wire}"
+        return [BrokenInput("required_input_missing", "it is not linked", remedy, spec.name)]
+    if spec.default is NO_DEFAULT:
+        return [BrokenInput("required_input_missing", "it has no value", f"give it a {spec.wire} value", spec.name)]
+    node.literals[spec.name] = spec.default
+    node.filled += (spec.name,)
+    return []
 
 
 def _take(node: ResolvedNode, spec: InputSpec, value: Any, folders: Folders) -> BrokenInput | None:

@@ -14,6 +14,8 @@ from engine.types import Link
 class ResolvedNode:
     """``files`` are the files that FileChoice inputs name; ``lazy`` the linked inputs computed only when asked for.
 
+    ``filled``: the inputs that the workflow leaves out and that were given their defaults.
+
     ``literals`` are in the order of the class's inputs, so that equal nodes have equal keys.
     """
 
@@ -24,3 +26,4 @@ class ResolvedNode:
     links: dict[str, Link]
     files: dict[str, Path] = field(default_factory=dict)
     lazy: frozenset[str] = frozenset()
+    filled: tuple[str, ...] = ()

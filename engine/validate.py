@@ -9,6 +9,7 @@ from itertools import dropwhile
 from engine.errors import Problem
 from engine.folders import Folders
 from engine.links import BrokenInput, read_links
+from engine.notes import Note
 from engine.packs import CORE, CORE_ID, pack_of
 from engine.resolve import resolve
 from engine.resolved import ResolvedNode
@@ -27,13 +28,14 @@ class Checked:
 
     ``nodes``: the sound nodes that the wanted outputs need, each after all that it reads. ``outputs``: the wanted
     nodes that can run. ``problems``: all problems, in the document's order. ``reads``: for every node looked at, the
-    nodes it has links to.
+    nodes it has links to. ``notes``: what was filled in for the workflow, in the order in which the nodes run.
     """
 
     nodes: Mapping[str, ResolvedNode]
     outputs: tuple[str, ...]
     problems: tuple[Problem, ...]
     reads: Mapping[str, tuple[str, ...]]
+    notes: tuple[Note, ...] = ()
 
 
 def inspect(
@@ -91,7 +93,8 @@ class _Check:
         places = {node_id: place for place, node_id in enumerate(self.documents)} if self.problems else {}
         self.problems.sort(key=lambda problem: places.get(problem.node_id or "", -1))
         sound = tuple(node_id for node_id in wanted if self.closed.get(node_id))
-        return Checked(self.nodes, sound, tuple(self.problems), self.reads)
+        notes = tuple(note for node in self.nodes.values() if node.filled for note in _filled(node))
+        return Checked(self.nodes, sound, tuple(self.problems), self.reads, notes)
 
     def spec(self, class_type: str) -> NodeSpec | None:
         if class_type not in self.specs:
@@ -193,6 +196,12 @@ class _Check:
             self.suggestions[known] = _origin(class_type, node.pack) or similar
         message = f"there is no node class '{class_type}'"
         self.problems.append(Problem("missing_node_type", message, self.suggestions[known], node_id, class_type))
+
+
+def _filled(node: ResolvedNode) -> Iterator[Note]:
+    for name in node.filled:
+        message = f"'{name}' is not in the workflow, so it has its default, {node.literals[name]!r}"
+        yield Note("default", message, node.id, node.class_type)
 
 
 def _origin(class_type: str, said: str | None) -> str:

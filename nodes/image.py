@@ -8,10 +8,11 @@ import lazy_loader as lazy
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.inputs import Choice, Count, Int, Seed
+from engine.inputs import Choice, Count, Seed
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import pictures
+from nodes.batches import PlaceInBatch, place_in_batch
 from nodes.picture_inputs import Border, Color, Fraction, Offset, Side
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ def from_batch(
     ctx: Context,
     *,
     image: Image,
-    batch_index: Annotated[int, Int(min=0, max=4095)] = 0,
+    batch_index: PlaceInBatch = 0,
     length: Count = 1,
 ) -> Image:
-    """``length`` pictures from the one numbered ``batch_index`` (from 0), or as many as there are."""
-    start = min(len(image.pixels) - 1, batch_index)
+    """``length`` pictures from number ``batch_index`` on (below 0 it counts from the end), or as many as there are."""
+    start = place_in_batch(batch_index, len(image.pixels))
     return Image(image.pixels[start : start + length].clone())
 
 

@@ -69,23 +69,40 @@ def load_mask_base64(ctx: Context, *, mask: Base64) -> Mask:
     return Mask(pictures.decode.read_channel(pictures.decode.from_base64(mask, input="mask"), "red"))
 
 
-@node("SaveImage", category="image", display_name="Save Image", output_node=True, aside=True)
-def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyUI") -> None:
+@node("SaveImage", category="image", display_name="Save Image", output_node=True, aside=True, output_names=("images",))
+def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyUI") -> Image:
     """PNG files in the output folder, the workflow in their text chunks."""
     _save_png(ctx, images, _series(ctx, filename_prefix, images))
+    return images
 
 
-@node("PreviewImage", category="image", display_name="Preview Image", output_node=True, aside=True)
-def preview_image(ctx: Context, *, images: Image) -> None:
+@node(
+    "PreviewImage",
+    category="image",
+    display_name="Preview Image",
+    output_node=True,
+    aside=True,
+    output_names=("images",),
+)
+def preview_image(ctx: Context, *, images: Image) -> Image:
     """PNG files in the temp folder."""
     _save_png(ctx, images, _preview_series(ctx), compress_level=1)
+    return images
 
 
-@node("MaskPreview", category="mask", output_node=True, aside=True)
-def preview_mask(ctx: Context, *, mask: Mask) -> None:
+@node(
+    "MaskPreview",
+    category="image/mask",
+    display_name="Preview Mask",
+    output_node=True,
+    aside=True,
+    output_names=("mask",),
+)
+def preview_mask(ctx: Context, *, mask: Mask) -> Mask:
     """Grey PNG files in the temp folder."""
-    image = Image(mask.values.unsqueeze(-1).expand(-1, -1, -1, 3))
+    image = Image(mask.values.reshape(-1, *mask.values.shape[-2:], 1).expand(-1, -1, -1, 3))
     _save_png(ctx, image, _preview_series(ctx))
+    return mask
 
 
 @node("ImageCompare", category="image", display_name="Image Compare", output_node=True, experimental=True, aside=True)

@@ -68,11 +68,18 @@ def scale_to_total_pixels(
     image: Image,
     upscale_method: ResizeMethod,
     megapixels: Annotated[float, Float(min=0.01, max=16.0, step=0.01)] = 1.0,
+    resolution_steps: Annotated[int, Int(min=1, max=256)] = 1,
 ) -> Image:
-    """Resize to about so many megapixels (1 is 1024 x 1024), keeping the aspect ratio."""
+    """Resize to about so many megapixels (1 is 1024 x 1024), keeping the aspect ratio.
+
+    Each side is the nearest multiple of ``resolution_steps``, and at least one of them.
+    """
     height, width = image.pixels.shape[1:3]
-    factor = math.sqrt(int(megapixels * _MEGAPIXEL) / (width * height))
-    return Image(pictures.resize.to_size(image.pixels, round(width * factor), round(height * factor), upscale_method))
+    factor = math.sqrt(megapixels * _MEGAPIXEL / (width * height))
+    new_width, new_height = (
+        max(round(side * factor / resolution_steps), 1) * resolution_steps for side in (width, height)
+    )
+    return Image(pictures.resize.to_size(image.pixels, new_width, new_height, upscale_method))
 
 
 @node("ImageScaleToMaxDimension", category="image/upscaling")

@@ -12,6 +12,7 @@ from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
 from engine.registry import node
 from engine.types import PIXELS_PER_LATENT, Latent
 from nodes import diffusion
+from nodes.batches import PlaceInBatch, place_in_batch
 
 if TYPE_CHECKING:
     import torch
@@ -42,12 +43,15 @@ def latent_from_batch(
     ctx: Context,
     *,
     samples: Latent,
-    batch_index: Annotated[int, Int(min=0, max=63)] = 0,
+    batch_index: PlaceInBatch = 0,
     length: Annotated[int, Int(min=1, max=64)] = 1,
 ) -> Latent:
-    """Some latents of a batch, which keep the noise that they would have got in the whole batch."""
+    """Some latents of a batch, which keep the noise that they would have got in the whole batch.
+
+    A ``batch_index`` below 0 counts from the end.
+    """
     batch = samples.samples.shape[0]
-    first = min(batch - 1, batch_index)
+    first = place_in_batch(batch_index, batch)
     picked = slice(first, min(batch, first + length))
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
@@ -104,10 +108,11 @@ def latent_batch_seed_behavior(
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-@node("SaveLatent", category="_for_testing", output_node=True, aside=True)
-def save_latent(ctx: Context, *, samples: Latent, filename_prefix: str = "latents/ComfyUI") -> None:
+@node("SaveLatent", category="_for_testing", output_node=True, aside=True, output_names=("samples",))
+def save_latent(ctx: Context, *, samples: Latent, filename_prefix: str = "latents/ComfyUI") -> Latent:
     """A safetensors file with the ending ``.latent`` in the output folder, the workflow in its header."""
     ctx.show("latents", diffusion.latent_files.save(ctx, samples, filename_prefix))
+    return samples
 
 
 @node("LoadLatent", category="_for_testing", aside=True)

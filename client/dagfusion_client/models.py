@@ -704,7 +704,7 @@ class WorkerReply(BaseModel):
 
 class WorkerRequest(BaseModel):
     """
-    `{"input": {...}}` as RunPod sends it, or its contents alone, in diffusers' names.
+    `{"input": {...}}` as serverless platforms send it, or its contents alone, in diffusers' names.
     """
 
     model_config = ConfigDict(
@@ -1105,7 +1105,8 @@ class Verdict(BaseModel):
     notes: Annotated[
         list[str],
         Field(
-            description='What was left out when the workflow was read.', title='Notes'
+            description='What was left out of the workflow when it was read, and what was filled in.',
+            title='Notes',
         ),
     ]
     workflow: Annotated[dict[str, Any], Field(title='Workflow')]
@@ -1161,7 +1162,8 @@ class JobDocument(BaseModel):
     notes: Annotated[
         list[str] | None,
         Field(
-            description='What was left out when the workflow was read.', title='Notes'
+            description='What was left out of the workflow when it was read, and what was filled in.',
+            title='Notes',
         ),
     ] = []
     last_event: Annotated[

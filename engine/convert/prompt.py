@@ -11,12 +11,12 @@ from engine.convert.combo_index import with_combo_index
 from engine.convert.dynamic_prompts import pick_alternatives
 from engine.convert.links import Literal, Nothing, Source, Tracer
 from engine.convert.litegraph import UiNode, read_ui_document
-from engine.convert.notes import Note
 from engine.convert.subgraphs import Scope, expand, walk
 from engine.convert.text_fields import fill_fields
 from engine.convert.virtual import is_listed, is_virtual
 from engine.convert.widgets import as_input
 from engine.inputs import Text
+from engine.notes import Note
 from engine.schema import NodeSpec
 from engine.workflow import NodeDocument
 

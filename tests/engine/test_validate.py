@@ -43,7 +43,6 @@ def test_all_problems_at_once_in_the_documents_order(engine: Engine) -> None:
         ("sum", "invalid_input_type", "a"),
         ("sum", "value_bigger_than_max", "b"),
         ("list", "bad_linked_input", "values"),
-        ("list", "required_input_missing", "weight"),
         ("load", "value_not_in_list", "name"),
         ("show2", "bad_linked_input", "value"),
         ("show4", "required_input_missing", "value"),
@@ -57,10 +56,17 @@ def test_every_problem_says_where_and_what_to_do(engine: Engine) -> None:
     assert "node a (Number), input 'value'" in str(problem)
 
 
-def test_required_inputs_must_be_given_even_with_a_default(engine: Engine) -> None:
-    problem = one(engine, workflow(n=("Number", {}), s=("Show", {"value": ["n", 0]})))
-    assert (problem.code, problem.input) == ("required_input_missing", "value")
-    assert "0" in problem.remedy
+def test_required_values_that_are_left_out_have_their_defaults_and_are_told(engine: Engine) -> None:
+    flow = workflow(n=("Number", {}), s=("Show", {"value": ["n", 0]}))
+    checked = engine.inspect(flow)
+    assert checked.problems == ()
+    assert [str(note) for note in checked.notes] == [
+        "node n (Number): 'value' is not in the workflow, so it has its default, 0"
+    ]
+    assert engine.run(flow).outputs["s"].shown["text"] == ("0",)
+    given = workflow(n=("Number", {"value": 0}), s=("Show", {"value": ["n", 0]}))
+    assert engine.inspect(given).notes == ()
+    assert engine.run(given).outputs["s"].cached  # a default is the value itself
 
 
 def test_optional_inputs_may_be_left_out_or_null(engine: Engine) -> None:

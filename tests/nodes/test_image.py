@@ -7,8 +7,9 @@ import torch
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.types import Image, Mask
+from engine.types import Image, Latent, Mask
 from nodes import image
+from nodes.latent import latent_from_batch
 
 
 def picture(*shape: int, seed: int = 1) -> Image:
@@ -46,13 +47,25 @@ def test_batch_of_many(ctx: Context) -> None:
             empty(ctx)
 
 
-@pytest.mark.parametrize(
-    ("start", "length", "expected"), [(0, 1, [0]), (1, 2, [1, 2]), (3, 9, [3]), (99, 1, [3]), (0, 99, [0, 1, 2, 3])]
-)
+PLACES = [(0, 1, [0]), (1, 2, [1, 2]), (3, 9, [3]), (99, 1, [3]), (0, 99, [0, 1, 2, 3])]
+FROM_THE_END = [(-1, 1, [3]), (-3, 2, [1, 2]), (-9, 1, [0]), (-1, 9, [3])]
+
+
+@pytest.mark.parametrize(("start", "length", "expected"), PLACES + FROM_THE_END)
 def test_from_batch(ctx: Context, start: int, length: int, expected: list[int]) -> None:
     source = picture(4, 2, 2, 3)
     out = image.from_batch(ctx, image=source, batch_index=start, length=length).pixels
     assert torch.equal(out, source.pixels[expected])
+
+
+@pytest.mark.parametrize(("start", "length", "expected"), PLACES + FROM_THE_END)
+def test_latents_from_batch(ctx: Context, start: int, length: int, expected: list[int]) -> None:
+    samples = torch.arange(4.0).reshape(4, 1, 1, 1)
+    made = latent_from_batch(ctx, samples=Latent(samples, samples), batch_index=start, length=length)
+    assert torch.equal(made.samples, samples[expected])
+    assert made.noise_mask is not None
+    assert torch.equal(made.noise_mask, samples[expected])
+    assert made.batch_index == tuple(expected)
 
 
 def test_repeat_and_rebatch(ctx: Context) -> None:

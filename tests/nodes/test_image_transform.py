@@ -40,6 +40,23 @@ def test_scale_to_total_pixels(ctx: Context, megapixels: float, shape: tuple[int
     assert out.pixels.shape[1:3] == shape
 
 
+@pytest.mark.parametrize(("steps", "shape"), [(1, (194, 271)), (64, (192, 256)), (5, (195, 270)), (256, (256, 256))])
+def test_total_pixels_in_steps(ctx: Context, steps: int, shape: tuple[int, int]) -> None:
+    source = Image(torch.zeros(1, 40, 56, 3))
+    out = transform.scale_to_total_pixels(
+        ctx, image=source, upscale_method="lanczos", megapixels=0.05, resolution_steps=steps
+    )
+    assert out.pixels.shape[1:3] == shape
+
+
+def test_total_pixels_are_at_least_one_step_each_way(ctx: Context) -> None:
+    source = Image(torch.zeros(1, 1, 400, 3))
+    out = transform.scale_to_total_pixels(
+        ctx, image=source, upscale_method="area", megapixels=0.01, resolution_steps=64
+    )
+    assert out.pixels.shape[1:3] == (64, 2048)
+
+
 def test_scale_to_max_dimension(ctx: Context) -> None:
     tall = Image(WIDE.pixels.transpose(1, 2))
     square = Image(WIDE.pixels[:, :, :30])

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.reading import read
+from adapters.doors.cli.reading import read, tell
 from adapters.doors.cli.session import Options, Session
 from engine.counted import counted
 from engine.errors import Problem
@@ -21,8 +21,10 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     workflow = read(path, session.registry, overrides)
     checked = inspect(workflow, session.registry, session.folders)
     if options.json:
-        print(json.dumps({"problems": [asdict(problem) for problem in checked.problems]}))
+        problems = [asdict(problem) for problem in checked.problems]
+        print(json.dumps({"problems": problems, "notes": [str(note) for note in checked.notes]}))
     else:
+        tell(checked.notes)
         _print(checked.problems, len(checked.nodes))
     if checked.problems:
         raise SystemExit(exits.FAILED)

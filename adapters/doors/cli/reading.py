@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from engine.convert import Note
 from engine.document import read_document
 from engine.overrides import apply_overrides
 from engine.registry import Registry
@@ -18,6 +19,11 @@ def read(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Workf
     """The workflow in API form with ``NODE.INPUT=VALUE`` overrides put in; what was lost goes to standard error."""
     source = sys.stdin.buffer.read() if path == STANDARD_INPUT else path
     reading = read_document(source, registry)
-    for note in reading.notes:
-        print(f"note: {note}", file=sys.stderr)
+    tell(reading.notes)
     return apply_overrides(reading.workflow, overrides, registry) if overrides else reading.workflow
+
+
+def tell(notes: Iterable[Note]) -> None:
+    """Say on standard error what was left out or filled in."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)

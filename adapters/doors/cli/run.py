@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from adapters.doors.cli.progress import watcher
-from adapters.doors.cli.reading import read
+from adapters.doors.cli.reading import read, tell
 from adapters.doors.cli.session import Options, Session
 from engine.context import CancelToken
 from engine.errors import GraphInvalid
@@ -34,9 +34,10 @@ def run_workflow(
         workflow = set_seeds(workflow, session.registry, seed)
     outputs = [node_id for name in only for node_id in nodes_named(name, workflow.nodes)] or None
     # The engine checks too, but making one loads torch: whoever made a mistake need not wait for that.
-    problems = inspect(workflow, session.registry, session.folders, outputs).problems
-    if problems:
-        raise GraphInvalid(problems)
+    checked = inspect(workflow, session.registry, session.folders, outputs)
+    if checked.problems:
+        raise GraphInvalid(checked.problems)
+    tell(checked.notes)
     with watcher(json=options.json) as listener, cancelled_by_ctrl_c() as cancel:
         result = session.engine.run(workflow, outputs, listeners=[listener], cancel=cancel)
     if options.json:

@@ -58,7 +58,7 @@ class Preparation:
         wanted = _targets(targets, workflow)
         place_files(files, self.blobs, self.folders.input)
         checked = inspect(workflow, self.registry, self.folders, wanted)
-        notes = [str(note) for note in reading.notes]
+        notes = [str(note) for note in (*reading.notes, *checked.notes)]
         notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
         return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)
 

@@ -47,10 +47,12 @@ def read_submission(
     prompt_id, client_id = _text(body, "prompt_id", _MAX_ID), _text(body, "client_id", _MAX_CLIENT_ID)
     number, extra = _number(body), _object(body, "extra_data")
     with collection_paused():
-        workflow = read_document(prompt, registry).workflow
+        reading = read_document(prompt, registry)
+        workflow = reading.workflow
         checked = _check(workflow, registry, folders, _targets(body))
         errors = node_errors(workflow, checked, registry, folders)
         _require_outputs(checked, errors)
+        notes = [str(note) for note in (*reading.notes, *checked.notes)]
     job = NewJob(
         prompt=workflow.as_prompt(),
         extra_pnginfo=_object(extra, "extra_pnginfo") or workflow.extra_pnginfo,
@@ -63,7 +65,7 @@ def read_submission(
         front=number is None and bool(body.get("front")),
         max_attempts=settings.max_attempts,
         time_limit_s=settings.time_limit_s,
-        options={"extra_data": _kept(extra), "previews": _previews(extra)},
+        options={"extra_data": _kept(extra), "previews": _previews(extra), "notes": notes},
     )
     return Submission(job, errors)
 

@@ -28,7 +28,7 @@ class Verdict(BaseModel):
     valid: bool
     problems: list[ProblemItem] = Field(description="Everything that is wrong, with ComfyUI's codes.")
     outputs: list[str] = Field(description="Ids of the output nodes that can run.")
-    notes: list[str] = Field(description="What was left out when the workflow was read.")
+    notes: list[str] = Field(description="What was left out of the workflow when it was read, and what was filled in.")
     workflow: dict[str, Any]
     memory: MemoryEstimate
 

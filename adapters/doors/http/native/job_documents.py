@@ -64,7 +64,9 @@ class JobDocument(BaseModel):
     progress: Progress | None = None
     outputs: list[OutputDocument] | None = Field(default=None, description="Once it has ended; lists leave them out.")
     error: JobError | None = None
-    notes: list[str] = Field(default=[], description="What was left out when the workflow was read.")
+    notes: list[str] = Field(
+        default=[], description="What was left out of the workflow when it was read, and what was filled in."
+    )
     last_event: int = Field(description="Number of its newest event; streams take `after` from here.")
 
 

@@ -106,7 +106,7 @@ def test_model_folders_from_an_extra_model_paths_file(dagfusion: Dagfusion, mode
 
 def test_a_workflow_from_standard_input(dagfusion: Dagfusion) -> None:
     process = dagfusion("check", "-", "--json", input=GRAPH.read_text())
-    assert json.loads(process.stdout) == {"problems": []}
+    assert json.loads(process.stdout) == {"problems": [], "notes": []}
 
 
 def test_only_what_a_chosen_node_needs_runs(dagfusion: Dagfusion, tiny: tuple[str, ...]) -> None:

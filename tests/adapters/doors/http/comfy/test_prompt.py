@@ -68,16 +68,23 @@ def test_an_id_is_taken_once(http: httpx.Client) -> None:
 def test_a_wrong_value_is_told_with_its_node_and_input(http: httpx.Client) -> None:
     prompt = picture_prompt()
     prompt["1"]["inputs"] |= {"width": -5, "height": "tall"}
-    del prompt["1"]["inputs"]["color"]
     body = error(post(http, prompt))
     assert body["error"]["type"] == "prompt_outputs_failed_validation"
     node = body["node_errors"]["1"]
     assert (node["class_type"], node["dependent_outputs"]) == ("EmptyImage", ["2"])
     by_type = {one["type"]: one for one in node["errors"]}
-    assert set(by_type) == {"value_smaller_than_min", "invalid_input_type", "required_input_missing"}
+    assert set(by_type) == {"value_smaller_than_min", "invalid_input_type"}
     info = by_type["value_smaller_than_min"]["extra_info"]
     assert (info["input_name"], info["received_value"], info["input_config"][0]) == ("width", -5, "INT")
-    assert by_type["required_input_missing"]["extra_info"] == {"input_name": "color"}
+
+
+def test_a_value_that_is_left_out_has_its_default_and_the_job_says_so(http: httpx.Client, service: Service) -> None:
+    prompt = picture_prompt(27)
+    del prompt["1"]["inputs"]["batch_size"]
+    prompt_id = post(http, prompt).json()["prompt_id"]
+    assert service.ended(prompt_id).state == "completed"
+    (note,) = http.get(f"/v1/jobs/{prompt_id}").json()["notes"]
+    assert note == "node 1 (EmptyImage): 'batch_size' is not in the workflow, so it has its default, 1"
 
 
 def test_links_are_told_with_what_they_lead_to(http: httpx.Client) -> None:
@@ -95,7 +102,8 @@ def test_outputs_that_can_run_do_though_others_cannot(http: httpx.Client, servic
     prompt = picture_prompt(25)
     prompt["3"] = {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}}
     reply = post(http, prompt).json()
-    assert reply["node_errors"]["3"]["errors"][0]["type"] == "required_input_missing"
+    missing = reply["node_errors"]["3"]["errors"][0]
+    assert (missing["type"], missing["extra_info"]) == ("required_input_missing", {"input_name": "images"})
     job = service.ended(reply["prompt_id"])
     assert (job.state, job.targets) == ("completed", ("2",))
 

@@ -1,4 +1,4 @@
-"""What a conversion could not carry over, said for people."""
+"""What reading a workflow could not carry over, or filled in, said for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that was lost or guessed. ``kind`` groups notes of the same sort for counting."""
+    """One thing that was lost, guessed or filled in. ``kind`` groups notes of the same sort for counting."""
 
     kind: str
     message: str
