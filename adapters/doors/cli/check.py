@@ -17,7 +17,7 @@ from engine.validate import inspect
 
 def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> None:
     """Print all problems, or that there are none. Ends the process with code 1 where there are any."""
-    session = Session(options)
+    session = Session(options, path)
     workflow = read(path, session.registry, overrides)
     checked = inspect(workflow, session.registry, session.folders)
     if options.json:

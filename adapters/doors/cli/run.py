@@ -28,7 +28,7 @@ def run_workflow(
     path: Path, options: Options, *, overrides: Sequence[str], seed: int | None, only: Sequence[str]
 ) -> None:
     """Run it, show progress, print the results. Raises what the engine raises; Ctrl-C cancels within a step."""
-    session = Session(options)
+    session = Session(options, path)
     workflow = read(path, session.registry, overrides)
     if seed is not None:
         workflow = set_seeds(workflow, session.registry, seed)

@@ -36,10 +36,16 @@ class Options:
 
 
 class Session:
-    """One command's registry, folders and engine, each made when it is first asked for."""
+    """One command's registry, folders and engine, each made when it is first asked for.
 
-    def __init__(self, options: Options) -> None:
-        self.settings = read_settings(given_settings(vars(options)))
+    ``workflow``: the file that is worked on. Its pictures are in the folder ``input`` beside it, unless one is named.
+    """
+
+    def __init__(self, options: Options, workflow: Path | None = None) -> None:
+        settings = read_settings(given_settings(vars(options)))
+        if workflow is not None and "input" not in settings.model_fields_set and (workflow.parent / "input").is_dir():
+            settings = settings.model_copy(update={"input": workflow.parent / "input"})
+        self.settings = settings
         self.options = options
 
     @cached_property

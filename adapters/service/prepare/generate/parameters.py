@@ -33,8 +33,13 @@ class ControlParameters(_Strict):
         default="none",
         description="Make it of a photo. All but `canny` need the extra `preprocess` and files in `annotators`.",
     )
-    low_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.1
-    high_threshold: Annotated[float, Field(ge=0.01, le=0.99)] = 0.3
+    # What OpenCV calls 100 and 200, the usual ones for ControlNets: its gradients are 8 x 255 times as large.
+    low_threshold: Annotated[float, Field(ge=0.01, le=0.99, description="Of `canny`: weaker edges are left out.")] = (
+        0.05
+    )
+    high_threshold: Annotated[float, Field(ge=0.01, le=0.99, description="Of `canny`: stronger ones always count.")] = (
+        0.1
+    )
     strength: Annotated[float, Field(ge=0, le=10)] = 1.0
     start: Strength = Field(default=0.0, description="Where in the sampling it begins to count, 0 to 1.")
     end: Strength = Field(default=1.0, description="Where it stops.")

@@ -46,6 +46,14 @@ def test_run_writes_the_picture_with_its_workflow_inside(
     assert dagfusion("check", picture, *tiny[:2]).returncode == 0
 
 
+def test_pictures_beside_a_workflow_are_found_from_anywhere(dagfusion: Dagfusion, tmp_path: Path) -> None:
+    process = dagfusion("check", GRAPH.with_name("controlnet.json"))
+    assert process.returncode == 0, process.stdout + process.stderr
+    named = dagfusion("check", GRAPH.with_name("controlnet.json"), "--input", tmp_path)
+    assert "example.png" in named.stdout
+    assert named.returncode == 1
+
+
 def test_json_events_are_numbered_and_end_with_the_outputs(dagfusion: Dagfusion, tiny: tuple[str, ...]) -> None:
     process = dagfusion("run", GRAPH, *tiny, *FAST, "--json")
     assert process.returncode == 0, process.stderr
