@@ -1,11 +1,20 @@
-"""Ends a process with the one that started it: the parent holds the other end of standard input."""
+"""The line between a process and the one that started it, which is the process's standard input.
+
+The parent's end closes when the parent ends, however it does. Where the line is a socket, the process says on it that
+it lives: it is heard even while nothing that the two share, a database say, can be written to.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+
+PULSE_S = 1.0
 
 
 def on_parents_end(act: Callable[[], object]) -> None:
@@ -13,8 +22,67 @@ def on_parents_end(act: Callable[[], object]) -> None:
     descriptor = sys.stdin.fileno()
 
     def wait() -> None:
-        while os.read(descriptor, 1024):
-            pass
+        with suppress(ConnectionError):
+            while os.read(descriptor, 1024):
+                pass
         act()
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+class Pulse:
+    """Tells the parent that this process lives, each time that :meth:`beat` is called; nothing without such a line."""
+
+    def __init__(self) -> None:
+        self._line: socket.socket | None = None
+        with suppress(OSError, ValueError):  # standard input is no socket, or closed
+            self._line = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+
+    def beat(self) -> None:
+        """Never waits, never fails: a parent that does not read has enough to read."""
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.send(b".", socket.MSG_DONTWAIT)
+
+    def keep_beating(self) -> None:
+        """Beat every second from a thread of its own, until the process ends or hangs as a whole."""
+        threading.Thread(target=self._keep, name="pulse", daemon=True).start()
+
+    def _keep(self) -> None:
+        while True:
+            self.beat()
+            time.sleep(PULSE_S)
+
+
+class Hearing:
+    """The parent's end of the line. Only time in which the parent looked counts as the child's silence: a machine that
+    slept, or a parent that was stopped, hears nothing either.
+    """
+
+    def __init__(self, line: socket.socket, longest_look_s: float) -> None:
+        self._line, self._longest_look_s = line, longest_look_s
+        self._line.setblocking(False)
+        self._heard_of = False
+        self._looked_at = time.monotonic()
+        self._silent_s = 0.0
+
+    def silent_s(self) -> float:
+        """Look now: for how long nothing was heard. 0 for a child that has not begun to tell."""
+        now = time.monotonic()
+        heard = self._take()
+        self._heard_of = self._heard_of or heard
+        counts = self._heard_of and not heard
+        self._silent_s = self._silent_s + min(now - self._looked_at, self._longest_look_s) if counts else 0.0
+        self._looked_at = now
+        return self._silent_s
+
+    def close(self) -> None:
+        """Let the child know that nobody listens any more."""
+        self._line.close()
+
+    def _take(self) -> bool:
+        heard = False
+        with suppress(OSError):  # nothing more to read, or the child has ended
+            while self._line.recv(4096):
+                heard = True
+        return heard

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.host.settings import Settings
 from adapters.service.blobs.errors import BlobStoreUnavailable
 from adapters.service.blobs.store import BlobStore
+from adapters.service.steadiness import Steadiness
 from adapters.service.store import Store
 from adapters.service.store.outage import tell_away
 from engine.counted import counted
@@ -17,6 +18,7 @@ from engine.counted import counted
 CLEAN_EVERY_S = 3600.0
 _DAY_S = 86_400.0
 _BATCH = 500
+_FORGOTTEN_LEASES = 4  # after which a worker's row goes; if it lives, it enters itself again
 _SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": "its log says more"}
 _log = logging.getLogger(__name__)
 
@@ -26,18 +28,37 @@ class Maintenance:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
+        self._steadiness = Steadiness(settings.lease_s)
         self._clean_at = time.monotonic() + CLEAN_EVERY_S
 
     def tick(self) -> None:
         """To be called a few times in each lease time. Never raises for a database that does not answer."""
         try:
-            for job_id in self._store.leases.take_back(None, _SILENT):
-                _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
+            self._take_back()
             if time.monotonic() >= self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_EVERY_S
                 clean_up(self._store, self._settings)
         except (SQLAlchemyError, BlobStoreUnavailable, OSError) as error:
+            self._steadiness.failed()
             tell_away(_log, error, "maintenance is put off")
+
+    def some_worker_is_ready(self) -> bool:
+        """Whether the heartbeats tell of one; false while the database does not answer."""
+        try:
+            return any(one.state == "ready" for one in self._store.workers.alive(self._settings.lease_s))
+        except SQLAlchemyError as error:
+            tell_away(_log, error, "the database does not answer")
+            return False
+
+    def _take_back(self) -> None:
+        began_at = time.monotonic()
+
+        def disturbed(clock: float) -> bool:
+            return self._steadiness.disturbed(began_at, clock)
+
+        for job_id in self._store.leases.take_back(None, _SILENT, unless=disturbed):
+            _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
+        self._store.workers.forget(_FORGOTTEN_LEASES * self._settings.lease_s)
 
 
 def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from adapters.host.lifeline import PULSE_S, Pulse
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
 from engine.errors import DagfusionError
 
@@ -51,10 +52,12 @@ class Early:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         running = asyncio.create_task(self._run())
+        beating = asyncio.create_task(_beat())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._stopping.set()
         await running
+        beating.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _run(self) -> None:
@@ -72,6 +75,14 @@ class Early:
         except Exception:  # noqa: BLE001 - nobody awaits this task before the end
             _log.exception("the application has failed")
             _end(1)
+
+
+async def _beat() -> None:
+    """Tell the supervisor that the event loop turns."""
+    pulse = Pulse()
+    while True:
+        pulse.beat()
+        await asyncio.sleep(PULSE_S)
 
 
 def _end(code: int) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from adapters.host.lifeline import PULSE_S, Hearing
 from adapters.run.supervisor.exit_codes import STUCK, WRONG_SETTING
 
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 30.0
+_LONGEST_LOOK_S = 5 * PULSE_S  # of the child's silence: whoever looks more seldom does not know of the rest
 _log = logging.getLogger(__name__)
 
 
@@ -30,8 +33,8 @@ class Child:
     """``next_start`` says what to run each time; ``ended`` hears of each end before the next start.
 
     ``ended`` gets the exit code, a message and the seconds that the process lived, and says whether it had worked: who
-    did is started again at once, others after a delay that doubles. The process gets a pipe as standard input that
-    closes when this process ends, however it ends.
+    did is started again at once, others after a delay that doubles. The process gets a socket as standard input, the
+    line of :mod:`adapters.host.lifeline`.
     """
 
     def __init__(
@@ -44,7 +47,8 @@ class Child:
         self._stopping = threading.Event()
         self._delay_s = _FIRST_DELAY_S
         self._thread = threading.Thread(target=self._keep, daemon=True)
-        self.start, self.process = self._spawn()
+        self._lock = threading.Lock()
+        self.start, self.process, self._hearing = self._spawn()
 
     def keep(self) -> None:
         """Start again what ends, from now on."""
@@ -68,24 +72,38 @@ class Child:
             _log.warning("%s does not end and is killed", self.start.name)
             self.process.kill()
             self.process.wait()
-        _close_pipe(self.process)
+        self._hearing.close()
 
-    def _spawn(self) -> tuple[Start, subprocess.Popen[bytes]]:
+    def kill_if_silent(self, limit_s: float) -> None:
+        """End a process that hangs as a whole: it had said that it lives, and then nothing for ``limit_s``."""
+        with self._lock:
+            if self._hearing.silent_s() > limit_s and self.process.poll() is None:
+                _log.error("%s has been silent for %.0f s and is killed", self.start.name, limit_s)
+                self.process.kill()
+
+    def _spawn(self) -> tuple[Start, subprocess.Popen[bytes], Hearing]:
         start = self._next_start()
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            start.command,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            pass_fds=start.pass_fds,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops all in order
-        )
-        return start, process
+        own, childs = socket.socketpair()
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                start.command,
+                env=self._environment,
+                stdin=childs.fileno(),
+                pass_fds=start.pass_fds,
+                start_new_session=True,  # Ctrl-C is for the supervisor, which stops all in order
+            )
+        except OSError:
+            own.close()
+            raise
+        finally:
+            childs.close()
+        return start, process, Hearing(own, _LONGEST_LOOK_S)
 
     def _keep(self) -> None:
         while True:
             started_at = time.monotonic()
             code = self.process.wait()
-            _close_pipe(self.process)
+            self._hearing.close()
             if self._stopping.is_set():
                 return
             message = f"{self.start.name} {how_it_ended(code)}"
@@ -101,17 +119,13 @@ class Child:
                 return
             self._delay_s = min(self._delay_s * 2, _MAX_DELAY_S)
             try:
-                self.start, self.process = self._spawn()
+                with self._lock:
+                    self.start, self.process, self._hearing = self._spawn()
                 break
             except OSError as error:
                 reason = f"{self.start.name} cannot be started: {error}"
         if self._stopping.is_set():
             self.process.terminate()
-
-
-def _close_pipe(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
 
 
 def how_it_ended(code: int) -> str:

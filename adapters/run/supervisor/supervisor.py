@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,13 +19,16 @@ from adapters.run.supervisor.listening import listen, url_of
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
+    from adapters.service.maintenance import Maintenance
     from adapters.service.store import Store
 
 _WEB_STOPS_WITHIN_S = 10.0
 _STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
 _STEADY_S = 5.0  # a web process that lived so long had worked
 _EVER_S = 1e9
-_SILENT_LEASES = 4  # a worker that is silent for so many lease times is killed
+_LOOKS_S = 1.0  # for processes that have stopped to tell that they live
+_SILENT_LEASES = 4  # a worker that does not tell so for so many lease times is killed
+_WEB_SILENT_S = 10.0  # a web process at the earliest; its work is short
 _REMEDY = "the log says more; where memory runs out, the system kills who has most of it"
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,6 @@ class Supervisor:
         self._environment["DAGFUSION_PORT"] = str(self._listener.getsockname()[1])
         self._wake = threading.Event()
         self._failed = ""
-        self._heard_at: dict[str, float] = {}  # of workers whose heartbeats were there; monotonic seconds
         self._worked = False  # a worker was ready once
         self._children: list[Child] = []
         self._workers: list[Child] = []  # those of them that are
@@ -84,9 +85,16 @@ class Supervisor:
         self._children += self._workers
         for child in self._children:
             child.keep()
+        # Apart from the database: that may hang, and signals are to be heard, and silence, all the same.
+        threading.Thread(target=self._maintain, args=(maintenance,), name="maintenance", daemon=True).start()
+        while not self._wake.wait(min(_LOOKS_S, self._settings.lease_s / 3)):
+            self._kill_silent()
+
+    def _maintain(self, maintenance: Maintenance) -> None:
         while not self._wake.wait(self._settings.lease_s / 3):
             maintenance.tick()
-            self._kill_silent(store)
+            if not self._worked:
+                self._worked = maintenance.some_worker_is_ready()
 
     def _web(self) -> Start:
         descriptors = tuple(listener.fileno() for listener in self._listeners)
@@ -143,26 +151,12 @@ class Supervisor:
             _log.warning("taken back: %s", message, extra={"job_id": job_id})
         return was_ready
 
-    def _kill_silent(self, store: Store) -> None:
-        """A worker whose heartbeat has stopped hangs as a whole: kill it, so that it is started again."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from adapters.service.store.outage import tell_away
-
-        limit_s = _SILENT_LEASES * self._settings.lease_s
-        try:
-            found = store.workers.alive(limit_s)
-        except SQLAlchemyError as error:
-            tell_away(_log, error, "the database does not answer")
-            return
-        now = time.monotonic()
-        self._heard_at.update({f"worker {one.id}": now for one in found})
-        self._worked = self._worked or any(one.state == "ready" for one in found)
-        for child in self._workers:
-            name = child.start.name
-            if now > self._heard_at.get(name, now) + limit_s and child.process.poll() is None:
-                _log.error("%s has been silent for %.0f s and is killed", name, limit_s)
-                child.process.kill()
+    def _kill_silent(self) -> None:
+        """Kill processes that hang as a whole, so that they are started again."""
+        lease_s = self._settings.lease_s
+        for child in self._children:
+            limit_s = _SILENT_LEASES * lease_s if child in self._workers else max(2 * lease_s, _WEB_SILENT_S)
+            child.kill_if_silent(limit_s)
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._wake.is_set():  # the second signal: whoever drains is asked again, which means at once

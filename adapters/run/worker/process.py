@@ -9,7 +9,7 @@ import signal
 import socket
 from types import FrameType
 
-from adapters.host.lifeline import on_parents_end
+from adapters.host.lifeline import Pulse, on_parents_end
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
@@ -37,6 +37,7 @@ def run_worker(settings: Settings, worker_id: str | None = None, *, with_parent:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     if with_parent:
+        Pulse().keep_beating()
         on_parents_end(lambda: os._exit(0) if worker.starting else worker.stop_now())
     try:
         worker.run()

@@ -64,8 +64,18 @@ class Database:
 
     def now(self, connection: Connection) -> float:
         """Unix seconds by the clock that all users of the database share."""
-        if self.sqlite:
-            return time.time()
+        return time.time() if self.sqlite else self._server_clock(connection)
+
+    def steady(self, connection: Connection) -> float:
+        """Seconds of a clock that all users share and that nobody puts forward or back, to measure time with.
+
+        All users of a file are on one machine, whose monotonic clock begins anew when it starts; a server's own clock
+        is the best that all of its users have.
+        """
+        return time.monotonic() if self.sqlite else self._server_clock(connection)
+
+    @staticmethod
+    def _server_clock(connection: Connection) -> float:
         return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from adapters.service.store import outbox
 from adapters.service.store.database import Database
@@ -37,8 +37,16 @@ _HELD = (  # without the workflow, which can be long
     .with_for_update()
 )
 _CANCEL_REQUESTED = select(jobs.c.cancel_requested).where(_HOLDS)
+_SLACK_S = 1.0  # between two readings of one clock
+_ANY_LENGTH_S = 3600.0  # of a lease that says nothing of it
 _ADD_OUTPUTS = insert(outputs)
 _DROP_PREVIEW = delete(previews).where(previews.c.job_id == bindparam("job"))
+
+
+def _ran_out(clock: float) -> ColumnElement[bool]:
+    """Also a lease that is to begin later: its clock was another one, or was put back since."""
+    expires, length_s = jobs.c.lease_expires_at, func.coalesce(jobs.c.lease_s, _ANY_LENGTH_S)
+    return or_(expires < clock, expires - length_s > clock + _SLACK_S)
 
 
 class Leases:
@@ -75,7 +83,8 @@ class Leases:
         values = {
             "state": JobState.RUNNING,
             "lease_owner": owner,
-            "lease_expires_at": now + lease_s,
+            "lease_expires_at": self._database.steady(connection) + lease_s,
+            "lease_s": lease_s,
             "attempts": row.attempts + 1,
             "started_at": now,
             "progress": None,
@@ -89,8 +98,9 @@ class Leases:
         """Hold the job for ``lease_s`` from now. Returns whether its cancellation was asked for."""
         with self._database.write() as connection:
             row = self._held(connection, lease)
-            expires = self._database.now(connection) + lease_s
-            connection.execute(update(jobs).where(jobs.c.id == row.id).values(lease_expires_at=expires))
+            expires = self._database.steady(connection) + lease_s
+            values = {"lease_expires_at": expires, "lease_s": lease_s}
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(values))
             return bool(row.cancel_requested)
 
     def cancel_requested(self, lease: Lease) -> bool:
@@ -144,14 +154,20 @@ class Leases:
         with self._database.write() as connection:
             self._take_back(connection, self._held(connection, lease), reason)
 
-    def take_back(self, owner: str | None, reason: Error) -> list[str]:
+    def take_back(
+        self, owner: str | None, reason: Error, *, unless: Callable[[float], bool] = lambda _: False
+    ) -> list[str]:
         """Take the jobs of a dead ``owner``, or those whose lease has run out: queued again, or failed for ``reason``.
 
-        Returns the ids of the jobs.
+        None of the latter where ``unless``, which is given the clock that leases go by, says so. Returns the jobs' ids.
         """
         with self._database.write() as connection:
-            expired = jobs.c.lease_expires_at < self._database.now(connection)
-            lost = expired if owner is None else or_(jobs.c.lease_owner == owner, expired)
+            lost = jobs.c.lease_owner == owner
+            if owner is None:
+                clock = self._database.steady(connection)
+                if unless(clock):
+                    return []
+                lost = _ran_out(clock)
             query = select(jobs).where(jobs.c.state == JobState.RUNNING, lost).with_for_update(skip_locked=True)
             rows = connection.execute(query).all()
             for row in rows:

@@ -8,15 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, Double, bindparam, insert, or_, select, update
 
 from adapters.service.store.database import Database
 from adapters.service.store.records import Delivery, StoredEvent, Webhook
 from adapters.service.store.tables import deliveries
 
+_SLACK_S = 1.0  # between two readings of one clock
+_NOW: BindParameter[float] = bindparam("now", type_=Double)
+# Also what is to begin to wait later than now: the clock was put back since.
+_IS_DUE = or_(
+    deliveries.c.next_at <= _NOW,
+    deliveries.c.next_at - deliveries.c.wait_s > _NOW + _SLACK_S,
+)
 _DUE = (
     select(deliveries)
-    .where(deliveries.c.state == "pending", deliveries.c.next_at <= bindparam("now"))
+    .where(deliveries.c.state == "pending", _IS_DUE)
     .order_by(deliveries.c.next_at, deliveries.c.created_at)
     .limit(bindparam("limit"))
 )
@@ -76,7 +83,7 @@ class Outbox:
             rows = connection.execute(_DUE.with_for_update(skip_locked=True), {"now": now, "limit": limit}).all()
             if rows:
                 chosen = deliveries.c.id.in_([row.id for row in rows])
-                connection.execute(update(deliveries).where(chosen).values(next_at=now + lease_s))
+                connection.execute(update(deliveries).where(chosen).values(next_at=now + lease_s, wait_s=lease_s))
         return [_delivery(row) for row in rows]
 
     def reclaim(self) -> None:
@@ -107,7 +114,11 @@ class Outbox:
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id)
                 .values(
-                    attempts=deliveries.c.attempts + 1, next_at=retry_at, last_status=status, last_error=error[:1000]
+                    attempts=deliveries.c.attempts + 1,
+                    next_at=retry_at,
+                    wait_s=retry_at - self._database.now(connection),
+                    last_status=status,
+                    last_error=error[:1000],
                 )
             )
 
@@ -115,7 +126,8 @@ class Outbox:
         """Give claimed messages back unsent: they are due at ``until`` (Unix seconds), and no attempt is counted."""
         chosen = deliveries.c.id.in_(delivery_ids), deliveries.c.state == "pending"
         with self._database.write() as connection:
-            connection.execute(update(deliveries).where(*chosen).values(next_at=until))
+            wait_s = until - self._database.now(connection)
+            connection.execute(update(deliveries).where(*chosen).values(next_at=until, wait_s=wait_s))
 
     def redeliver(self, delivery_id: str) -> Delivery | None:
         """Make the message due again with a fresh count of attempts; ``None`` where there is no such message."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 # A change of the tables is a new version, with a file in migrations/versions.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 # SQLite counts up by itself only in a primary key of type INTEGER.
@@ -36,7 +36,8 @@ counters = Table(
 )
 
 # What clients submitted. `sequence` is the order of arrival, `rank` the order in the queue among equal priorities
-# (smaller first). `lease_owner` and `attempts` together are the fence: who holds another pair may not write.
+# (smaller first). `lease_owner` and `attempts` together are the fence: who holds another pair may not write. A lease
+# expires by the steady clock of `store.database`.
 jobs = Table(
     "jobs",
     metadata,
@@ -132,7 +133,8 @@ previews = Table(
     Column("picture", LargeBinary, nullable=False),
 )
 
-# Webhook messages that are to be sent, and what became of them. One for each event that was asked for.
+# Webhook messages that are to be sent, and what became of them. One for each event that was asked for. `wait_s`: how
+# long before `next_at` that was said.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -146,6 +148,7 @@ deliveries = Table(
     Column("state", String(12), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_at", Double, nullable=False),
+    Column("wait_s", Double),
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("last_status", Integer),
@@ -167,7 +170,7 @@ api_keys = Table(
     Column("revoked_at", Double),
 )
 
-# Worker processes, alive as long as their heartbeat is fresh.
+# Worker processes, alive as long as their heartbeat is fresh, by the steady clock of `store.database`.
 workers = Table(
     "workers",
     metadata,

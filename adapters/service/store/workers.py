@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, Delete, Select, delete, func, insert, select, update
 
 from adapters.service.store.database import Database
 from adapters.service.store.records import Worker
 from adapters.service.store.tables import counters, workers
 
+_Where = TypeVar("_Where", Select[tuple[str]], Delete)
 FREE_MODELS = "free_models"
 FREE_CACHE = "free_cache"
 # Made once: to put a statement together takes longer than to run it.
@@ -26,15 +27,14 @@ class Workers:
     def register(self, worker_id: str, host: str, pid: int, info: Mapping[str, Any]) -> None:
         """A process has started. It is not ready yet."""
         with self._database.write() as connection:
-            now = self._database.now(connection)
             connection.execute(
                 insert(workers).values(
                     id=worker_id,
                     host=host,
                     pid=pid,
                     state="starting",
-                    started_at=now,
-                    heartbeat_at=now,
+                    started_at=self._database.now(connection),
+                    heartbeat_at=self._database.steady(connection),
                     info=dict(info),
                 )
             )
@@ -42,7 +42,7 @@ class Workers:
     def beat(self, worker_id: str, state: str, info: Mapping[str, Any]) -> bool:
         """The worker lives. False where its row is gone, because it was taken for dead."""
         with self._database.write() as connection:
-            values = {"state": state, "heartbeat_at": self._database.now(connection), "info": dict(info)}
+            values = {"state": state, "heartbeat_at": self._database.steady(connection), "info": dict(info)}
             return bool(connection.execute(update(workers).where(workers.c.id == worker_id).values(values)).rowcount)
 
     def ask(self, *wishes: str) -> None:
@@ -64,16 +64,23 @@ class Workers:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
 
     def alive(self, within_s: float) -> list[Worker]:
-        """Workers whose last heartbeat is at most ``within_s`` old; the rows of others are removed."""
+        """Workers whose last heartbeat is at most ``within_s`` old. Only reads: it may be asked at any time."""
         with self._database.read() as connection:
-            oldest = self._database.now(connection) - within_s
+            clock = self._database.steady(connection)
             rows = connection.execute(select(workers).order_by(workers.c.started_at)).all()
-        stale = [row.id for row in rows if row.heartbeat_at < oldest]
-        if stale:
-            with self._database.write() as connection:
-                gone = workers.c.id.in_(stale), workers.c.heartbeat_at < oldest
-                connection.execute(delete(workers).where(*gone))
-        return [_worker(row) for row in rows if row.heartbeat_at >= oldest]
+        # One that is to come was by a clock that was put back, or is of before this machine was started.
+        return [_worker(row) for row in rows if abs(clock - row.heartbeat_at) <= within_s]
+
+    def forget(self, silent_s: float) -> None:
+        """Remove the rows of workers that have not been heard of for so long."""
+        with self._database.read() as connection:
+            if not connection.execute(self._silent(connection, select(workers.c.id), silent_s)).first():
+                return  # without the lock that writers take
+        with self._database.write() as connection:
+            connection.execute(self._silent(connection, delete(workers), silent_s))
+
+    def _silent(self, connection: Connection, statement: _Where, silent_s: float) -> _Where:
+        return statement.where(func.abs(self._database.steady(connection) - workers.c.heartbeat_at) > silent_s)
 
 
 def _worker(row: Any) -> Worker:

@@ -90,6 +90,10 @@ def test_a_worker_without_heartbeat_is_gone(store: Store) -> None:
     assert store.workers.beat("w", "ready", {"device": "cpu"})
     assert [worker.info for worker in store.workers.alive(60)] == [{"device": "cpu"}]
     assert store.workers.alive(-1) == []
+    assert store.workers.beat("w", "ready", {})  # whoever asks changes nothing
+    store.workers.forget(60)
+    assert store.workers.beat("w", "ready", {})
+    store.workers.forget(-1)
     assert not store.workers.beat("w", "ready", {})
 
 
