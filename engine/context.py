@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled
 from engine.events import EventLog, NodeNote, NodePreview, NodeProgress
+from engine.limits import Limits
 from engine.turns import Turns
 from engine.types import Hdr, SavedFile
 
@@ -45,7 +46,8 @@ class Context:
 
     ``prompt`` is the whole API-form workflow and ``extra_pnginfo`` what else a client wants written into files (its
     UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights, and
-    at ``turns`` runs that share the device meet. ``hdr``: how pictures of HDR films are read.
+    at ``turns`` runs that share the device meet. ``limits``: how much the node may make. ``hdr``: how pictures of HDR
+    films are read.
     """
 
     folders: Folders
@@ -57,6 +59,7 @@ class Context:
     log: EventLog = field(default_factory=EventLog)
     cancel: CancelToken = field(default_factory=CancelToken)
     turns: Turns = field(default_factory=Turns)
+    limits: Limits = field(default_factory=Limits)
     previews: bool = False
     hdr: Hdr = "sdr"
     shown: dict[str, list[Any]] = field(default_factory=dict)

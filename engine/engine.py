@@ -13,6 +13,7 @@ from engine.context import CancelToken
 from engine.errors import Problem
 from engine.events import EventLog, Listener
 from engine.folders import Folders
+from engine.limits import Limits
 from engine.place import Admit
 from engine.result import RunResult
 from engine.schema import NodeSpec
@@ -34,6 +35,7 @@ class Engine:
 
     ``at_once``: runs that may share the device; denoising steps of theirs that fit together are computed as one.
     ``disk_cache``: where outputs that are worth it are kept for the next process. ``hdr``: how HDR films are read.
+    ``limits``: how much nodes may make.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Engine:
         at_once: int = 1,
         disk_cache: DiskCache | None = None,
         hdr: Hdr = "sdr",
+        limits: Limits | None = None,
     ) -> None:
         self.registry = registry
         self.folders = folders
@@ -53,6 +56,7 @@ class Engine:
         self.turns = Turns()
         self.at_once = at_once
         self.hdr: Hdr = hdr
+        self.limits = limits or Limits()
         self._executor: Executor | None = None
         self._making = threading.Lock()
 
@@ -93,6 +97,14 @@ class Engine:
 
         with self._making:
             if self._executor is None:
-                around = Surroundings(self.registry, self.folders, self.models, self.cache, self.turns, hdr=self.hdr)
+                around = Surroundings(
+                    self.registry,
+                    self.folders,
+                    self.models,
+                    self.cache,
+                    self.turns,
+                    hdr=self.hdr,
+                    limits=self.limits,
+                )
                 self._executor = Executor(around, self.at_once)
             return self._executor

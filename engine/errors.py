@@ -10,6 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_TAIL_SHARE = 4  # of a shortened text, a quarter is from its end
+_MOST_TOLD = 100  # problems in one message; all of them are in the error
+_MOST_NAME, _MOST_MESSAGE = 300, 4000  # characters; what is quoted of a workflow may be of any length
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """``text``, or its beginning and end with its length between: at most ``most`` characters (100 or more)."""
+    if len(text) <= most:
+        return text
+    gap = f" ... ({len(text):,} characters in all) ... "
+    tail = (most - len(gap)) // _TAIL_SHARE
+    return f"{text[: most - len(gap) - tail]}{gap}{text[len(text) - tail :]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -26,6 +39,12 @@ class Problem:
     class_type: str | None = None
     input: str | None = None
 
+    def __post_init__(self) -> None:
+        for name, most in (("message", _MOST_MESSAGE), ("remedy", _MOST_MESSAGE), ("class_type", _MOST_NAME)):
+            said = getattr(self, name)
+            if said is not None and len(said) > most:
+                object.__setattr__(self, name, shortened(said, most))
+
     @property
     def where(self) -> str:
         """``node 3 (KSampler), input 'steps'``, or ``workflow`` for a problem of the whole document."""
@@ -39,12 +58,12 @@ class Problem:
 
 
 class DagfusionError(Exception):
-    """Root of the tree. ``message`` is one clear sentence, ``remedy`` what the reader can do."""
+    """Root of the tree. ``message`` is one clear sentence, ``remedy`` what the reader can do; both are bounded."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = shortened(message, _MOST_MESSAGE)
+        self.remedy = shortened(remedy, _MOST_MESSAGE)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
@@ -60,7 +79,8 @@ class GraphInvalid(DagfusionError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''}: " + "; ".join(map(str, self.problems)))
+        told = "; ".join(map(str, self.problems[:_MOST_TOLD]))
+        super().__init__(f"{count} problem{'s' if count != 1 else ''}: {told}")
 
 
 class InputInvalid(DagfusionError):
@@ -111,7 +131,7 @@ class OutOfMemory(NodeFailed):
 def first_line(error: BaseException) -> str:
     """What somebody else's error says, in a line; the name of its class where it says nothing."""
     said = str(error).strip()
-    return said.splitlines()[0] if said else type(error).__name__
+    return shortened(said.splitlines()[0], _MOST_MESSAGE) if said else type(error).__name__
 
 
 def is_out_of_memory(error: BaseException) -> bool:

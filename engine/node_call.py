@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.context import Context
+from engine.errors import shortened
+from engine.limits import text_bytes
 from engine.live_values import LiveValues
 from engine.mapping import Slots, blocked_by, calls, slots_of
 from engine.resolved import ResolvedNode
@@ -28,8 +30,12 @@ class NodeCall:
     started_s: float = field(default_factory=time.perf_counter)
 
     def run(self, keys: Mapping[str, str], live: LiveValues) -> None:
-        """Gather the inputs and call the node's function for each item of them. Raises what it raises."""
-        spec = self.node.spec
+        """Gather the inputs and call the node's function for each item of them.
+
+        Raises what it raises, and ``InputInvalid`` where it makes too much text.
+        """
+        spec, limits = self.node.spec, self.ctx.limits
+        made_bytes = 0
         self.inputs = gather_inputs(self.node, keys, live, self.ctx)
         for arguments in calls(spec, self.inputs):
             self.ctx.check_cancelled()
@@ -39,7 +45,11 @@ class NodeCall:
                 self.made.append(slots_of(spec, block))
                 continue
             returned = spec.run(self.ctx, **arguments)
-            self.made.append(returned if type(returned) is Expansion else slots_of(spec, returned))
+            made = returned if type(returned) is Expansion else slots_of(spec, returned)
+            made_bytes += 0 if isinstance(made, Expansion) else text_bytes(made, limits.text_bytes)
+            limits.check_text(made_bytes)
+            self.made.append(made)
+        limits.check_text(text_bytes(self.ctx.shown.values(), limits.text_bytes))
 
     @property
     def shown(self) -> dict[str, tuple[Any, ...]]:
@@ -86,7 +96,7 @@ def short_text(value: Any) -> Any:
     if isinstance(value, bool | int | float | None):
         return value
     if isinstance(value, str):
-        return value if len(value) <= 200 else f"{value[:197]}..."
+        return shortened(value)
     name = type(value).__name__
     shape = _shape(value)
     if shape is not None:

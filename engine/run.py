@@ -19,6 +19,7 @@ from engine.failures import failure
 from engine.folders import Folders
 from engine.graph import build_graph, extend_graph, resolved
 from engine.keys import ONCE, Keys
+from engine.limits import Limits
 from engine.live_values import LiveValues
 from engine.mapping import join
 from engine.model_order import grouped_by_network
@@ -50,6 +51,7 @@ class Surroundings:
     turns: Turns = field(default_factory=Turns)
     underway: Underway = field(default_factory=Underway)
     hdr: Hdr = "sdr"
+    limits: Limits = field(default_factory=Limits)
 
 
 class Run:
@@ -211,6 +213,7 @@ class Run:
             log=self._log,
             cancel=self._cancel,
             turns=self._around.turns,
+            limits=self._around.limits,
             previews=self._previews,
             hdr=self._around.hdr,
         )

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, shortened
 
 MAX_EXPONENT = 4000
 MAX_BITS = 20_000
@@ -28,7 +28,7 @@ def evaluate(expression: str, names: Names) -> int | float | bool:
         reason = "it is nested too deeply"
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = str(error)
-    raise InputInvalid(f"'{expression}' cannot be computed: {reason}", input="expression")
+    raise InputInvalid(f"'{shortened(expression)}' cannot be computed: {shortened(reason)}", input="expression")
 
 
 def _value(part: Any, names: Names) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from typing import Annotated, Any, NamedTuple
 
 from engine.context import Context
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, shortened
 from engine.inputs import Anything, Choice, Float, Int, Text, Wire
+from engine.limits import Limits
 from engine.registry import node
 from nodes import expressions
 
@@ -130,7 +132,7 @@ def convert_number(ctx: Context, *, value: Annotated[Any, Wire("INT,FLOAT,STRING
             return Converted(number, _whole(value, number))
     except (TypeError, ValueError, OverflowError):
         pass
-    raise InputInvalid(f"{value!r} is no finite number", input="value")
+    raise InputInvalid(f"{shortened(repr(value))} is no finite number", input="value")
 
 
 @node("ResolutionSelector", category="utilities", display_name="Resolution Selector")
@@ -158,13 +160,29 @@ def format_text(ctx: Context, *, f_string: Annotated[str, Text(multiline=True)] 
     """``f_string`` with ``{a}``, ``{b:>5}`` ... replaced by the inputs ``values.a``, ``values.b`` ..."""
     names = {name.removeprefix("values."): value for name, value in values.items()}
     try:
-        return _PlainFormatter().vformat(f_string, (), names)
+        return _PlainFormatter(ctx.limits).vformat(f_string, (), names)
     except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputInvalid(f"'{f_string}' cannot be filled in: {error}", input="f_string") from error
+        told = f"'{shortened(f_string)}' cannot be filled in: {shortened(str(error))}"
+        raise InputInvalid(told, input="f_string") from error
 
 
 class _PlainFormatter(string.Formatter):
-    """Fills in values, but does not look into them: attributes could reach anything in the process."""
+    """Fills in values, but does not look into them: attributes could reach anything in the process.
+
+    Nor does it make more text than a node may: a width alone can ask for gigabytes.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._made = 0
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        for number in re.findall(r"\d+", format_spec):
+            self._limits.check_text(int(number[:20]))
+        made = super().format_field(value, format_spec)
+        self._made += len(made)
+        self._limits.check_text(self._made)
+        return made
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
         if "." in field_name or "[" in field_name:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import lazy_loader as lazy
 
 from engine.context import Context
-from engine.errors import InputInvalid
+from engine.errors import InputInvalid, shortened
 from engine.inputs import Bool, Choice, Int
 from engine.registry import node
+from nodes import patterns
 from nodes.picture_inputs import Lines
+
+if TYPE_CHECKING:
+    import regex
+else:
+    regex = lazy.load("regex")
 
 _CATEGORY = "utils/string"
 
@@ -71,6 +79,7 @@ def trim(ctx: Context, *, string: Lines, mode: Annotated[str, Choice("Both", "Le
 @node("StringReplace", category=_CATEGORY, display_name="Replace")
 def replace(ctx: Context, *, string: Lines, find: Lines, replace: Lines) -> str:
     """Every occurrence of ``find`` replaced."""
+    ctx.limits.check_text(len(string) + string.count(find) * (len(replace) - len(find)))
     return string.replace(find, replace)
 
 
@@ -138,7 +147,7 @@ def extract_regex(
     if mode.startswith("First"):
         match = pattern.search(string)
         return (match.group(group) or "") if match else ""
-    found = [match.group(group) for match in pattern.finditer(string)]
+    found = [match.group(group) for match in pattern.all(string)]
     return "\n".join(text or "" for text in found if text is not None or mode == "All Matches")
 
 
@@ -157,10 +166,20 @@ def replace_regex(
     r"""Finds of the pattern replaced (``\1`` is the first group); the first ``count`` of them, all where it is 0."""
     pattern = _compiled(regex_pattern, case_insensitive, multiline, dotall)
     if pattern is None:
-        raise InputInvalid(f"'{regex_pattern}' is no regular expression", input="regex_pattern")
+        raise InputInvalid(f"'{shortened(regex_pattern)}' is no regular expression", input="regex_pattern")
+    made_chars = 0
+
+    def replacement(match: regex.Match[str]) -> str:
+        nonlocal made_chars
+        made: str = match.expand(replace)
+        made_chars += len(made)
+        ctx.limits.check_text(made_chars)
+        ctx.check_cancelled()
+        return made
+
     try:
-        return pattern.sub(replace, string, count=count)
-    except (re.error, IndexError) as error:
+        return pattern.replaced(string, replacement, count)
+    except (regex.error, IndexError) as error:
         raise InputInvalid(f"the replacement does not fit the pattern: {error}", input="replace") from error
 
 
@@ -168,9 +187,5 @@ def _same_case(texts: tuple[str, str], case_sensitive: bool) -> tuple[str, str]:
     return texts if case_sensitive else (texts[0].lower(), texts[1].lower())
 
 
-def _compiled(pattern: str, case_insensitive: bool, multiline: bool, dotall: bool) -> re.Pattern[str] | None:
-    flags = re.IGNORECASE * case_insensitive | re.MULTILINE * multiline | re.DOTALL * dotall
-    try:
-        return re.compile(pattern, flags)
-    except re.error:
-        return None
+def _compiled(pattern: str, case_insensitive: bool, multiline: bool, dotall: bool) -> patterns.Pattern | None:
+    return patterns.compiled(pattern, re.IGNORECASE * case_insensitive | re.MULTILINE * multiline | re.DOTALL * dotall)

@@ -62,6 +62,7 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     keep_compiled_code_in(settings.compiled)
     from engine.engine import Engine
     from engine.fingerprint import keep_fingerprints_in
+    from engine.limits import Limits
     from engine.model_store import ModelStore
 
     keep_fingerprints_in(settings.fingerprints)
@@ -70,7 +71,17 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
     together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
     cache_bytes = settings.cache_mib * MIB
-    return Engine(registry, folders, models, cache_bytes, at_once=together, disk_cache=disk_cache, hdr=settings.hdr)
+    limits = Limits(text_bytes=settings.max_text_mib * MIB)
+    return Engine(
+        registry,
+        folders,
+        models,
+        cache_bytes,
+        at_once=together,
+        disk_cache=disk_cache,
+        hdr=settings.hdr,
+        limits=limits,
+    )
 
 
 def load_computing(settings: Settings, device: torch.device) -> Computing:

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from engine.errors import shortened
+
+_MOST_MESSAGE, _MOST_TRACEBACK = 8_000, 32_000  # characters
 LogFormat = Literal["text", "json"]
 _job_id: ContextVar[str] = ContextVar("job_id", default="")
 
@@ -49,23 +52,30 @@ class _Subject(logging.Filter):
         return True
 
 
-class _Text(logging.Formatter):
+class _Bounded(logging.Formatter):
+    """Says at most so much in one line: others' errors repeat whole inputs, and each frame's."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - of the standard library
+        return shortened(super().formatException(ei), _MOST_TRACEBACK)
+
+
+class _Text(_Bounded):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(role)s: %(message)s", "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of the standard library
         job_id = getattr(record, "job_id", "")
-        return super().formatMessage(record) + (f" [job {job_id}]" if job_id else "")
+        return shortened(super().formatMessage(record), _MOST_MESSAGE) + (f" [job {job_id}]" if job_id else "")
 
 
-class _JsonLines(logging.Formatter):
+class _JsonLines(_Bounded):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "process": getattr(record, "role", ""),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shortened(record.getMessage(), _MOST_MESSAGE),
         }
         if job_id := getattr(record, "job_id", ""):
             line["job_id"] = job_id

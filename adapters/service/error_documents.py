@@ -6,7 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from adapters.host.plain import plain
-from engine.errors import DagfusionError, GraphInvalid
+from engine.errors import DagfusionError, GraphInvalid, shortened
+
+_MOST_MESSAGE = 4000
 
 
 def error_document(error: BaseException) -> dict[str, Any]:
@@ -20,7 +22,8 @@ def error_document(error: BaseException) -> dict[str, Any]:
 
 def _document(error: BaseException) -> dict[str, Any]:
     if not isinstance(error, DagfusionError):
-        return {"type": type(error).__name__, "message": str(error) or type(error).__name__, "remedy": ""}
+        message = shortened(str(error), _MOST_MESSAGE) or type(error).__name__
+        return {"type": type(error).__name__, "message": message, "remedy": ""}
     document: dict[str, Any] = {"type": type(error).__name__, "message": error.message, "remedy": error.remedy}
     if isinstance(error, GraphInvalid):
         document["problems"] = [asdict(problem) for problem in error.problems]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.errors import shortened
 from engine.node_call import short_inputs
 from engine.types import Image
 
@@ -32,7 +33,7 @@ def test_tensors_are_told_by_shape_and_texts_are_cut() -> None:
     }
     assert short_inputs(given) == {
         "n": 3,
-        "t": f"{'a' * 197}...",
+        "t": shortened("a" * 300),
         "x": "Tensor[2, 3]",
         "image": "Image([1, 8, 8, 3])",
         "list": [1, 2],

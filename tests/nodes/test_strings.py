@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from engine.context import Context
 from engine.errors import InputInvalid
+from engine.folders import Folders
 from nodes import strings
 
-CTX: Context = None  # type: ignore[assignment]  # no text node asks its context anything
+CTX = Context(Folders(), None)  # type: ignore[arg-type]  # no text node asks for models
 
 
 @settings(deadline=None)

@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     """What every door needs to know. Command-line options win over the environment.
 
     ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
-    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``disk_cache``: folder of those
+    hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``max_text_mib``: how much text
+    one node may make. ``disk_cache``: folder of those
     that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
     ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
     a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     temp: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "temp")
     fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")
     cache_mib: int = Field(default=2048, ge=0)
+    max_text_mib: int = Field(default=16, ge=1)
     disk_cache: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "outputs")
     disk_cache_mib: int = Field(default=1024, ge=0)
     device: str = "auto"

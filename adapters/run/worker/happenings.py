@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from adapters.host.plain import plain
+from adapters.run.worker.large_values import shown_in_event
 from adapters.service.store.records import Happening
+from engine.errors import shortened
 from engine.events import Event, NodeBlocked, NodeFinished, NodeNote, NodeProgress, NodeStarted, RunStarted
+
+_MOST_MESSAGE = 4000  # characters
 
 
 def happening(event: Event) -> Happening | None:
@@ -18,13 +21,13 @@ def happening(event: Event) -> Happening | None:
         case NodeProgress():
             kind, data = "node_progress", {"node_id": event.node_id, "value": event.value, "total": event.total}
         case NodeFinished():
-            more = {"shown": plain(event.shown), "cached": event.cached, "seconds": round(event.seconds, 6)}
+            more = {"shown": shown_in_event(event.shown), "cached": event.cached, "seconds": round(event.seconds, 6)}
             kind, data = "node_finished", _node(event) | more
         case NodeBlocked():
-            kind, data = "node_blocked", _node(event) | {"message": event.message}
+            kind, data = "node_blocked", _node(event) | {"message": shortened(event.message, _MOST_MESSAGE)}
         case NodeNote():
-            kind = "node_note"
-            data = {"node_id": event.node_id, "class_type": event.class_type, "message": event.message}
+            message = shortened(event.message, _MOST_MESSAGE)
+            kind, data = "node_note", {"node_id": event.node_id, "class_type": event.class_type, "message": message}
         case _:
             return None
     return Happening(kind, data)

@@ -1,13 +1,15 @@
-"""Everything that a run's output nodes made, as the job's outputs: files into the blob store, the rest as data."""
+"""Everything that a run's output nodes made, as the job's outputs: files and large values are blobs, the rest data."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adapters.host.plain import plain
+from adapters.run.worker.large_values import Boxed, boxed
 from adapters.service.blobs.store import BlobStore
 from adapters.service.store.records import Output
 from engine.errors import DagfusionError
@@ -35,11 +37,11 @@ def _items(result: RunResult) -> Iterator[tuple[NodeResult, str, int, Any]]:
     for node in result.outputs.values():
         for kind, items in node.shown.items():
             for place, item in enumerate(items):
-                yield node, kind, place, item
+                yield node, kind, place, item if isinstance(item, SavedFile) else boxed(plain(item))
 
 
 def _unique(stem: str, item: object, names: set[str]) -> str:
-    suffix = Path(item.filename).suffix if isinstance(item, SavedFile) else ""
+    suffix = Path(item.filename).suffix if isinstance(item, SavedFile) else getattr(item, "suffix", "")
     suffix = _UNSAFE.sub("", suffix)[:_MAX_SUFFIX]
     stem = _UNSAFE.sub("-", stem)[:200]
     name, number = stem + suffix, 2
@@ -51,14 +53,11 @@ def _unique(stem: str, item: object, names: set[str]) -> str:
 
 def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders, blobs: BlobStore) -> Output:
     if not isinstance(item, SavedFile):
-        return Output(
-            name=name,
-            node_id=node.node_id,
-            class_type=node.class_type,
-            kind=kind,
-            cached=node.cached,
-            data=plain(item),
-        )
+        output = Output(name=name, node_id=node.node_id, class_type=node.class_type, kind=kind, cached=node.cached)
+        if not isinstance(item, Boxed):
+            return replace(output, data=item)
+        digest = blobs.put_bytes(item.contents).digest
+        return replace(output, media_type=item.media_type, size_bytes=len(item.contents), digest=digest)
     path = folders.path_of(item)
     try:
         blob = blobs.put_file(path)

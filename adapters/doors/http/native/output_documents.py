@@ -36,7 +36,10 @@ class OutputOptions(BaseModel):
 
 
 class OutputDocument(BaseModel):
-    """One thing that an output node made: a file (`url`, perhaps `base64`), or a `value` such as a text."""
+    """One thing that an output node made: a file (`url`, perhaps `base64`), or a `value` such as a text.
+
+    A value above 64 KiB is a file too: text, or JSON.
+    """
 
     name: str = Field(description="Unique within the job.", examples=["9_images_0.png"])
     node_id: str
@@ -48,7 +51,7 @@ class OutputDocument(BaseModel):
     filename: str | None = Field(default=None, description="Under which name the node saved it.")
     url: str | None = Field(default=None, description="Good without a key, for a day or as long as the service says.")
     base64: str | None = Field(default=None, description="The file's contents, where they were asked for inline.")
-    value: Any = Field(default=None, description="What the node showed, where it is no file.")
+    value: Any = Field(default=None, description="What the node showed, where it is no file: at most 64 KiB.")
 
 
 def output_documents(job: Job, now: Services, delivery: Delivery | None = None) -> list[OutputDocument]:
