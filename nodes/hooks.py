@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # --- hooks into the UNet -----------------------------------------------------------------------------------------
 
-Stage = Literal["input", "middle", "output", "double", "single", "block"]
+Stage = Literal["input", "middle", "output", "double", "single", "block", "refiner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,18 @@ class BlockWrapper(Protocol):
     ) -> Mapping[str, Tensor]: ...
 
 
+class KeptAttention(Protocol):
+    """Keeps keys and values of the tokens of references, which do not change, from one step for the next ones.
+
+    They are [rows, tokens, heads, width], by block (``double`` or ``single``, and its number); ``recall`` gives None
+    before anything was kept.
+    """
+
+    def recall(self, block: tuple[str, int]) -> tuple[Tensor, Tensor] | None: ...
+
+    def keep(self, block: tuple[str, int], keys: Tensor, values: Tensor) -> None: ...
+
+
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -89,7 +101,8 @@ class UNetPatches:
     the place of the attention itself rather than changing what goes into it. One that does not attend further wins.
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
     kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
-    ``around_block``: around each block of a transformer, the first outermost. A family's step consults what it has.
+    ``around_block``: around each block of a transformer, the first outermost; ``kept_attention``: the last one decides.
+    A family's step consults what it has.
     """
 
     self_attention: tuple[AttentionPatch, ...] = ()
@@ -101,6 +114,7 @@ class UNetPatches:
     before_output: tuple[SkipPatch, ...] = ()
     deep: tuple[DeepFeatures, ...] = ()
     around_block: tuple[BlockWrapper, ...] = ()
+    kept_attention: tuple[KeptAttention, ...] = ()
 
     def __add__(self, other: UNetPatches) -> UNetPatches:
         """Both sets of hooks, ``self``'s first."""

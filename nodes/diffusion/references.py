@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
+
+from nodes.diffusion.inputs import Input, Scene
+from nodes.values import Cond
 
 # ``index``: each on a layer of its own; ``index_timestep_zero``: so too, and told to be free of noise;
 # ``negative_index``: on layers below; ``offset``: on one layer, side by side; ``uxo``: behind the picture's corner.
@@ -57,3 +60,23 @@ def size_of(reference: Tensor) -> tuple[int, int]:
 
 def _patches(latent_px: int, patch: int) -> int:
     return (latent_px + patch // 2) // patch
+
+
+def reference_inputs(entry: Cond, scene: Scene, method: ReferenceMethod) -> dict[str, Input]:
+    """A prompt's references for the network's step, which :func:`references_in` finds there; none are nothing.
+
+    Latents come in the denoiser's scale. ``method``: the model's own, where no node chose another one.
+    """
+    latents = entry.extra.get("reference_latents") or ()
+    scaled = [scene.model.space.to_model(latent.to(scene.latent.device)) for latent in latents]
+    if not scaled:
+        return {}
+    found = {f"reference_{number}": Input(latent) for number, latent in enumerate(scaled)}
+    chosen = entry.extra.get("reference_latents_method") or method
+    return {**found, "references": Input(len(scaled), "same"), "reference_method": Input(chosen, "same")}
+
+
+def references_in(inputs: Mapping[str, Any]) -> tuple[list[Tensor], ReferenceMethod]:
+    """The references among a step's inputs, [rows, channels, *grid] each, and where they stand."""
+    count = inputs.get("references", 0)
+    return [inputs[f"reference_{number}"] for number in range(count)], inputs.get("reference_method", "index")

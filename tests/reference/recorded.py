@@ -47,6 +47,10 @@ def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -
         found[f"{i}.cond"] = entry.context
         if entry.pooled is not None:
             found[f"{i}.pooled"] = entry.pooled
+        if (mask := entry.extra.get("attention_mask")) is not None:
+            found[f"{i}.attention_mask"] = mask
+        for j, latent in enumerate(entry.extra.get("reference_latents", ())):
+            found[f"{i}.reference.{j}"] = latent
     return found
 
 

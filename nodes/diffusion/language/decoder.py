@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
@@ -40,23 +41,54 @@ class Rotation:
 
 
 class Decoder(nn.Module):
-    """Embeddings and layers, under the names that files have. ``norm``: of the last layer's output, if there is one."""
+    """Embeddings and layers, under the names that files have.
 
-    def __init__(self, vocabulary: int, width: int, layers: Sequence[nn.Module], norm: nn.Module | None) -> None:
+    ``norm``: of the last layer's output, if there is one; ``scale``: what embeddings are multiplied by.
+    """
+
+    def __init__(
+        self, vocabulary: int, width: int, layers: Sequence[nn.Module], norm: nn.Module | None, scale: float = 1.0
+    ) -> None:
         super().__init__()
+        self.scale = scale
         self.embed_tokens = nn.Embedding(vocabulary, width)
         self.layers = nn.ModuleList(layers)
         self.norm = nn.Identity() if norm is None else norm
 
 
 class LanguageModel(nn.Module):
-    """``model``: the decoder; ``visual``: what sees pictures for it, where the file has that."""
+    """``model``: the decoder; ``visual``: what sees pictures for it, where the file has that.
 
-    def __init__(self, model: Decoder, visual: nn.Module | None = None) -> None:
+    ``tokenizer_bytes``: of the tokenizer that the file carries, 0 where it carries none.
+    """
+
+    def __init__(self, model: Decoder, visual: nn.Module | None = None, tokenizer_bytes: int = 0) -> None:
         super().__init__()
         self.model = model
         if visual is not None:
             self.visual = visual
+        if tokenizer_bytes:
+            self.register_buffer("tokenizer", torch.empty(tokenizer_bytes, dtype=torch.uint8))
+
+
+def with_tokenizer(view: WeightView, name: str) -> WeightView:
+    """``view`` with the byte tensor ``name`` of its file as ``tokenizer``; whole checkpoints have it under a prefix.
+
+    Raises ``ModelUnreadable`` where there is none.
+    """
+    file = view.file
+    place = next((place for place in (name, f"text_encoders.{name}") if place in file.facts), None)
+    if place is None:
+        raise ModelUnreadable(
+            f"the text encoder in '{file.path.name}' carries no tokenizer (a tensor '{name}')",
+            remedy="take the version of this text encoder that is made for ComfyUI, which carries it",
+        )
+    return WeightView(file, {**{each: view.fact(each) for each in view}, "tokenizer": file.facts[place]})
+
+
+def tokenizer_of(module: LanguageModel) -> bytes:
+    """The tokenizer that came with a lent model, as it stands in the file."""
+    return bytes(module.get_buffer("tokenizer").cpu().numpy())
 
 
 def dimensions(view: WeightView, head_width: int) -> dict[str, int]:

@@ -9,7 +9,15 @@ from transformers import Gemma2Config
 from transformers.models.gemma2.modeling_gemma2 import Gemma2DecoderLayer
 
 from engine.weights import Weights
-from nodes.diffusion.language.decoder import Decoder, LanguageModel, Rotation, language_weights, options
+from nodes.diffusion.language.decoder import (
+    Decoder,
+    LanguageModel,
+    Rotation,
+    language_weights,
+    options,
+    with_tokenizer,
+)
+from nodes.diffusion.language.sentence_pieces import TENSOR
 from nodes.diffusion.weights import WeightView
 
 HEAD_WIDTH = 256
@@ -18,9 +26,10 @@ ROTATION = Rotation(HEAD_WIDTH, 1e4)
 NORMS = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
-def load(view: WeightView) -> Weights:
-    """A handle to the encoder in ``view``, which has Hugging Face's names (``model.layers.0 ...``)."""
-    return language_weights("gemma2", view, lambda: _build(view))
+def load(view: WeightView, kind: str) -> Weights:
+    """A handle to the encoder in ``view`` (Hugging Face's names, ``model.layers.0 ...``) with its tokenizer."""
+    whole = with_tokenizer(view, TENSOR)
+    return language_weights(kind, whole, lambda: _build(whole))
 
 
 class Norm(nn.Module):
@@ -52,4 +61,6 @@ def _build(view: WeightView) -> LanguageModel:
     for layer in layers:
         for name in NORMS:
             setattr(layer, name, Norm(config.hidden_size, stored))
-    return LanguageModel(Decoder(config.vocab_size, config.hidden_size, layers, Norm(config.hidden_size, stored)))
+    width = config.hidden_size
+    decoder = Decoder(config.vocab_size, width, layers, Norm(width, stored), scale=width**0.5)
+    return LanguageModel(decoder, tokenizer_bytes=view.shape("tokenizer")[0])

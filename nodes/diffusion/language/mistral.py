@@ -6,7 +6,15 @@ from transformers import MistralConfig
 from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
 
 from engine.weights import Weights
-from nodes.diffusion.language.decoder import Decoder, LanguageModel, Rotation, language_weights, options
+from nodes.diffusion.language.decoder import (
+    Decoder,
+    LanguageModel,
+    Rotation,
+    language_weights,
+    options,
+    with_tokenizer,
+)
+from nodes.diffusion.language.tekken import TENSOR
 from nodes.diffusion.weights import WeightView
 
 HEAD_WIDTH = 128
@@ -14,9 +22,10 @@ EPSILON = 1e-5
 ROTATION = Rotation(HEAD_WIDTH, 1e9)
 
 
-def load(view: WeightView) -> Weights:
-    """A handle to the encoder in ``view``, which has Hugging Face's names (``model.layers.0 ...``)."""
-    return language_weights("mistral", view, lambda: _build(view))
+def load(view: WeightView, kind: str) -> Weights:
+    """A handle to the encoder in ``view`` (Hugging Face's names, ``model.layers.0 ...``) with its tokenizer."""
+    whole = with_tokenizer(view, TENSOR)
+    return language_weights(kind, whole, lambda: _build(whole))
 
 
 def _build(view: WeightView) -> LanguageModel:
@@ -24,4 +33,5 @@ def _build(view: WeightView) -> LanguageModel:
     config = MistralConfig(**options(view, HEAD_WIDTH, more))
     layers = [MistralDecoderLayer(config, index) for index in range(config.num_hidden_layers)]
     # A whole file has a final norm too, but what is read of it lies before.
-    return LanguageModel(Decoder(config.vocab_size, config.hidden_size, layers, None))
+    decoder = Decoder(config.vocab_size, config.hidden_size, layers, None)
+    return LanguageModel(decoder, tokenizer_bytes=view.shape("tokenizer")[0])

@@ -77,7 +77,7 @@ def embed(model: Any, pieces: Sequence[Piece], pad: int) -> Embedded:
     A picture takes as many vectors as it has tokens; on the position axes it is a grid, and what follows it goes on
     after its longer side. Vectors of another width than the model's are left out, with a log line.
     """
-    table = model.model.embed_tokens.weight
+    table, scale = model.model.embed_tokens.weight, model.model.scale
     parts, positions, seen = [], [], []
     start, padding = 0, False
     for piece in pieces:
@@ -86,7 +86,7 @@ def embed(model: Any, pieces: Sequence[Piece], pad: int) -> Embedded:
             positions.append(_grid(rows, columns) + start)
             start += max(rows, columns)
         else:
-            vectors = table[piece][None] if isinstance(piece, int) else piece.to(table.device)[None]
+            vectors = table[piece][None].float() * scale if isinstance(piece, int) else piece.to(table.device)[None]
             if vectors.shape[-1] != table.shape[-1]:
                 log.warning("an embedding was made for another text encoder: left out of the prompt")
                 continue

@@ -15,9 +15,9 @@ EPSILON = 1e-6
 ROTATION = Rotation(HEAD_WIDTH, 1e6, (16, 24, 24))
 
 
-def load(view: WeightView) -> Weights:
+def load(view: WeightView, kind: str) -> Weights:
     """A handle to the encoder in ``view``: ``model.layers.0 ...`` and, for pictures, ``visual. ...``."""
-    return language_weights("qwen25_vl", view, lambda: _build(view))
+    return language_weights(kind, view, lambda: _build(view))
 
 
 def _build(view: WeightView) -> LanguageModel:

@@ -14,9 +14,9 @@ EPSILON = 1e-6
 ROTATION = Rotation(HEAD_WIDTH, 1e6)
 
 
-def load(view: WeightView) -> Weights:
+def load(view: WeightView, kind: str) -> Weights:
     """A handle to the encoder in ``view``, which has Hugging Face's names (``model.layers.0 ...``)."""
-    return language_weights("qwen3", view, lambda: _build(view))
+    return language_weights(kind, view, lambda: _build(view))
 
 
 def _build(view: WeightView) -> LanguageModel:

@@ -59,7 +59,7 @@ def test_a_handful_of_leftovers_under_a_prefix_is_no_denoiser() -> None:
 
 
 def test_each_family_is_in_the_folder_of_its_name() -> None:
-    assert {"sd", "sdxl"} <= families().keys()
+    assert {"flux2", "lumina2", "qwen_image", "sd", "sdxl", "z_image"} <= families().keys()
     for name, family in families().items():
         assert family.name == name
         assert family.package == f"nodes.families.{name}"
