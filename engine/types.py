@@ -1,4 +1,4 @@
-"""Value types that travel along a graph's edges and mean the same to every node: pictures, masks, latents, sound, film.
+"""Value types that travel along a graph's edges and mean the same to every node: pictures, masks, sound, film.
 
 Each is a small immutable dataclass with a ``wire`` name, the type name that ComfyUI clients know. Tensors inside are
 never written to after construction: cached values are shared between runs. torch is imported for type checkers only.
@@ -7,7 +7,7 @@ never written to after construction: cached values are shared between runs. torc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 Hdr = Literal["sdr", "as_stored"]
 """What becomes of HLG and PQ where pictures are made of them: what ordinary screens show, or the stored levels."""
-
-PIXELS_PER_LATENT = 8
-"""Pixels along a side for which one of a latent stands."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,23 +35,6 @@ class Mask:
 
     wire: ClassVar[str] = "MASK"
     values: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Latent:
-    """What a VAE encodes to and a sampler denoises, in ComfyUI's scale (the model's own scaling taken off).
-
-    ``samples``: float32[batch, channels, height / 8, width / 8] on the CPU. ``noise_mask``: float32, any size,
-    [batch or 1, 1, height, width] or [batch or 1, height, width], 1 where noise goes. ``batch_index``: which noise of
-    the seed's sequence each batch item takes (so that one item can be redone alone). ``noise_type``/other keys that
-    saved latents may carry live in ``extra``.
-    """
-
-    wire: ClassVar[str] = "LATENT"
-    samples: torch.Tensor
-    noise_mask: torch.Tensor | None = None
-    batch_index: tuple[int, ...] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

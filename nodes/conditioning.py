@@ -7,9 +7,10 @@ from typing import Annotated
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
-from engine.types import PIXELS_PER_LATENT, Mask
+from engine.types import Mask
 from nodes import diffusion
 from nodes.choices import Progress, Strength
+from nodes.latent_space import PIXELS_PER_LATENT
 from nodes.values import Area, Conditioning
 
 AreaSide = Annotated[int, Int(min=64, max=MAX_SIDE_PX, step=8)]

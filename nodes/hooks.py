@@ -127,13 +127,16 @@ class Call:
 
     ``rows``: for each group of the batch, 0 = positive, 1 = negative, others as the guidance likes; groups are of equal
     size, in batch order. ``sigma``: the noise level, of the first row where rows of several jobs are joined.
-    ``control``: what ControlNets add, in the form that the family's networks take, or None.
+    ``control``: what ControlNets add, in the form that the family's networks take, or None. ``shapes``: of the latent's
+    parts, [batch, channels, *grid] each; where there are several, ``x`` and what the step returns are packed, see
+    :mod:`nodes.diffusion.nested`.
     """
 
     patches: UNetPatches = field(default_factory=UNetPatches)
     rows: tuple[int, ...] = (0,)
     sigma: float = 0.0
     control: Any = None
+    shapes: tuple[tuple[int, ...], ...] = ()
 
 
 # --- guidance ----------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import Float, Int
 from engine.registry import node
-from engine.types import Image, Latent, Mask
+from engine.types import Image, Mask
 from nodes import diffusion
 from nodes.hooks import GuidancePatches
-from nodes.values import Conditioning, Model, Vae
+from nodes.values import Conditioning, Latent, Model, Vae
 
 if TYPE_CHECKING:
     import torch

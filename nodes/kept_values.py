@@ -5,7 +5,8 @@ What else a value may hold (a ControlNet in a CONDITIONING, for one) is not writ
 
 from __future__ import annotations
 
-from engine.types import Image, Latent, Mask
-from nodes.values import Area, Cond, Conditioning
+from engine.types import Image, Mask
+from nodes.latent_space import LatentSpace
+from nodes.values import Area, Cond, Conditioning, Latent
 
-KEPT_TYPES: tuple[type, ...] = (Area, Cond, Conditioning, Image, Latent, Mask)
+KEPT_TYPES: tuple[type, ...] = (Area, Cond, Conditioning, Image, Latent, LatentSpace, Mask)

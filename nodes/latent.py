@@ -10,9 +10,10 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
 from engine.registry import node
-from engine.types import PIXELS_PER_LATENT, Latent
 from nodes import diffusion
 from nodes.batches import PlaceInBatch, place_in_batch
+from nodes.latent_space import LatentSpace
+from nodes.values import Latent
 
 if TYPE_CHECKING:
     import torch
@@ -20,10 +21,19 @@ else:
     torch = lazy.load("torch")
 
 
+_FOUR_CHANNELS = LatentSpace(4)
+_SIXTEEN_CHANNELS = LatentSpace(16)
+
+
+def empty(space: LatentSpace, width_px: int, height_px: int, *, frames: int = 1, batch: int = 1) -> Latent:
+    """Zeros to denoise, for pictures or films of that size."""
+    return Latent(torch.zeros(space.shape(width_px, height_px, frames, batch)), space=space)
+
+
 @node("EmptyLatentImage", category="latent", display_name="Empty Latent Image")
 def empty_latent(ctx: Context, *, width: Pixels = 512, height: Pixels = 512, batch_size: Count = 1) -> Latent:
-    """Zeros to denoise: float32[batch, 4, height / 8, width / 8]."""
-    return Latent(torch.zeros(batch_size, 4, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT))
+    """Zeros to denoise: float32[batch, 4, height / 8, width / 8]. Samplers fit them to models of other spaces."""
+    return empty(_FOUR_CHANNELS, width, height, batch=batch_size)
 
 
 Pixels16 = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
@@ -32,7 +42,7 @@ Pixels16 = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 @node("EmptySD3LatentImage", category="latent/sd3")
 def empty_sd3_latent(ctx: Context, *, width: Pixels16 = 1024, height: Pixels16 = 1024, batch_size: Count = 1) -> Latent:
     """Zeros to denoise for models with 16 latent channels: float32[batch, 16, height / 8, width / 8]."""
-    return Latent(torch.zeros(batch_size, 16, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT))
+    return empty(_SIXTEEN_CHANNELS, width, height, batch=batch_size)
 
 
 # --- batches -----------------------------------------------------------------------------------------------------
@@ -71,7 +81,12 @@ def repeat_latent_batch(ctx: Context, *, samples: Latent, amount: Annotated[int,
     if index is not None:
         span = max(index) - min(index) + 1
         index = tuple(place + copy * span for copy in range(amount) for place in index)
-    return replace(samples, samples=samples.samples.repeat(amount, 1, 1, 1), noise_mask=mask, batch_index=index)
+    return replace(
+        samples,
+        samples=samples.samples.repeat(amount, *(1,) * (samples.samples.ndim - 1)),
+        noise_mask=mask,
+        batch_index=index,
+    )
 
 
 @node("LatentBatch", category="latent/batch")

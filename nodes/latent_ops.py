@@ -12,10 +12,11 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
-from engine.types import PIXELS_PER_LATENT, Latent, Mask
+from engine.types import Mask
 from nodes import diffusion
 from nodes.hooks import GuidancePatches, Guided
-from nodes.values import Model
+from nodes.latent_space import PIXELS_PER_LATENT
+from nodes.values import Latent, Model
 
 if TYPE_CHECKING:
     import torch

@@ -15,6 +15,9 @@ else:
 
 Rgb = tuple[float, float, float]
 
+PIXELS_PER_LATENT = 8
+"""Pixels along a side of a cell in nodes that ask for pixels and know no model, as ComfyUI counts them there."""
+
 
 @dataclass(frozen=True, slots=True)
 class LatentSpace:
@@ -25,7 +28,8 @@ class LatentSpace:
     The denoiser works on ``(latent - shift) * scale``, or on ``(latent - means) / deviations * scale`` where channels
     have statistics of their own; a LATENT that travels along an edge is always without that scale.
     ``rgb_factors``: a least-squares linear map from one cell to red, green and blue in -1..1, for previews.
-    ``approx_decoder``: the file stem of the tiny decoder that people keep in ``vae_approx``.
+    ``approx_decoder``: the file stem of the tiny decoder that people keep in ``vae_approx``. ``others``: of further
+    parts that are denoised together with this one.
     """
 
     channels: int
@@ -38,6 +42,7 @@ class LatentSpace:
     rgb_factors: tuple[Rgb, ...] = ()
     rgb_bias: Rgb = (0.0, 0.0, 0.0)
     approx_decoder: str = ""
+    others: tuple[LatentSpace, ...] = ()
 
     def to_model(self, latent: Tensor) -> Tensor:
         """A VAE's latent, float[batch, channels, *grid], in the denoiser's scale."""

@@ -7,10 +7,9 @@ from typing import Annotated, NamedTuple
 from engine.context import Context
 from engine.inputs import Choice, Float, Int, Seed
 from engine.registry import node
-from engine.types import Latent
 from nodes import diffusion
 from nodes.choices import Cfg, Denoise, SamplerName, SchedulerName, Steps
-from nodes.values import Conditioning, Guider, Model, Noise, Sampler, Sigmas
+from nodes.values import Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
 
 
 class TwoLatents(NamedTuple):

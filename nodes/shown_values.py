@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import lazy_loader as lazy
 
-from engine.types import Audio, Image, Latent, Mask
-from nodes.values import Conditioning, Sigmas
+from engine.types import Audio, Image, Mask
+from nodes.values import Conditioning, Latent, Sigmas
 
 if TYPE_CHECKING:
     import torch

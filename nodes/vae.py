@@ -7,9 +7,9 @@ from typing import Annotated
 from engine.context import Context
 from engine.inputs import Int
 from engine.registry import node
-from engine.types import Image, Latent
+from engine.types import Image
 from nodes import diffusion
-from nodes.values import Vae
+from nodes.values import Latent, Vae
 
 MAX_TILE_PX = 4096
 

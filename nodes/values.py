@@ -23,6 +23,35 @@ if TYPE_CHECKING:
     from nodes.families.family import Family, VaeKind
 
 
+# --- latents -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latent:
+    """What a VAE encodes to and a sampler denoises, in ComfyUI's scale (the model's own scaling taken off).
+
+    ``samples``: float32[batch, channels, *grid] on the CPU; the grid is (h, w) of pictures, (frames, h, w) of films,
+    (length) of sound. ``noise_mask``: float32, any size, [batch or 1, 1, h, w] or [batch or 1, h, w], of films one
+    picture a frame; 1 where noise goes. ``batch_index``: which noise of the seed's sequence each batch item takes (so
+    that one can be redone alone). ``space``: where an empty latent was made for some space, so that it can be fitted to
+    another. ``others``: further parts that are denoised together with this one, such as a film's sound, each with its
+    own mask. Other keys that saved latents may carry live in ``extra``.
+    """
+
+    wire: ClassVar[str] = "LATENT"
+    samples: Tensor
+    noise_mask: Tensor | None = None
+    batch_index: tuple[int, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    space: LatentSpace | None = None
+    others: tuple[Latent, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Latent, ...]:
+        """All that is denoised together, this one first."""
+        return (self, *self.others)
+
+
 # --- models ------------------------------------------------------------------------------------------------------
 
 
@@ -33,7 +62,7 @@ class Model:
     ``per_sampling`` are called once at the start of each sampling call: they make hooks that remember something from
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
     Hooks that are put on later come after theirs. ``space``: of its latents; ``variant``: what the family
-    knows of this one network.
+    knows of this one network. ``keeps_clean``: what an inpainting mask keeps is shown to the network without noise.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -42,6 +71,7 @@ class Model:
     parameterization: Parameterization
     space: LatentSpace
     variant: Any = None
+    keeps_clean: bool = False
     weight_patches: tuple[WeightPatch, ...] = ()
     unet_patches: UNetPatches = field(default_factory=UNetPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)

@@ -4,6 +4,7 @@ from . import checkpoints as checkpoints
 from . import conditioning as conditioning
 from . import control as control
 from . import denoiser as denoiser
+from . import fitting as fitting
 from . import guidance as guidance
 from . import holes as holes
 from . import inputs as inputs
@@ -14,6 +15,7 @@ from . import latents as latents
 from . import lora as lora
 from . import merging as merging
 from . import name_map as name_map
+from . import nested as nested
 from . import noise as noise
 from . import noise_levels as noise_levels
 from . import parameterization as parameterization

@@ -18,12 +18,13 @@ class Inpainting:
     """What stays of a picture while the rest is denoised.
 
     ``mask``: float32[batch, channels, height, width], 1 where the sampler works; ``latent``: the picture in the
-    denoiser's scale; ``noise``: what is added to it outside the mask. ``adjust`` replaces the mask at every step.
+    denoiser's scale; ``noise``: what is added to it outside the mask, or None for models that are shown it without.
+    ``adjust`` replaces the mask at every step.
     """
 
     mask: Tensor
     latent: Tensor
-    noise: Tensor
+    noise: Tensor | None
     sigmas: Tensor
     adjust: MaskFunction | None = None
 
@@ -81,6 +82,8 @@ class GuidedDenoiser:
             return self._guidance(x, sigma, keep_uncond)
         kept = self._inpainting
         mask = kept.mask_at(sigma, self.parameterization)
-        around = self.parameterization.add_noise(sigma.to(x.device), kept.noise, kept.latent)
+        around = kept.latent
+        if kept.noise is not None:
+            around = self.parameterization.add_noise(sigma.to(x.device), kept.noise, kept.latent)
         denoised, uncond = self._guidance(x * mask + around * (1 - mask), sigma, keep_uncond)
         return denoised * mask + kept.latent * (1 - mask), uncond

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion.inputs import repeat_batch
+from nodes.latent_space import PIXELS_PER_LATENT
 
 GREY = 0.5
 

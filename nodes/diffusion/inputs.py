@@ -44,7 +44,8 @@ class Scene:
     """What all prompts of one sampling call share.
 
     ``latent``: the picture in the denoiser's scale, float32[batch, channels, *grid], on the device; ``mask``: the noise
-    mask of the same shape, or None; ``noise``: what was drawn. ``role``: of the prompt, such as ``positive``; ``input``
+    mask of the same shape, or None; ``noise``: what was drawn. ``others``, ``other_masks``: of further parts, where the
+    latent has several. ``role``: of the prompt, such as ``positive``; ``input``
     of errors about it.
     """
 
@@ -53,6 +54,8 @@ class Scene:
     mask: Tensor | None
     noise: Tensor
     role: str = "positive"
+    others: tuple[Tensor, ...] = ()
+    other_masks: tuple[Tensor, ...] = ()
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -39,7 +39,8 @@ class Pass:
         if self.call.patches != UNetPatches() or inputs is None:
             return None
         control = None if self.call.control is None else residuals.form(self.call.control)
-        return self.module, self.step, self.x.shape[1:], self.x.dtype, inputs, control
+        shapes = tuple(shape[1:] for shape in self.call.shapes)
+        return self.module, self.step, self.x.shape[1:], shapes, self.x.dtype, inputs, control
 
 
 def forward(one: Pass, turns: Turns) -> Tensor:
@@ -60,7 +61,9 @@ def _all(passes: Sequence[Pass]) -> Sequence[Tensor]:
         x=torch.cat([one.x for one in passes]),
         timestep=torch.cat([one.timestep for one in passes]),
         inputs=join([one.inputs for one in passes]),
-        call=Call(control=None if controls[0] is None else residuals.joined(controls, rows)),
+        call=Call(
+            control=None if controls[0] is None else residuals.joined(controls, rows), shapes=passes[0].call.shapes
+        ),
     )
     return torch.split_with_sizes(_alone(whole), rows)
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.types import PIXELS_PER_LATENT, Latent
 from nodes.diffusion.inputs import repeat_batch
+from nodes.latent_space import PIXELS_PER_LATENT
+from nodes.values import Latent
 
 
 def rebatch(latents: Sequence[Latent], batch_size: int) -> list[Latent]:

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from engine.context import Context
 from engine.errors import ModelUnreadable
 from engine.output_files import start_series
-from engine.types import Latent, SavedFile
+from engine.types import SavedFile
+from nodes.values import Latent
 
 SUFFIX = ".latent"
 MEDIA_TYPE = "application/octet-stream"

@@ -13,11 +13,16 @@ PARALLEL = 1e-5
 
 
 def resize(samples: Tensor, width: int, height: int, method: str, crop: bool = False) -> Tensor:
-    """``samples`` (float[batch, channels, h, w]) at ``width`` x ``height``.
+    """``samples`` (float[batch, channels, ..., h, w]; films frame by frame) at ``width`` x ``height``.
 
     ``method``: nearest-exact, bilinear, area, bicubic or bislerp; ``crop``: cut to the new aspect ratio first, from
     the centre, instead of stretching.
     """
+    if samples.ndim > 4:
+        frames = samples.flatten(2, -3)
+        pictures = resize(frames.movedim(2, 1).flatten(0, 1), width, height, method, crop)
+        films = pictures.reshape(samples.shape[0], -1, samples.shape[1], height, width)
+        return films.movedim(1, 2).reshape(*samples.shape[:-2], height, width)
     if crop:
         samples = crop_to_aspect(samples, width, height)
     if method == "bislerp":

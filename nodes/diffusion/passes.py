@@ -14,6 +14,7 @@ from engine.turns import Turns
 from nodes.diffusion import joint
 from nodes.diffusion.inputs import Inputs, can_share, join, values
 from nodes.diffusion.joint import Pass
+from nodes.diffusion.nested import Shapes
 from nodes.diffusion.regions import Placed
 from nodes.hooks import Call, UNetPatches
 from nodes.values import Control, Model
@@ -57,7 +58,7 @@ class _Pass:
 class Network:
     """A model's leased network for one sampling call; ``control`` runs the ControlNets that prompts ask for.
 
-    ``turns``: at the device, with other runs' passes.
+    ``turns``: at the device, with other runs' passes. ``shapes``: of the latent's parts, where there are several.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Network:
         model: Model,
         control: ControlFunction | None = None,
         turns: Turns | None = None,
+        shapes: Shapes = (),
     ) -> None:
         self._module = module
         self._parameterization = model.parameterization
@@ -73,6 +75,7 @@ class Network:
         self._step = model.family.denoiser.step
         self._control = control
         self._turns = turns or Turns()
+        self._shapes = shapes
         self._most_together = 2**31
 
     def predict(
@@ -148,7 +151,7 @@ class Network:
         residuals = None
         if (chain := together[0].entry.control) is not None and self._control is not None:
             residuals = self._control(chain, ControlCall(network_x, timestep, values(inputs), len(together), now))
-        call = Call(hooks, tuple(one.role for one in together), now, residuals)
+        call = Call(hooks, tuple(one.role for one in together), now, residuals, self._shapes)
         whole = Pass(self._step, self._module, network_x, timestep, inputs, call)
         output = joint.forward(whole, self._turns)
         return self._parameterization.denoised(sigmas, output.float(), x).chunk(len(together))

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from engine.context import Context
 from engine.errors import DagfusionError
-from engine.types import PIXELS_PER_LATENT
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
@@ -30,20 +29,20 @@ Previewer = Callable[[Tensor], Tensor]
 """A latent in the denoiser's scale, float[batch, channels, h, w] -> its first picture, uint8[height, width, 3]."""
 
 
-def previewer(ctx: Context, latent_format: LatentSpace, leases: ExitStack) -> Previewer:
+def previewer(ctx: Context, space: LatentSpace, leases: ExitStack) -> Previewer:
     """How latents of this format are shown: decoded, where a decoder file is in ``vae_approx``, else mapped.
 
     The decoder stays loaded while ``leases`` is open. One that cannot be read is logged and done without.
     """
-    path = _decoder_file(ctx, latent_format) if ctx.previews else None
+    path = _decoder_file(ctx, space) if ctx.previews else None
     if path is not None:
         try:
             decoder = leases.enter_context(ctx.models.lease(decoder_weights(path)))
         except DagfusionError as error:
             log.warning("no decoded previews: %s", error)
         else:
-            return lambda latent: _decoded(decoder, latent)
-    return lambda latent: latent_format.preview(latent[0])
+            return lambda latent: _decoded(decoder, latent, space)
+    return lambda latent: space.preview(latent[0])
 
 
 def decoder_weights(path: Path) -> Weights:
@@ -70,16 +69,16 @@ def _build(view: WeightView) -> nn.Module:
     return assemble(make, view)
 
 
-def _decoder_file(ctx: Context, latent_format: LatentSpace) -> Path | None:
-    wanted = {latent_format.approx_decoder + suffix for suffix in SUFFIXES}
+def _decoder_file(ctx: Context, space: LatentSpace) -> Path | None:
+    wanted = {space.approx_decoder + suffix for suffix in SUFFIXES}
     name = next((name for name in ctx.folders.files(FOLDER) if Path(name).name in wanted), None)
     return None if name is None else ctx.folders.find(FOLDER, name)
 
 
-def _decoded(decoder: nn.Module, latent: Tensor) -> Tensor:
+def _decoded(decoder: nn.Module, latent: Tensor, space: LatentSpace) -> Tensor:
     parameter = next(decoder.parameters())
-    side = MAX_SIDE_PX // PIXELS_PER_LATENT
-    latent = latent[:1].to(parameter.device, parameter.dtype)
+    side = MAX_SIDE_PX // space.factors[2]
+    latent = (latent[:1, :, 0] if latent.ndim == 5 else latent[:1]).to(parameter.device, parameter.dtype)
     if max(latent.shape[-2:]) > side:
         latent = nn.functional.interpolate(latent, scale_factor=side / max(latent.shape[-2:]), mode="area")
     with torch.no_grad():

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.types import Latent
-from nodes.diffusion import backend, control, previews, regions, samplers
+from nodes.diffusion import backend, control, nested, previews, regions, samplers
 from nodes.diffusion import noise as noises
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
+from nodes.diffusion.fitting import fit_latent, fit_noise_mask
 from nodes.diffusion.guidance import Guidance
-from nodes.diffusion.inputs import Scene, repeat_batch
+from nodes.diffusion.inputs import Scene
 from nodes.diffusion.passes import ControlFunction, Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
-from nodes.values import Conditioning, Control, Guider, Model, Noise, Sampler
+from nodes.latent_space import LatentSpace
+from nodes.values import Conditioning, Control, Guider, Latent, Model, Noise, Sampler
 
 # Samplers whose noise outside an inpainting mask is not the noise that they start from, but the next seed's.
 FRESH_NOISE_AROUND_MASK = frozenset({"ddim"})
@@ -44,18 +44,18 @@ def sample(
     Reports progress after each step and stops there when the run is cancelled. Raises InputInvalid for a latent that
     is empty or whose channels are not the model's.
     """
-    latent = fit_channels(latent, guider.model)
+    latent = fit_latent(latent, guider.model.space)
     if sigmas.numel() == 0:
         return Sampled(latent, latent)
     source = noises.generator(seed if noise_seed is None else noise_seed)
-    shape = latent.samples.shape
-    noise = torch.zeros(shape) if noise_seed is None else noises.drawn(shape, source, latent.batch_index)
+    noise = _noise(latent, None if noise_seed is None else source)
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
-        network = Network(module, guider.model, control, ctx.turns)
+        shapes = tuple(tuple(part.samples.shape) for part in latent.parts)
+        network = Network(module, guider.model, control, ctx.turns, shapes)
         preview = previews.previewer(ctx, guider.model.space, leases)
         run = _Run(ctx, guider, network, latent, noise.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
@@ -90,10 +90,9 @@ class _Run:
         self._latent, self._noise, self._sigmas = latent, noise, sigmas
         self._preview = preview
         self._model = guider.model
-        self._picture = to_model_scale(guider.model, latent.samples.float().to(noise.device))
-        self._mask = None
-        if latent.noise_mask is not None:
-            self._mask = fit_noise_mask(latent.noise_mask, self._picture.shape).to(noise.device)
+        self._shapes = tuple(tuple(part.samples.shape) for part in latent.parts)
+        self._picture = to_model_scale(guider.model.space, latent).to(noise.device)
+        self._mask = _noise_mask(latent, noise.device)
 
     def __call__(self, sampler: Sampler, seed: int) -> Sampled:
         parameterization, sigmas = self._model.parameterization, self._sigmas
@@ -108,7 +107,7 @@ class _Run:
         def report(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> None:
             last[:] = [denoised]
             steps = max(len(sigmas) - 1, step + 1)
-            self._ctx.progress(step + 1, steps, preview=lambda: self._preview(denoised))
+            self._ctx.progress(step + 1, steps, preview=lambda: self._preview(self._parts(denoised)[0]))
 
         x = samplers.SAMPLERS[sampler.name](denoise, noisy, sigmas, callback=report, **sampler.options)
         x = parameterization.inverse_noise_scaling(samplers.last_level(sampler.name, sigmas), x)
@@ -118,64 +117,80 @@ class _Run:
     def _place_all(self, conditionings: Mapping[str, Conditioning]) -> dict[str, list[Placed]]:
         placed = {role: self._place(conditioning, role) for role, conditioning in conditionings.items()}
         placed = regions.share_controls(regions.pair_boxes(placed))
-        return regions.clip_boxes(placed, *self._picture.shape[-2:])
+        return regions.clip_boxes(placed, *self._shapes[0][-2:])
 
     def _place_more(self, conditioning: Conditioning) -> list[Placed]:
         return self._place_all({"negative": conditioning})["negative"]
 
     def _place(self, conditioning: Conditioning, role: str) -> list[Placed]:
-        scene = Scene(self._model, self._picture, self._mask, self._noise, role)
+        latent, *others = self._parts(self._picture)
+        mask, *other_masks = (None,) if self._mask is None else self._parts(self._mask)
+        scene = Scene(self._model, latent, mask, self._noise, role, tuple(others), tuple(other_masks))
+        _check_regions(conditioning, scene)
         inputs = self._model.family.sampling.inputs
         return [regions.place(entry, inputs(entry, scene), scene) for entry in conditioning.entries]
 
     def _inpainting(self, sampler: Sampler, seed: int) -> Inpainting | None:
         if self._mask is None:
             return None
-        noise = self._noise
-        if sampler.name in FRESH_NOISE_AROUND_MASK:
-            noise = noises.inpainting(noise.shape, seed).to(noise.device)
+        noise: Tensor | None = self._noise
+        if self._model.keeps_clean:
+            noise = None
+        elif sampler.name in FRESH_NOISE_AROUND_MASK:
+            noise = noises.inpainting(self._noise.shape, seed).to(self._noise.device)
         return Inpainting(self._mask, self._picture, noise, self._sigmas, self._model.guidance.denoise_mask)
 
+    def _parts(self, packed: Tensor) -> tuple[Tensor, ...]:
+        return nested.unpack(packed, self._shapes)
+
     def _to_latent(self, x: Tensor) -> Latent:
-        return replace(self._latent, samples=self._model.space.from_model(x.float()).cpu())
+        made = from_model_scale(self._model.space, self._latent, self._parts(x.float()))
+        return replace(made, space=None)
 
 
-def initial_noise(latent: Latent, seed: int | None) -> Tensor:
-    """Noise shaped as ``latent.samples``, on the CPU; None is no noise."""
-    return noises.initial(latent.samples.shape, seed, latent.batch_index)
+def _noise(latent: Latent, source: torch.Generator | None) -> Tensor:
+    """Noise for all parts in turn, packed; None is no noise."""
+    shapes = [part.samples.shape for part in latent.parts]
+    if source is None:
+        return nested.pack([torch.zeros(shape) for shape in shapes])
+    return nested.pack([noises.drawn(shape, source, latent.batch_index) for shape in shapes])
 
 
-def to_model_scale(model: Model, samples: Tensor) -> Tensor:
-    """A latent in the denoiser's scale. An empty one stays zeros, also where the family shifts latents."""
-    return model.space.to_model(samples) if bool(samples.any()) else samples
+def _noise_mask(latent: Latent, device: torch.device) -> Tensor | None:
+    """The masks of all parts, packed; a part without one is denoised as a whole."""
+    if all(part.noise_mask is None for part in latent.parts):
+        return None
+    masks = [
+        torch.ones_like(part.samples)
+        if part.noise_mask is None
+        else fit_noise_mask(part.noise_mask, part.samples.shape)
+        for part in latent.parts
+    ]
+    return nested.pack(masks).to(device)
 
 
-def fit_channels(latent: Latent, model: Model) -> Latent:
-    """``latent`` with as many channels as the model has; only an empty one (all zeros) can be changed."""
-    channels, samples = model.space.channels, latent.samples
-    if samples.shape[0] == 0 or samples.numel() == 0:
+def _check_regions(conditioning: Conditioning, scene: Scene) -> None:
+    if scene.others and any(entry.area is not None or entry.mask is not None for entry in conditioning.entries):
         raise InputInvalid(
-            "the latent is empty (no pictures in the batch)",
-            input="latent_image",
-            remedy="give a batch of at least one",
+            "a prompt counts in an area only, which a latent of several parts (such as film and sound) does not have",
+            input=scene.role,
+            remedy="leave the prompt's area and mask out",
         )
-    if samples.shape[1] == channels:
-        return latent
-    if bool(samples.any()):
-        raise InputInvalid(
-            f"the latent has {samples.shape[1]} channels, but the model works on {channels}",
-            input="latent_image",
-            remedy="encode the picture with the VAE of the same model family",
-        )
-    return replace(latent, samples=samples.new_zeros(samples.shape[0], channels, *samples.shape[2:]))
 
 
-def fit_noise_mask(mask: Tensor, shape: torch.Size) -> Tensor:
-    """A noise mask of any size as float32[batch, channels, height, width] of ``shape``, bilinearly resized."""
-    batch, channels, height, width = shape
-    mask = mask.float().reshape(-1, 1, *mask.shape[-2:])
-    mask = F.interpolate(mask, size=(height, width), mode="bilinear")
-    return repeat_batch(mask, batch).expand(-1, channels, -1, -1)
+def to_model_scale(space: LatentSpace, latent: Latent) -> Tensor:
+    """All parts in the denoiser's scale, packed. An empty latent stays zeros, also where the space shifts latents."""
+    samples = [part.samples.float() for part in latent.parts]
+    if any(bool(each.any()) for each in samples):
+        samples = [own.to_model(each) for own, each in zip((space, *space.others), samples, strict=True)]
+    return nested.pack(samples)
+
+
+def from_model_scale(space: LatentSpace, latent: Latent, parts: Sequence[Tensor]) -> Latent:
+    """``latent`` with ``parts`` of the denoiser's scale for samples, on the CPU."""
+    first, *others = (own.from_model(each).cpu() for own, each in zip((space, *space.others), parts, strict=True))
+    rest = tuple(replace(part, samples=own) for part, own in zip(latent.others, others, strict=True))
+    return replace(latent, samples=first, others=rest)
 
 
 def add_noise(model: Model, noise: Noise, sigmas: Tensor, latent: Latent) -> Latent:
@@ -183,7 +198,12 @@ def add_noise(model: Model, noise: Noise, sigmas: Tensor, latent: Latent) -> Lat
     if sigmas.numel() == 0:
         return latent
     level = (sigmas[0] - sigmas[-1]).abs() if sigmas.numel() > 1 else sigmas[0]
-    picture = to_model_scale(model, latent.samples)
-    noisy = model.parameterization.add_noise(level, initial_noise(latent, noise.seed), picture)
-    samples = model.space.from_model(noisy).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return replace(latent, samples=samples)
+    noisy = model.parameterization.add_noise(
+        level,
+        _noise(latent, None if noise.seed is None else noises.generator(noise.seed)),
+        to_model_scale(model.space, latent),
+    )
+    parts = nested.unpack(noisy, tuple(tuple(part.samples.shape) for part in latent.parts))
+    made = from_model_scale(model.space, latent, parts)
+    samples = made.samples.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return replace(made, samples=samples)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import pytest
 
 from engine.inputs import Anything, Choice, FileChoice, Hidden, Int, Pixels, Prompt, Seed, Text
 from engine.registry import Registry, node
 from engine.schema import NO_DEFAULT, NodeSpec, input_spec
-from engine.types import Blocked, Expansion, Image, Latent, Mask
+from engine.types import Blocked, Expansion, Image, Mask
+
+
+@dataclass(frozen=True)
+class Latent:
+    wire: ClassVar[str] = "LATENT"
+    samples: Any = None
 
 
 class Pair(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from engine.sizes import measure
-from engine.types import Audio, Image, Latent
+from engine.types import Audio, Image
 
 
 @dataclass(slots=True)
@@ -34,9 +34,15 @@ def test_shared_tensors_count_once() -> None:
     assert bytes_of((a, a.clone())) >= 8000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Masked:
+    samples: torch.Tensor
+    mask: torch.Tensor | None = None
+
+
 def test_blocks_tell_what_is_shared_between_values() -> None:
     a, b = torch.zeros(1000), torch.zeros(500)
-    _, first = measure(Latent(a, noise_mask=b))
+    _, first = measure(Masked(a, mask=b))
     _, second = measure([a])
     assert set(second) < set(first)
     assert sorted(first.values()) == [2000, 4000]

@@ -7,9 +7,10 @@ import torch
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.types import Image, Latent, Mask
+from engine.types import Image, Mask
 from nodes import image
 from nodes.latent import latent_from_batch
+from nodes.values import Latent
 
 
 def picture(*shape: int, seed: int = 1) -> Image:

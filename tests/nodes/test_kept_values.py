@@ -17,10 +17,11 @@ from torch import Tensor
 from engine.cache import Entry
 from engine.disk_cache.file_format import from_bytes, to_bytes
 from engine.disk_cache.values import Kinds, Unwritable
-from engine.types import Blocked, Image, Latent, Mask, Video
+from engine.types import Blocked, Image, Mask, Video
 from nodes import builtin_registry
 from nodes.kept_values import KEPT_TYPES
-from nodes.values import Area, Cond, Conditioning, Control
+from nodes.latent_space import LatentSpace
+from nodes.values import Area, Cond, Conditioning, Control, Latent
 
 KINDS = Kinds(KEPT_TYPES)
 DTYPES = (
@@ -66,11 +67,25 @@ conds = st.builds(
     default=st.booleans(),
     extra=extras | extras.map(MappingProxyType),
 )
+spaces = st.builds(
+    LatentSpace,
+    st.integers(1, 128),
+    st.sampled_from([1, 2, 3]),
+    factors=st.tuples(*(st.integers(1, 32),) * 3),
+    scale=reals,
+    means=st.lists(reals, max_size=2).map(tuple),
+    rgb_factors=st.lists(st.tuples(reals, reals, reals), max_size=2).map(tuple),
+)
+
+
+def latents(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Latent]:
+    index = st.none() | st.lists(st.integers()).map(tuple)
+    return st.builds(Latent, tensors(), st.none() | tensors(), index, extras, st.none() | spaces, **fields)
+
+
 values = {
     "CONDITIONING": st.builds(Conditioning, st.lists(conds, max_size=3).map(tuple)),
-    "LATENT": st.builds(
-        Latent, tensors(), st.none() | tensors(), st.none() | st.lists(st.integers()).map(tuple), extras
-    ),
+    "LATENT": latents(others=st.lists(latents(), max_size=2).map(tuple)),
     "IMAGE": st.builds(Image, tensors()),
     "MASK": st.builds(Mask, tensors()),
     "plain": plain,
@@ -112,7 +127,7 @@ def test_come_back_equal_bit_for_bit(wire: str) -> None:
 
 
 def test_every_kept_type_is_tried() -> None:
-    tried = {Conditioning, Cond, Area, Latent, Image, Mask}
+    tried = {Conditioning, Cond, Area, Latent, LatentSpace, Image, Mask}
     assert set(KEPT_TYPES) == tried
 
 

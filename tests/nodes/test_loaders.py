@@ -15,9 +15,9 @@ from engine.context import Context
 from engine.errors import ModelMissing, ModelUnreadable
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
-from engine.types import Blocked, Image, Latent
+from engine.types import Blocked, Image
 from nodes import loaders, vae
-from nodes.values import Clip, Vae
+from nodes.values import Clip, Latent, Vae
 
 UNET = "model.diffusion_model."
 

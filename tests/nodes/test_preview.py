@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from engine.context import Context
-from engine.types import Audio, Image, Latent, Mask
+from engine.types import Audio, Image, Mask
 from nodes.preview import preview_any
-from nodes.values import Cond, Conditioning, Noise, Sigmas
+from nodes.values import Cond, Conditioning, Latent, Noise, Sigmas
 
 PIXELS = torch.full((1, 2, 2, 3), 0.5)
 

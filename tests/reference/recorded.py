@@ -16,10 +16,10 @@ from engine.inputs import Wire
 from engine.model_store import ModelStore
 from engine.registry import node
 from engine.schema import NodeSpec
-from engine.types import Image, Latent
+from engine.types import Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
-from nodes.values import Conditioning, Sigmas
+from nodes.values import Conditioning, Latent, Sigmas
 
 Recorded = Annotated[Any, Wire("*")]
 

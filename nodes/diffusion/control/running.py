@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor
 
 from engine.context import Context
-from engine.types import PIXELS_PER_LATENT
 from nodes.diffusion import residuals
 from nodes.diffusion.control.adapters import hint_multiple_px
 from nodes.diffusion.control.network import control_residuals
@@ -17,6 +16,7 @@ from nodes.diffusion.latents import resize
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import ControlCall, ControlFunction
 from nodes.diffusion.unet import ControlResiduals
+from nodes.latent_space import PIXELS_PER_LATENT
 from nodes.values import Control, ControlNet
 
 _HINT_METHOD = "nearest-exact"

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.types import PIXELS_PER_LATENT
 from nodes.hooks import Attend, Hooks, Site, UNetPatches
+from nodes.latent_space import PIXELS_PER_LATENT
 
 
 class Tiling:

@@ -15,13 +15,13 @@ from engine.errors import Cancelled, InputInvalid
 from engine.events import Event, EventLog, NodePreview, NodeProgress
 from engine.folders import Folders
 from engine.model_store import ModelStore
-from engine.types import Latent
 from nodes.diffusion import noise, sampling, schedules
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.denoiser import differential_mask
+from nodes.diffusion.fitting import fit_noise_mask
 from nodes.diffusion.parameterization import discrete
 from nodes.hooks import GuidancePatches, Hooks, UNetPatches
-from nodes.values import Cond, Conditioning, Guider, Model, Noise, Sampler
+from nodes.values import Cond, Conditioning, Guider, Latent, Model, Noise, Sampler
 
 STORE = ModelStore("cpu", precision="float32")
 
@@ -172,7 +172,7 @@ def test_outside_the_mask_the_picture_stays(ctx: Context, model: Model, sampler:
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), (1, 3, 100), (2, 1, 5, 7), (3, 64, 64), (1, 1, 1)])
 def test_masks_of_any_size_and_batch_fit(shape: tuple[int, ...]) -> None:
-    fitted = sampling.fit_noise_mask(torch.full(shape, 0.25), torch.Size((2, 4, 8, 16)))
+    fitted = fit_noise_mask(torch.full(shape, 0.25), torch.Size((2, 4, 8, 16)))
     assert fitted.shape == (2, 4, 8, 16)
     torch.testing.assert_close(fitted, torch.full_like(fitted, 0.25))
 

@@ -12,13 +12,12 @@ from torch import Tensor
 from engine.context import Context
 from engine.folders import Folders
 from engine.model_store import ModelStore
-from engine.types import Latent
 from nodes.diffusion import sampling, schedules
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.patches.deepcache import DeepCache, deepcache
 from nodes.hooks import Hooks, UNetPatches
 from nodes.model_patches import deep_cache
-from nodes.values import Cond, Conditioning, Guider, Model, Sampler
+from nodes.values import Cond, Conditioning, Guider, Latent, Model, Sampler
 
 CTX = Context(Folders(), ModelStore("cpu", precision="float32"))
 SHAPE = torch.Size([2, 4, 8, 8])
