@@ -9,6 +9,7 @@ from typing import Any
 from engine.errors import ModelMissing
 from engine.folders import OWN_FOLDERS, Folders, annotated
 from engine.inputs import FileChoice
+from engine.media_suffixes import is_offered
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 
@@ -30,5 +31,6 @@ def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
 
 
 def offered_files(marker: FileChoice, folders: Folders) -> list[str]:
-    """All choices, in the order in which user interfaces list them."""
-    return [*marker.before, *folders.files(marker.kind), *marker.after]
+    """All choices, in the order in which user interfaces list them; where media are taken, those of that kind."""
+    files = (name for name in folders.files(marker.kind) if is_offered(name, marker.upload))
+    return [*marker.before, *files, *marker.after]

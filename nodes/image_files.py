@@ -16,7 +16,7 @@ from engine.inputs import Choice, FileChoice, Float, Int, Text, Wire
 from engine.output_files import OutputSeries, start_series
 from engine.registry import node
 from engine.types import Image, Mask
-from nodes import pictures
+from nodes import media, pictures
 from nodes.image import ImageAndMask
 from nodes.picture_inputs import Prefix
 
@@ -35,9 +35,9 @@ FrameRate = Annotated[float, Float(min=0.01, max=1000.0, step=0.01)]
 def load_image(ctx: Context, *, image: PictureFile) -> ImageAndMask:
     """A picture of the input folder (``name [output]`` names the output folder's) or a base64 data URL.
 
-    float[frames, height, width, 3] and the mask 1 - alpha; 64x64 zeros where there is no alpha.
+    float[frames, height, width, 3] and the mask 1 - alpha; 64x64 zeros where there is no alpha. A film gives all.
     """
-    return _read(pictures.decode.find(ctx.folders, image))
+    return _read(ctx, media.named_pictures.find(ctx.folders, image))
 
 
 @node("LoadImageOutput", category="image", display_name="Load Image (from Outputs)", experimental=True, aside=True)
@@ -46,27 +46,27 @@ def load_image_output(
 ) -> ImageAndMask:
     """A picture of the output folder, named ``name [output]`` or ``name``; see LoadImage."""
     whole = image.startswith("data:") or annotated(image)[1]
-    return _read(pictures.decode.find(ctx.folders, image if whole else f"{image} [output]"))
+    return _read(ctx, media.named_pictures.find(ctx.folders, image if whole else f"{image} [output]"))
 
 
 @node("LoadImageMask", category="mask", display_name="Load Image (as Mask)", aside=True)
 def load_image_mask(
     ctx: Context, *, image: PictureFile, channel: Annotated[str, Choice("alpha", "red", "green", "blue")]
 ) -> Mask:
-    """One channel of a picture file, the alpha as 1 - alpha: float[1, height, width]."""
-    return Mask(pictures.decode.read_channel(pictures.decode.find(ctx.folders, image), channel))
+    """One channel of a picture file, the alpha as 1 - alpha: float[frames, height, width]."""
+    return Mask(media.stills.read_channel(media.named_pictures.find(ctx.folders, image), channel, ctx, ctx.hdr))
 
 
 @node("ETN_LoadImageBase64", category="external_tooling", display_name="Load Image (Base64)", aside=True)
 def load_image_base64(ctx: Context, *, image: Base64) -> ImageAndMask:
     """A picture from base64 text, with or without ``data:...;base64,`` before it; see LoadImage."""
-    return _read(pictures.decode.from_base64(image, input="image"))
+    return _read(ctx, media.named_pictures.from_base64(image, input="image"))
 
 
 @node("ETN_LoadMaskBase64", category="external_tooling", display_name="Load Mask (Base64)", aside=True)
 def load_mask_base64(ctx: Context, *, mask: Base64) -> Mask:
-    """A mask from a picture as base64 text: its red (or grey) channel, float[1, height, width]."""
-    return Mask(pictures.decode.read_channel(pictures.decode.from_base64(mask, input="mask"), "red"))
+    """A mask from a picture as base64 text: its red (or grey) channel, float[frames, height, width]."""
+    return Mask(media.stills.read_channel(media.named_pictures.from_base64(mask, input="mask"), "red", ctx))
 
 
 @node("SaveImage", category="image", display_name="Save Image", output_node=True, aside=True, output_names=("images",))
@@ -193,9 +193,9 @@ def save_animated_webp(
     return images
 
 
-def _read(source: Path | bytes) -> ImageAndMask:
-    pixels, mask = pictures.decode.read(source)
-    return ImageAndMask(Image(pixels), Mask(mask))
+def _read(ctx: Context, source: Path | bytes) -> ImageAndMask:
+    image, mask = media.stills.read(source, ctx, ctx.hdr)
+    return ImageAndMask(image, Mask(mask))
 
 
 def _series(ctx: Context, prefix: str, images: Image) -> OutputSeries:

@@ -117,8 +117,8 @@ def as_floats(picture: Picture, hdr: str, target: Tensor | None = None) -> np.nd
         np.divide(levels[..., :3], np.float32(picture.white), out=floats[..., :3], dtype=np.float32, casting="unsafe")
         if levels.shape[-1] == 4:
             floats[..., 3] = levels[..., 3] / np.float32(picture.alpha_white)
-        if picture.meaning.deep:
-            np.clip(floats, 0, 1, out=floats)
+        if picture.meaning.deep and picture.white != 1:
+            np.clip(floats, 0, 1, out=floats)  # what is stored as numbers (EXR) may be more
     if hdr == "sdr" and not picture.meaning.standard:
         floats[..., :3] = tone.to_sdr(floats[..., :3], picture.meaning)
     return floats

@@ -1,6 +1,5 @@
 from . import batch as batch
 from . import colour as colour
-from . import decode as decode
 from . import draw as draw
 from . import encode as encode
 from . import filters as filters

@@ -13,6 +13,7 @@ from adapters.service.intake.kinds import (
     BMP,
     GIF,
     HEAD_BYTES,
+    HEIC,
     JPEG,
     PNG,
     SAFETENSORS,
@@ -42,6 +43,7 @@ _SIZE_READERS: dict[Kind, Callable[[Bytes], tuple[int, int]]] = {
     BMP: bmp_size,
     TIFF: tiff_size,
     AVIF: avif_size,
+    HEIC: avif_size,
 }
 _MAX_HEADER_BYTES = 2**20  # some 10,000 tensors; as JSON, larger ones take much memory
 

@@ -27,8 +27,17 @@ GIF = Kind("image/gif", (".gif",))
 BMP = Kind("image/bmp", (".bmp",))
 TIFF = Kind("image/tiff", (".tiff", ".tif"))
 AVIF = Kind("image/avif", (".avif",))
+HEIC = Kind("image/heic", (".heic", ".heif", ".hif"))
 SAFETENSORS = Kind("application/octet-stream", (".safetensors", ".latent", ".sft"))
 _MP4 = Kind("video/mp4", (".mp4", ".m4v", ".mov"))
+_JXL = Kind("image/jxl", (".jxl",))
+_EXR = Kind("image/x-exr", (".exr",))
+_MPEG_TS = Kind("video/mp2t", (".ts", ".mts", ".m2ts"))
+_FLV = Kind("video/x-flv", (".flv",))
+_WMV = Kind("video/x-ms-wmv", (".wmv", ".wma", ".asf"))
+_3GP = Kind("video/3gpp", (".3gp", ".3g2", ".mp4"))
+_AIFF = Kind("audio/aiff", (".aiff", ".aif", ".aifc"))
+_CAF = Kind("audio/x-caf", (".caf",))
 _MOV = Kind("video/quicktime", (".mov",))
 _M4A = Kind("audio/mp4", (".m4a",))
 _WEBM = Kind("video/webm", (".webm", ".mkv"))
@@ -51,37 +60,54 @@ _BY_START = (
     (b"OggS", _OGG),
     (b"ID3", _MP3),
     (b"BM", BMP),
+    (b"\xff\x0a", _JXL),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
+    (b"\x76\x2f\x31\x01", _EXR),
+    (b"FLV\x01", _FLV),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _WMV),
+    (b"caff", _CAF),
 )
-_BY_RIFF_FORM = {b"WEBP": WEBP, b"WAVE": _WAV, b"AVI ": _AVI}
+_BY_FORM = {b"WEBP": WEBP, b"WAVE": _WAV, b"AVI ": _AVI, b"AIFF": _AIFF, b"AIFC": _AIFF}
 _BY_BRAND = {b"avif": AVIF, b"avis": AVIF, b"qt  ": _MOV, b"M4A ": _M4A, b"M4B ": _M4A}
-_PICTURE_BRANDS_NOT_READ = frozenset({b"heic", b"heix", b"hevc", b"mif1", b"msf1"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_GENERAL_BRANDS = frozenset({b"mif1", b"msf1", b"mif2", b"miaf"})
 
 
 def kind_of(head: bytes) -> Kind | None:
     """The kind of file that starts with ``head`` (:data:`HEAD_BYTES`, or the whole file); ``None``: none of ours."""
-    if head[:4] == b"RIFF":
-        return _BY_RIFF_FORM.get(head[8:12])
+    if head[:4] in (b"RIFF", b"FORM"):
+        return _BY_FORM.get(head[8:12])
     if head[4:8] == b"ftyp" and len(head) >= 12:
-        brand = head[8:12]
-        if brand in _PICTURE_BRANDS_NOT_READ:
-            return AVIF if b"avif" in head[16:] else None
-        return _BY_BRAND.get(brand, _MP4)
+        return _by_brand(head[8:12], head[16:])
     # The header's length, then its JSON; before "BM", which could be such a length.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER_LIMIT:
         return SAFETENSORS
     known = next((kind for start, kind in _BY_START if head.startswith(start)), None)
+    if known is None and _is_transport_stream(head):
+        return _MPEG_TS
     return known or _mpeg_sound(head)
+
+
+def _by_brand(brand: bytes, others: bytes) -> Kind:
+    """An ISO base media file: a picture, a film or sound, by its brands."""
+    if brand in _HEIC_BRANDS | _GENERAL_BRANDS:
+        return AVIF if b"avif" in others else HEIC
+    return _3GP if brand.startswith((b"3gp", b"3g2")) else _BY_BRAND.get(brand, _MP4)
 
 
 def refusal_of(head: bytes) -> str:
     """Why a file of no known kind is not taken."""
     if (head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5") or head[:4] == b"PK\3\4":
         return "it is, or may hold, a Python pickle, which can run any program when it is read"
-    if head[4:8] == b"ftyp":
-        return "HEIC pictures are not read"
     if head[:2] == b"\x1f\x8b":
         return "it is compressed with gzip"
     return "it is no picture, video, sound or safetensors file that is read here"
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Packets of 188 bytes, or of 192 with a time before each; the first holds a table, which tells them from text."""
+    packet = head if head[:1] == b"G" else head[4:]
+    return len(packet) > 4 and packet[0] == 0x47 and packet[1] & 0xC0 == 0x40 and packet[3] & 0x10 != 0
 
 
 def _mpeg_sound(head: bytes) -> Kind | None:

@@ -14,8 +14,9 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from adapters.service.errors import RequestInvalid
+from nodes.media import pillow_files
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 _QUALITY = 90
 _MASK_COMPRESSION = 4
 _TURNS = threading.BoundedSemaphore(2)  # decoded pictures are large; requests may be many
@@ -83,16 +84,19 @@ def _channel(picture: Image.Image, rendering: Rendering) -> Image.Image:
 
 @contextmanager
 def _opened(file: BinaryIO, max_megapixels: float) -> Iterator[Image.Image]:
-    """The first frame, decoded: its size is looked at before its pixels are made."""
+    """The first frame, decoded and upright: its size is looked at before its pixels are made."""
+
+    def check(picture: Image.Image) -> None:
+        if picture.width * picture.height > max_megapixels * 1e6:
+            raise RequestInvalid(
+                f"the picture has {picture.width}x{picture.height} pixels",
+                remedy=f"at most {max_megapixels:g} megapixels are taken",
+            )
+
     try:
-        with _TURNS, Image.open(file, formats=_FORMATS) as picture:
-            if picture.width * picture.height > max_megapixels * 1e6:
-                raise RequestInvalid(
-                    f"the picture has {picture.width}x{picture.height} pixels",
-                    remedy=f"at most {max_megapixels:g} megapixels are taken",
-                )
+        with _TURNS, pillow_files.opened(file, check, pillow_files.known(_FORMATS)) as picture:
             picture.load()
-            yield picture
+            yield pillow_files.upright(picture)
     except UnidentifiedImageError as error:
         raise RequestInvalid("the file is not a picture") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

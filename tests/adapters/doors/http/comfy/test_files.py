@@ -12,6 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.adapters.services import Service, picture_prompt
+from tests.nodes.media.films import patches
+from tests.nodes.media.heic import heic
 
 
 def png(mode: str = "RGBA", size: tuple[int, int] = (6, 4), colour: Any = (10, 20, 30, 128), **texts: str) -> bytes:
@@ -40,6 +42,41 @@ def opened(reply: httpx.Response) -> Image.Image:
 
 
 # -- viewing --------------------------------------------------------------------------------------------------------
+
+
+def turned_jpeg() -> bytes:
+    """56 x 40 pixels, red at the left, that EXIF turns by a quarter to the right."""
+    picture, exif, file = Image.new("RGB", (56, 40), (0, 0, 255)), Image.Exif(), io.BytesIO()
+    picture.paste((255, 0, 0), (0, 0, 28, 40))
+    exif[0x0112] = 6
+    picture.save(file, "JPEG", exif=exif, quality=95)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("query", [{"channel": "rgb"}, {"preview": "webp;90"}, {"preview": "jpeg"}, {"channel": "a"}])
+def test_previews_and_channels_are_upright(http: httpx.Client, query: dict[str, str]) -> None:
+    name = upload(http, "turned.jpg", turned_jpeg()).json()["name"]
+    picture = opened(view(http, name, type="input", **query))
+    assert picture.size == (40, 56)
+    if "a" not in query.values():
+        top, bottom = (picture.convert("RGB").getpixel((20, y)) for y in (5, 50))
+        assert top[0] > 200 > 50 > bottom[0]
+    assert picture.getexif().get(0x0112, 1) == 1
+
+
+def test_a_heic_is_shown_as_what_browsers_know(http: httpx.Client) -> None:
+    name = upload(http, "phone.heic", heic(patches(), quarter_turns=1)).json()["name"]
+    reply = view(http, name, type="input", preview="webp;90")
+    assert reply.headers["content-type"] == "image/webp"
+    assert opened(reply).size == (96, 128)
+
+
+def test_a_mask_lies_on_the_picture_as_it_is_shown(http: httpx.Client) -> None:
+    name = upload(http, "turned.jpg", turned_jpeg()).json()["name"]
+    mask = png("RGBA", (40, 56), (0, 0, 0, 77))
+    reference = json.dumps({"filename": name, "type": "input"})
+    made = upload(http, "mask.png", mask, "/upload/mask", original_ref=reference).json()["name"]
+    assert opened(view(http, made, type="input")).size == (40, 56)
 
 
 def test_a_file_is_given_as_it_is_with_its_name(http: httpx.Client, service: Service) -> None:
