@@ -8,6 +8,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def measure(what: str, folder: Path) -> dict[str, Any]:
     """One case in this process; ``seconds`` by what was done."""
     from engine.model_store import ModelStore
     from nodes.diffusion.checkpoints import load_unet
-    from nodes.diffusion.lora import apply_lora_to_model
+    from nodes.diffusion.lora import apply_lora
 
     models = ModelStore("cpu", "float16")
     path = folder / "a.safetensors"
@@ -109,7 +110,9 @@ def measure(what: str, folder: Path) -> dict[str, Any]:
         model = timed("open", lambda: load_unet(path))
         timed("read", lambda: touch(models, model))
     if what == "lora":
-        changed = timed("lora open", lambda: apply_lora_to_model(models, model, folder / "lora.safetensors", 0.8))
+        lora = folder / "lora.safetensors"
+        put_on = partial(apply_lora, models, model, None, lora, strength_model=0.8, strength_clip=0.0, note=print)
+        changed, _ = timed("lora open", put_on)
         timed("lora apply", lambda: touch(models, changed))
         timed("lora off", lambda: touch(models, model))
     if what == "swap":

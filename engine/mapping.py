@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import InputInvalid
 from engine.schema import NodeSpec
-from engine.types import Blocked
+from engine.types import Absent, Blocked
 
 # For each output slot, the values that one call made.
 Slots = tuple[Sequence[Any], ...]
@@ -46,6 +46,24 @@ def blocked_by(spec: NodeSpec, arguments: Mapping[str, Any]) -> Blocked | None:
                 if type(item) is Blocked:
                     return item
     return None
+
+
+def without_absent(spec: NodeSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's arguments, where ``None`` stands for what is absent and may be left out.
+
+    Raises ``InputInvalid`` for what is absent and cannot be done without.
+    """
+    given = dict(arguments)
+    for name, value in arguments.items():
+        known = spec.inputs.get(name)
+        if known is not None and known.takes_absent:
+            continue
+        for item in value if spec.input_is_list and isinstance(value, list) else (value,):
+            if type(item) is Absent:
+                if known is None or known.required:
+                    raise InputInvalid(item.message, input=name, remedy=item.remedy)
+                given[name] = None
+    return given
 
 
 def slots_of(spec: NodeSpec, returned: Any) -> Slots:

@@ -11,7 +11,7 @@ from engine.context import Context
 from engine.errors import shortened
 from engine.limits import text_bytes
 from engine.live_values import LiveValues
-from engine.mapping import Slots, blocked_by, calls, slots_of
+from engine.mapping import Slots, blocked_by, calls, slots_of, without_absent
 from engine.resolved import ResolvedNode
 from engine.types import Expansion
 
@@ -44,7 +44,7 @@ class NodeCall:
                 self.blocked = self.blocked or block.message
                 self.made.append(slots_of(spec, block))
                 continue
-            returned = spec.run(self.ctx, **arguments)
+            returned = spec.run(self.ctx, **without_absent(spec, arguments))
             made = returned if type(returned) is Expansion else slots_of(spec, returned)
             made_bytes += 0 if isinstance(made, Expansion) else text_bytes(made, limits.text_bytes)
             limits.check_text(made_bytes)

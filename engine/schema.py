@@ -14,6 +14,8 @@ from engine.inputs import Bool, Choice, FileChoice, Float, Hidden, Int, Text, Wi
 Marker = Int | Float | Text | Bool | Choice | FileChoice | Wire | Hidden
 NO_DEFAULT: Any = inspect.Parameter.empty
 
+_NO_WIRE = ("Expansion", "Blocked", "Absent")
+
 _PLAIN: dict[Any, tuple[str, Marker]] = {
     int: ("INT", Int()),
     float: ("FLOAT", Float()),
@@ -24,13 +26,17 @@ _PLAIN: dict[Any, tuple[str, Marker]] = {
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One input: its wire type, whether it must be given, its default and the marker with its range or choices."""
+    """One input: its wire type, whether it must be given, its default and the marker with its range or choices.
+
+    ``takes_absent``: the node can do without what the node before it turns out not to have.
+    """
 
     name: str
     wire: str
     marker: Marker
     required: bool
     default: Any = NO_DEFAULT
+    takes_absent: bool = False
 
     @property
     def hidden(self) -> bool:
@@ -137,7 +143,8 @@ def input_spec(name: str, annotation: Any, default: Any = NO_DEFAULT) -> InputSp
     if isinstance(marker, Choice) and default is NO_DEFAULT and marker.values:
         default = marker.values[0]
     optional = accepts_none or bool(getattr(marker, "optional", False))
-    return InputSpec(name, wire, marker, required=not optional, default=default)
+    takes_absent = wire == "*" or any(getattr(a, "__name__", "") == "Absent" for a in get_args(annotation))
+    return InputSpec(name, wire, marker, required=not optional, default=default, takes_absent=takes_absent)
 
 
 def output_specs(annotation: Any) -> tuple[OutputSpec, ...]:
@@ -160,9 +167,9 @@ def _output_wire(annotation: Any, name: str) -> str:
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) in (Union, types.UnionType):
-        # A union with Expansion or Blocked says that a node may also return those; they have no wire type.
+        # A union with one of these says that a node may also take or return it; they have no wire type.
         rest = [a for a in get_args(annotation) if a is not type(None) and getattr(a, "wire", True)]
-        rest = [a for a in rest if getattr(a, "__name__", "") not in ("Expansion", "Blocked")]
+        rest = [a for a in rest if getattr(a, "__name__", "") not in _NO_WIRE]
         if len(rest) == 1:
             return rest[0], type(None) in get_args(annotation)
     return annotation, False

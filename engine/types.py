@@ -69,6 +69,17 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """Flows along an edge where there is nothing to give, as a checkpoint without a VAE gives none.
+
+    A node that reads it fails with ``message`` and ``remedy``, unless its annotation takes it (``Clip | Absent``).
+    """
+
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Output ``slot`` of node ``node_id``; what ``["4", 0]`` is in the JSON."""
 

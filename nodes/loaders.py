@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from engine.context import Context
 from engine.inputs import Choice, FileChoice
 from engine.registry import node
-from engine.types import Blocked
+from engine.types import Absent
 from nodes import diffusion
 from nodes.values import Clip, Model, Vae
 
@@ -15,11 +15,11 @@ PIXEL_SPACE = "pixel_space"
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint's three parts; one that the file lacks blocks the nodes that would read it."""
+    """A checkpoint's three parts; a node that reads one which the file lacks fails."""
 
     MODEL: Model
-    CLIP: Clip | Blocked
-    VAE: Vae | Blocked
+    CLIP: Clip | Absent
+    VAE: Vae | Absent
 
 
 @node("CheckpointLoaderSimple", category="loaders", display_name="Load Checkpoint")
@@ -66,6 +66,6 @@ def load_vae(ctx: Context, *, vae_name: Annotated[str, FileChoice("vae", after=(
 
 
 def _outputs(checkpoint: diffusion.checkpoints.Checkpoint, name: str) -> Checkpoint:
-    no_clip = Blocked(f"checkpoint '{name}' holds no text encoder; load one with CLIPLoader or DualCLIPLoader")
-    no_vae = Blocked(f"checkpoint '{name}' holds no VAE; load one with VAELoader")
+    no_clip = Absent(f"checkpoint '{name}' holds no text encoder", "load one with CLIPLoader or DualCLIPLoader")
+    no_vae = Absent(f"checkpoint '{name}' holds no VAE", "load one with VAELoader")
     return Checkpoint(checkpoint.model, checkpoint.clip or no_clip, checkpoint.vae or no_vae)

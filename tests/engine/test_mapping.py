@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InputInvalid
-from engine.mapping import blocked_by, calls, join, slots_of
-from engine.types import Blocked
+from engine.mapping import blocked_by, calls, join, slots_of, without_absent
+from engine.types import Absent, Blocked
 from tests.engine.toys import toy_registry
 
 SPECS = toy_registry()
@@ -65,3 +65,19 @@ def test_blocked_inputs() -> None:
     assert blocked_by(ADD, {"a": 1, "b": Blocked("x")}) == Blocked("x")
     assert blocked_by(TOTAL, {"values": [1, Blocked()], "weight": [1.0]}) == Blocked()
     assert blocked_by(TOTAL, {"values": [1, 2], "weight": [1.0]}) is None
+
+
+def test_what_is_absent_fails_the_node_that_reads_it() -> None:
+    nothing = Absent("there is no picture", "load one")
+    assert without_absent(ADD, {"a": 1, "b": 2}) == {"a": 1, "b": 2}
+    for spec, arguments in ((ADD, {"a": 1, "b": nothing}), (TOTAL, {"values": [1, nothing], "weight": [1.0]})):
+        with pytest.raises(InputInvalid, match="there is no picture") as caught:
+            without_absent(spec, arguments)
+        assert caught.value.remedy == "load one"
+        assert caught.value.input in arguments
+
+
+def test_what_is_absent_may_be_left_out_where_an_input_may() -> None:
+    nothing = Absent("there is none")
+    assert without_absent(BOTH, {"a": 1, "b": nothing}) == {"a": 1, "b": None}
+    assert without_absent(SHOW, {"value": nothing}) == {"value": nothing}  # takes anything

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.engine import Engine
 from engine.errors import GraphInvalid, NodeFailed
+from engine.events import Event, NodeNote
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from engine.workflow import NodeDocument, Workflow
@@ -32,6 +33,10 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
     (folder / "models" / "loras").mkdir(parents=True)
     write_loras(folder / "models" / "loras")
     (folder / "models" / "controlnet").mkdir()
+    (folder / "models" / "checkpoints").mkdir()
+    whole = load_file(models_dir / "checkpoints" / "tiny_sd15.safetensors")
+    bare = {name: tensor for name, tensor in whole.items() if name.startswith("model.")}
+    save_file(bare, folder / "models" / "checkpoints" / "bare.safetensors")
     tensors = load_file(models_dir / "controlnet" / "tiny_controlnet.safetensors")
     difference = folder / "models" / "controlnet" / "difference.safetensors"
     save_file(tensors | {"difference": torch.zeros(1)}, difference)
@@ -43,7 +48,7 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
 
 def write_loras(folder: Path) -> None:
     """Of SDXL (a known module of another width), of each kind, and of FLUX (no module that this model has)."""
-    sdxl = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    sdxl = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn2_to_k"
     flux = "lora_unet_double_blocks_0_img_attn_qkv"
     for name, module, width in (("sdxl", sdxl, 2048), ("flux", flux, 3072)):
         low_rank = {"lora_down.weight": torch.ones(4, width), "lora_up.weight": torch.ones(640, 4)}
@@ -57,6 +62,14 @@ def write_loras(folder: Path) -> None:
         "set": {"set_weight": torch.ones(640, 2048)},
     }.items():
         save_file({f"{sdxl}.{part}": tensor for part, tensor in parts.items()}, folder / f"{name}.safetensors")
+    save_file({f"{sdxl}.lora_up.weight": torch.ones(64, 4)}, folder / "half.safetensors")
+    ia3 = {"lora_unet_down_blocks_0.weight": torch.ones(64), "lora_unet_down_blocks_0.on_input": torch.ones(1)}
+    save_file(ia3, folder / "ia3.safetensors")
+    fits = "lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q"
+    parts = {"lora_down.weight": torch.ones(4, 64), "lora_up.weight": torch.ones(64, 4), "magnitude": torch.ones(64)}
+    tensors = {f"{fits}.{part}": tensor for part, tensor in parts.items()}
+    tensors |= {f"{flux}.{part}.weight": torch.ones(4, 4) for part in ("lora_down", "lora_up")}
+    save_file(tensors | {"lora_te_text_model_x.alpha": torch.tensor(1.0)}, folder / "part.safetensors")
 
 
 def write_pictures(folder: Path) -> None:
@@ -111,19 +124,76 @@ def run(engine: Engine, graph: Graph) -> list[tuple[int, int]]:
     return sizes
 
 
+def notes_of(engine: Engine, graph: Graph) -> list[str]:
+    """What the run says that it left out."""
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, NodeNote):
+            told.append(event.message)
+
+    engine.run(Workflow(nodes={key: NodeDocument(**entry) for key, entry in graph.items()}), listeners=[listen])
+    return told
+
+
 def load(name: str, node: str = "LoadImage", **inputs: Any) -> dict[str, Any]:
     return {"class_type": node, "inputs": {"image": name} | inputs}
 
 
-@pytest.mark.parametrize("lora", ["sdxl", "flux", "glora", "oft", "boft", "set"])
-def test_a_lora_of_another_family(engine: Engine, lora: str) -> None:
+MISFITS = {
+    "sdxl": "1 module of another shape here, left out: lora_unet_input_blocks_3_1",
+    "flux": "1 module that this model lacks, left out: lora_unet_double_blocks_0_img_attn_qkv",
+    "ia3": "2 tensors of kinds that are not applied, left out: lora_unet_down_blocks_0.on_input",
+    "half": "_attn2_to_k' lacks its part 'down', and is left out",
+} | dict.fromkeys(("glora", "oft", "boft", "set"), "1 module of another shape here, left out: lora_unet_input_blocks_3")
+
+
+@pytest.mark.parametrize("lora", MISFITS)
+@pytest.mark.parametrize("node", ["LoraLoader", "LoraLoaderModelOnly"])
+def test_a_lora_that_does_not_fit_changes_nothing_and_is_told(engine: Engine, node: str, lora: str) -> None:
     graph = text_to_image()
-    names = {"lora_name": f"{lora}.safetensors", "strength_model": 1.0, "strength_clip": 1.0}
-    graph["9"] = {"class_type": "LoraLoader", "inputs": {"model": ["1", 0], "clip": ["1", 1]} | names}
+    plain = run(engine, graph)
+    names = {"lora_name": f"{lora}.safetensors", "strength_model": 1.0}
+    names |= {"clip": ["1", 1], "strength_clip": 1.0} if node == "LoraLoader" else {}
+    graph["9"] = {"class_type": node, "inputs": {"model": ["1", 0]} | names}
     graph["6"]["inputs"]["model"] = ["9", 0]
-    with pytest.raises(NodeFailed, match=rf"node 9 \(LoraLoader\), input 'lora_name'.*{lora}") as caught:
+    told = notes_of(engine, graph)
+    assert run(engine, graph) == plain
+    assert any(MISFITS[lora] in note for note in told), told
+    assert any("changes nothing" in note for note in told), told
+
+
+def test_of_a_lora_that_fits_in_part_the_rest_counts(engine: Engine) -> None:
+    graph = text_to_image()
+    graph["9"] = {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"model": ["1", 0], "lora_name": "part.safetensors", "strength_model": 1.0},
+    }
+    graph["6"]["inputs"]["model"] = ["9", 0]
+    told = notes_of(engine, graph)
+    assert [note.partition(": ")[2] for note in told] == [
+        "1 tensor of kinds that are not applied, left out: lora_unet_input_blocks_3_1_transformer_blocks_0_attn1_to_q"
+        ".magnitude",
+        "1 module that this model lacks, left out: lora_unet_double_blocks_0_img_attn_qkv",
+    ]
+
+
+def test_a_checkpoint_without_text_encoder_or_vae_fails_where_that_is_read(engine: Engine) -> None:
+    graph = text_to_image("bare.safetensors")
+    with pytest.raises(NodeFailed, match=r"node 2 \(CLIPTextEncode\), input 'clip'.*holds no text encoder") as caught:
         run(engine, graph)
-    assert caught.value.remedy == "use a LoRA made for this model's family"
+    assert "CLIPLoader" in caught.value.remedy
+    encoder = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "tiny_sd15.safetensors"}}
+    lora = {"lora_name": "tiny_lora.safetensors", "strength_model": 1.0, "strength_clip": 1.0}
+    graph["9"] = {"class_type": "LoraLoader", "inputs": {"model": ["1", 0], "clip": ["1", 1]} | lora}
+    graph["10"] = encoder
+    graph["6"]["inputs"]["model"] = ["9", 0]
+    graph["2"]["inputs"]["clip"] = graph["3"]["inputs"]["clip"] = ["10", 1]
+    with pytest.raises(NodeFailed, match=r"node 7 \(VAEDecode\), input 'vae'.*holds no VAE") as caught:
+        run(engine, graph)
+    assert "VAELoader" in caught.value.remedy
+    graph["7"]["inputs"]["vae"] = ["10", 2]
+    assert run(engine, graph) == [(64, 64)]
 
 
 def controlled(checkpoint: str, apply: str) -> Graph:

@@ -15,8 +15,9 @@ from engine.context import Context
 from engine.errors import ModelMissing, ModelUnreadable
 from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
-from engine.types import Blocked, Image
+from engine.types import Absent, Image
 from nodes import loaders, vae
+from nodes.model_sampling import sample_continuous_edm
 from nodes.values import Clip, Latent, Vae
 
 UNET = "model.diffusion_model."
@@ -68,6 +69,35 @@ def test_a_tiny_sdxl_v_model(ctx: Context, folder: Path) -> None:
     model = loaders.load_checkpoint(ctx, ckpt_name="v.safetensors").MODEL
     assert model.parameterization.prediction == "v"
     assert model.parameterization.sigma_max > 1000
+
+
+def test_playground_marks_itself_by_its_latents_mean_and_spread(ctx: Context, folder: Path) -> None:
+    marks = {name: torch.ones(1, 4, 1, 1) for name in ("edm_mean", "edm_std")}
+    write(folder / "checkpoints" / "edm.safetensors", tensors_of(folder, "tiny_sdxl") | marks)
+    model = loaders.load_checkpoint(ctx, ckpt_name="edm.safetensors").MODEL
+    by_hand = sample_continuous_edm(
+        ctx,
+        model=loaders.load_checkpoint(ctx, ckpt_name="tiny_sdxl.safetensors").MODEL,
+        sampling="edm_playground_v2.5",
+        sigma_max=80.0,
+        sigma_min=0.002,
+    )
+    assert model.space is by_hand.space
+    found, wanted = model.parameterization, by_hand.parameterization
+    assert (found.prediction, found.levels, found.sigma_data) == ("edm", wanted.levels, 0.5)
+
+
+@pytest.mark.parametrize(("lowest", "sigma_min"), [({"edm_vpred.sigma_min": torch.tensor(0.01)}, 0.01), ({}, 0.002)])
+def test_cosxl_marks_itself_by_the_ends_of_its_levels(
+    ctx: Context, folder: Path, lowest: dict[str, Tensor], sigma_min: float
+) -> None:
+    marks = {"edm_vpred.sigma_max": torch.tensor(80.0), "v_pred": torch.zeros(0)} | lowest
+    write(folder / "checkpoints" / "cos.safetensors", tensors_of(folder, "tiny_sdxl") | marks)
+    model = loaders.load_checkpoint(ctx, ckpt_name="cos.safetensors").MODEL
+    assert (model.parameterization.prediction, model.parameterization.sigma_data) == ("v", 1.0)
+    assert model.parameterization.sigma_max == pytest.approx(80.0)
+    assert model.parameterization.sigma_min == pytest.approx(sigma_min)
+    assert model.parameterization.timestep(torch.tensor(1.0)).item() == 0.0
 
 
 def test_opening_reads_no_weights(ctx: Context) -> None:
@@ -178,14 +208,14 @@ class TestWrongFiles:
             loaders.load_checkpoint(ctx, ckpt_name="tiny_sd14.safetensors")
         assert "tiny_sd15.safetensors" in caught.value.remedy
 
-    def test_parts_that_a_checkpoint_lacks_block_their_readers(self, ctx: Context, folder: Path) -> None:
+    def test_parts_that_a_checkpoint_lacks_are_absent(self, ctx: Context, folder: Path) -> None:
         own = {name: t for name, t in tensors_of(folder).items() if name.startswith(UNET)}
         write(folder / "checkpoints" / "bare.safetensors", own)
         _, clip, decoder = loaders.load_checkpoint(ctx, ckpt_name="bare.safetensors")
-        assert isinstance(clip, Blocked)
-        assert isinstance(decoder, Blocked)
-        assert "CLIPLoader" in str(clip.message)
-        assert "VAELoader" in str(decoder.message)
+        assert isinstance(clip, Absent)
+        assert isinstance(decoder, Absent)
+        assert "CLIPLoader" in clip.remedy
+        assert "VAELoader" in decoder.remedy
 
     @pytest.mark.parametrize(
         ("tensor", "node"),

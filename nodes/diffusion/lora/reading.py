@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.errors import ModelUnreadable
+from engine.counted import counted
 from nodes.diffusion.lora.layers import (
     Difference,
     Generalized,
@@ -20,8 +20,6 @@ from nodes.diffusion.lora.layers import (
     Replacement,
 )
 from nodes.diffusion.lora.rotations import BlockRotation, ButterflyRotation
-
-log = logging.getLogger(__name__)
 
 # Endings of tensor names by what they are: kohya and LyCORIS, PEFT, and two generations of diffusers.
 _ENDINGS: Mapping[str, str] = {
@@ -75,14 +73,23 @@ _ENDINGS: Mapping[str, str] = {
 _BY_LENGTH = sorted(_ENDINGS, key=len, reverse=True)
 
 Parts = Mapping[str, Tensor]
-Layers = dict[tuple[str, str], Layer | Replacement]
+LayerName = tuple[str, str]
+"""Module name as the file has it, and ``weight`` or ``bias``."""
+
+Layers = dict[LayerName, Layer | Replacement]
+FEW = 5
 
 
-def read_layers(tensors: Mapping[str, Tensor], file: str) -> Layers:
-    """Layers by (module name as the file has it, ``weight`` or ``bias``). Tensors of other kinds are told in the log.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file's tensors say; ``left_out``: sentences about what is no layer, or of a kind that is not known."""
 
-    Raises ``ModelUnreadable`` where the file holds nothing that is a LoRA, half of one, or parts of a wrong shape.
-    """
+    layers: Layers
+    left_out: tuple[str, ...]
+
+
+def read_layers(tensors: Mapping[str, Tensor]) -> Read:
+    """All layers that there are. Never raises for what a file says: the rest of it counts."""
     modules: dict[str, dict[str, Tensor]] = defaultdict(dict)
     strange = []
     for name in tensors:
@@ -92,20 +99,26 @@ def read_layers(tensors: Mapping[str, Tensor], file: str) -> Layers:
         else:
             modules[name.removesuffix(ending)][_ENDINGS[ending]] = tensors[name]
     layers: Layers = {}
+    broken = []
     for module, parts in modules.items():
         try:
             layers |= _of_module(module, parts)
         except KeyError as missing:
-            raise ModelUnreadable(f"LoRA '{file}': module '{module}' lacks its part {missing}") from missing
+            broken.append(f"module '{module}' lacks its part {missing}")
         except ValueError as error:
-            raise ModelUnreadable(f"LoRA '{file}': module '{module}' has {error}") from error
-    if not layers:
-        raise ModelUnreadable(
-            f"'{file}' holds no LoRA", remedy="pick a LoRA, LoCon, LoHa, LoKr, GLoRA, OFT, BOFT or DoRA file"
-        )
+            broken.append(f"module '{module}' has {error}")
+    left_out = [f"{problem}, and is left out" for problem in broken[:FEW]]
+    if len(broken) > FEW:
+        left_out.append(f"{counted(len(broken) - FEW, 'more module')} like these, left out")
     if strange:
-        log.warning("LoRA %s: %d of its tensors are of no known kind, passed over: %s", file, len(strange), strange[:5])
-    return layers
+        left_out.append(f"{counted(len(strange), 'tensor')} of kinds that are not applied, left out: {few(strange)}")
+    return Read(layers, tuple(left_out))
+
+
+def few(names: Iterable[str]) -> str:
+    """The first of ``names``, and that there are more."""
+    names = list(names)
+    return ", ".join(names[:FEW]) + (" ..." if len(names) > FEW else "")
 
 
 def _of_module(module: str, parts: Parts) -> Layers:
