@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.folders import Folders
 from engine.sizes import Parts, measure
 from engine.types import SavedFile
 
@@ -24,18 +23,17 @@ class Entry:
     """What one node made. Never changed, since runs share it.
 
     ``values``: for each output slot its values (one, unless the slot is a list or the node was mapped over one).
-    ``shown``: what an output node showed or saved, by kind. ``blocked``: why an output node did not run.
+    ``shown``: what an output node showed, by kind, files as ``Encoded``. ``blocked``: why an output node did not run.
     """
 
     values: tuple[tuple[Any, ...], ...] = ()
     shown: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     blocked: str | None = None
 
-
-def files_are_there(entry: Entry, folders: Folders) -> bool:
-    """Whether all files that the node saved are still where it saved them."""
-    saved = [item for items in entry.shown.values() for item in items if isinstance(item, SavedFile)]
-    return all(folders.path_of(file).is_file() for file in saved)
+    @property
+    def nameless(self) -> bool:
+        """Whether it holds no file by its name, so that other runs may have it: a name tells of no contents."""
+        return not any(isinstance(item, SavedFile) for items in self.shown.values() for item in items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,12 @@ def names_input(function: Callable[..., Any] | None, name: str) -> bool:
     return name in needed or name in optional
 
 
+def names_with_default(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The inputs that ``function`` would go without, were they left out; ``None``: all that it does not need."""
+    _, optional, takes_all = _parameters(function)
+    return None if takes_all else optional
+
+
 @lru_cache(maxsize=4096)
 def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], frozenset[str], bool]:
     parameters = list(inspect.signature(function).parameters.values())[1:]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from engine.encoded import Encoded, Series
 from engine.errors import Cancelled
 from engine.events import EventLog, NodeNote, NodePreview, NodeProgress
 from engine.limits import Limits
@@ -44,18 +45,15 @@ class CancelToken:
 class Context:
     """Passed to every node function as its first argument; one per node call.
 
-    ``prompt`` is the whole API-form workflow and ``extra_pnginfo`` what else a client wants written into files (its
-    UI-form workflow, for one). ``folders`` finds model files and writes outputs, ``models`` holds loaded weights, and
-    at ``turns`` runs that share the device meet. ``limits``: how much the node may make. ``hdr``: how pictures of HDR
-    films are read.
+    ``folders`` finds files, ``models`` holds loaded weights, and at ``turns`` runs that share the device meet.
+    ``limits``: how much the node may make. ``hdr``: how pictures of HDR films are read. The request itself is not here:
+    what a node makes may be another request's too. A node that needs it has a hidden input.
     """
 
     folders: Folders
     models: ModelStore
     node_id: str = ""
     class_type: str = ""
-    prompt: Mapping[str, Any] = field(default_factory=dict)
-    extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     log: EventLog = field(default_factory=EventLog)
     cancel: CancelToken = field(default_factory=CancelToken)
     turns: Turns = field(default_factory=Turns)
@@ -89,6 +87,14 @@ class Context:
         """Tell whoever watches the run what was done otherwise than asked, or left out; the run goes on."""
         self.log.emit(NodeNote(node_id=self.node_id, class_type=self.class_type, message=message))
 
-    def show(self, kind: str, *items: SavedFile | str | bool | Mapping[str, Any]) -> None:
+    def files(self, prefix: str, *, width_px: int = 0, height_px: int = 0) -> Series:
+        """A series of files for the output folder, named by a ``filename_prefix`` (see ``expand_prefix``)."""
+        return Series("output", prefix, width_px, height_px)
+
+    def temp_files(self) -> Series:
+        """A series of files for the temp folder."""
+        return Series("temp")
+
+    def show(self, kind: str, *items: Encoded | SavedFile | str | bool | Mapping[str, Any]) -> None:
         """Add to what this output node made, under ``kind`` as clients know it (``images``, ``text``, ``animated``)."""
         self.shown.setdefault(kind, []).extend(items)

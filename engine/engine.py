@@ -15,6 +15,7 @@ from engine.events import EventLog, Listener
 from engine.folders import Folders
 from engine.limits import Limits
 from engine.place import Admit
+from engine.publishing import FileStore, Named
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.turns import Turns
@@ -53,12 +54,17 @@ class Engine:
         self.folders = folders
         self.models = models
         self.cache = Cache(cache_budget_bytes, disk_cache)
+        self.named = Named()
         self.turns = Turns()
         self.at_once = at_once
         self.hdr: Hdr = hdr
         self.limits = limits or Limits()
         self._executor: Executor | None = None
         self._making = threading.Lock()
+
+    def keep_files_in(self, store: FileStore) -> None:
+        """From now on, keep the bytes of all files that runs make; without this, the named files are all there is."""
+        self.named.store = store
 
     def check(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> tuple[Problem, ...]:
         """All problems of what the wanted ``outputs`` (node ids; by default all output nodes) need."""
@@ -103,6 +109,7 @@ class Engine:
                     self.models,
                     self.cache,
                     self.turns,
+                    named=self.named,
                     hdr=self.hdr,
                     limits=self.limits,
                 )

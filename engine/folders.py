@@ -47,7 +47,7 @@ class Folders:
 
     ``models`` maps a kind to folders; build it with :func:`model_folders`. Names of files are relative to a folder,
     with forward slashes, and never leave it. ``shipped``: models folders that come with the program, where nobody is
-    to put files of their own.
+    to put files of their own. ``space``: whose folders these are; nothing that lies in them is anybody else's.
     """
 
     models: Mapping[str, Sequence[Path]] = field(default_factory=dict)
@@ -55,6 +55,7 @@ class Folders:
     output: Path = Path("output")
     temp: Path = Path("temp")
     shipped: Sequence[Path] = ()
+    space: str = ""
 
     def of_kind(self, kind: str) -> Sequence[Path]:
         """The folders of a kind (``clip`` and ``unet`` are known as aliases); may be empty."""

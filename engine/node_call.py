@@ -12,6 +12,7 @@ from engine.errors import shortened
 from engine.limits import text_bytes
 from engine.live_values import LiveValues
 from engine.mapping import Slots, blocked_by, calls, slots_of, without_absent
+from engine.request import Request
 from engine.resolved import ResolvedNode
 from engine.types import Expansion
 
@@ -24,6 +25,7 @@ class NodeCall:
 
     node: ResolvedNode
     ctx: Context
+    request: Request
     inputs: Inputs = field(default_factory=dict)
     made: list[Slots | Expansion] = field(default_factory=list)
     blocked: str | None = None
@@ -36,7 +38,7 @@ class NodeCall:
         """
         spec, limits = self.node.spec, self.ctx.limits
         made_bytes = 0
-        self.inputs = gather_inputs(self.node, keys, live, self.ctx)
+        self.inputs = gather_inputs(self.node, keys, live, self.request)
         for arguments in calls(spec, self.inputs):
             self.ctx.check_cancelled()
             block = blocked_by(spec, arguments)
@@ -57,18 +59,18 @@ class NodeCall:
         return {kind: tuple(items) for kind, items in self.ctx.shown.items()}
 
 
-def gather_inputs(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, ctx: Context) -> Inputs:
+def gather_inputs(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, request: Request) -> Inputs:
     """Every input as a sequence of values; lazy ones that were not asked for are ``None``."""
     inputs: Inputs = {name: (value,) for name, value in node.literals.items()}
     for name, link in node.links.items():
         entry = live.get(keys[link.node_id])
         inputs[name] = (None,) if entry is None else entry.values[link.slot]
     for name, kind in node.spec.hidden_inputs.items():
-        inputs[name] = (_hidden(kind, ctx),)
+        inputs[name] = (_hidden(kind, node.id, request),)
     return inputs
 
 
-def lazy_inputs_asked_for(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, ctx: Context) -> list[str]:
+def lazy_inputs_asked_for(node: ResolvedNode, keys: Mapping[str, str], live: LiveValues, call: NodeCall) -> list[str]:
     """The nodes behind lazy inputs that the node needs and that have not run yet."""
     pending = {name: node.links[name].node_id for name in node.lazy if keys[node.links[name].node_id] not in live}
     if not pending:
@@ -76,19 +78,19 @@ def lazy_inputs_asked_for(node: ResolvedNode, keys: Mapping[str, str], live: Liv
     if node.spec.lazy is None:
         return list(pending.values())
     asked: set[str] = set()
-    for arguments in calls(node.spec, gather_inputs(node, keys, live, ctx)):
+    for arguments in calls(node.spec, gather_inputs(node, keys, live, call.request)):
         if blocked_by(node.spec, arguments) is None:
-            asked.update(node.spec.lazy(ctx, **arguments) or ())
+            asked.update(node.spec.lazy(call.ctx, **arguments) or ())
     # In the order of the links, so that runs repeat exactly.
     return [pending[name] for name in node.links if name in asked and name in pending]
 
 
-def _hidden(kind: str, ctx: Context) -> Any:
+def _hidden(kind: str, node_id: str, request: Request) -> Any:
     if kind == "PROMPT":
-        return ctx.prompt
+        return request.prompt
     if kind == "EXTRA_PNGINFO":
-        return ctx.extra_pnginfo
-    return ctx.node_id if kind == "UNIQUE_ID" else None
+        return request.extra_pnginfo
+    return node_id if kind == "UNIQUE_ID" else None
 
 
 def short_text(value: Any) -> Any:

@@ -31,8 +31,8 @@ class Report:
         """The node's function is about to be called."""
         self._log.emit(NodeStarted(node_id=node.id, class_type=node.class_type, display_id=self.display_id(node.id)))
 
-    def finished(self, node: ResolvedNode, entry: Entry, shown: Shown, seconds: float) -> None:
-        """The node ran. ``shown`` is its own; ``entry`` has also what the nodes of its expansion showed."""
+    def finished(self, node: ResolvedNode, entry: Entry, own: Shown, shown: Shown, seconds: float) -> None:
+        """The node ran. ``own`` is what it showed itself; ``shown`` has also what the nodes of its expansion did."""
         if entry.blocked is not None:
             self._log.emit(
                 NodeBlocked(
@@ -43,16 +43,16 @@ class Report:
                 )
             )
         self.seconds[node.id] = seconds
-        self._emit_finished(node, shown, cached=False, seconds=seconds)
+        self._emit_finished(node, own, cached=False, seconds=seconds)
         if node.id in self._wanted or (entry.shown and node.id not in self.display_ids):
-            self._add_result(node, entry, cached=False)
+            self._add_result(node, entry, shown, cached=False)
 
-    def known(self, node: ResolvedNode, entry: Entry) -> None:
+    def known(self, node: ResolvedNode, entry: Entry, shown: Shown) -> None:
         """The node is wanted, and need not run."""
         if node.spec.output_node:
-            self._emit_finished(node, entry.shown, cached=True, seconds=0.0)
+            self._emit_finished(node, shown, cached=True, seconds=0.0)
         if node.id in self._wanted:
-            self._add_result(node, entry, cached=True)
+            self._add_result(node, entry, shown, cached=True)
 
     def _emit_finished(self, node: ResolvedNode, shown: Shown, *, cached: bool, seconds: float) -> None:
         event = NodeFinished(
@@ -65,6 +65,6 @@ class Report:
         )
         self._log.emit(event)
 
-    def _add_result(self, node: ResolvedNode, entry: Entry, *, cached: bool) -> None:
+    def _add_result(self, node: ResolvedNode, entry: Entry, shown: Shown, *, cached: bool) -> None:
         values = entry.values if node.id in self._wanted else ()
-        self.results[node.id] = NodeResult(node.id, node.class_type, entry.shown, cached, values, entry.blocked)
+        self.results[node.id] = NodeResult(node.id, node.class_type, shown, cached, values, entry.blocked)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.cache import Cache, Entry, files_are_there
+from engine.cache import Cache, Entry
 from engine.collection import collection_paused
 from engine.context import CancelToken, Context
+from engine.encoded import all_there
 from engine.errors import Cancelled
 from engine.events import EventLog, RunFinished, RunStarted
 from engine.expand import Subgraph
@@ -26,7 +28,9 @@ from engine.model_order import grouped_by_network
 from engine.node_call import NodeCall, lazy_inputs_asked_for
 from engine.place import Place
 from engine.plan import Plan, make_plan, plan_more
+from engine.publishing import Named, Publication
 from engine.report import Report
+from engine.request import Request
 from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
@@ -50,6 +54,7 @@ class Surroundings:
     cache: Cache
     turns: Turns = field(default_factory=Turns)
     underway: Underway = field(default_factory=Underway)
+    named: Named = field(default_factory=Named)
     hdr: Hdr = "sdr"
     limits: Limits = field(default_factory=Limits)
 
@@ -77,10 +82,11 @@ class Run:
         self._nodes = tuple(checked.nodes.values())
         with collection_paused():
             self._graph = build_graph(checked.nodes)
-        self._keys = Keys(around.folders, around.models)
+        self._request = Request(workflow)
+        self._published = Publication(around.named, around.folders, self._request)
+        self._keys = Keys(around.folders, around.models, self._request, self._value_of)
         self._live = LiveValues()
         self._report = Report(log, checked.outputs)
-        self._prompt: Mapping[str, Any] = {}
         self._subgraphs: dict[str, Subgraph] = {}  # running, by the node that they stand for
         self._inside: dict[str, Subgraph] = {}  # by the nodes in them
 
@@ -130,18 +136,28 @@ class Run:
         entry = self._live.get(key)
         if entry is None and not key.startswith(ONCE):
             entry = self._around.cache.get(key, lasting=key in self._keys.lasting)
-        return entry if entry is None or files_are_there(entry, self._around.folders) else None
+        return entry if entry is None or all_there(entry.shown) else None
+
+    def _value_of(self, key: str) -> Entry | None:
+        """What the node of this key has made, where that is known already."""
+        return self._find(key)
 
     def _report_known(self, found: Container[str] | None) -> None:
         for node_id in self._wanted:
             key = self._keys[node_id]
             if node_id not in self._report.results and (found is None or key in found):
-                self._report.known(resolved(self._graph, node_id), self._live[key])
+                self._report_as_known(resolved(self._graph, node_id), self._live[key])
+
+    def _report_as_known(self, node: ResolvedNode, entry: Entry) -> None:
+        try:
+            shown = self._published.of(entry.shown)
+        except Exception as error:
+            raise failure(node, {}, error) from error
+        self._report.known(node, entry, shown)
 
     def _work(self, steps: Iterable[str]) -> None:
         import torch
 
-        self._prompt = self._workflow.as_prompt()
         stack = list(steps)[::-1]
         file_work = sum(1 for _ in takewhile(lambda node_id: resolved(self._graph, node_id).spec.aside, stack))
         with torch.no_grad():
@@ -168,10 +184,12 @@ class Run:
         if node.spec.aside and self._made_by_another_run(node):
             return ()
         subgraph = self._subgraphs.pop(node.id, None)
-        call = subgraph.call if subgraph else NodeCall(node, self._context(node))
+        call = subgraph.call if subgraph else NodeCall(node, self._context(node), self._request)
         try:
             if subgraph is None:
-                asked = lazy_inputs_asked_for(node, self._keys, self._live, call.ctx)
+                if self._known_by_now(node):
+                    return ()
+                asked = lazy_inputs_asked_for(node, self._keys, self._live, call)
                 if asked:
                     return plan_more(self._graph, self._keys, asked, self._live.get)
                 self._report.started(node)
@@ -202,14 +220,22 @@ class Run:
         self._live.done(key)
         return True
 
+    def _known_by_now(self, node: ResolvedNode) -> bool:
+        """Whether it is found by the key that it has now that the values of its links are known."""
+        key, settled = self._keys[node.id], self._keys.settle(node.id)
+        entry = None if settled == key else self._find(settled)
+        if entry is None:
+            return False
+        self._live.put(key, entry)
+        self._live.done(key)
+        return True
+
     def _context(self, node: ResolvedNode) -> Context:
         return Context(
             self._around.folders,
             self._around.models,
             node_id=node.id,
             class_type=node.class_type,
-            prompt=self._prompt,
-            extra_pnginfo=self._workflow.extra_pnginfo,
             log=self._log,
             cancel=self._cancel,
             turns=self._around.turns,
@@ -221,18 +247,18 @@ class Run:
     def _enter(self, node: ResolvedNode, subgraph: Subgraph) -> Sequence[str]:
         """Add the nodes of the call's expansions to the run; returns the steps that they take."""
         key = self._keys[node.id]
-        tokens = subgraph.tokens(self._keys)
+        tokens = subgraph.tokens(ChainMap(self._keys.settled, self._keys))
         display_id = self._report.display_id(node.id)
         for number, nodes in subgraph.resolve(display_id, self._graph, self._around):
             extend_graph(self._graph, nodes.values())
-            self._keys.add(nodes.values(), f"{key}/{number}", tokens)
+            self._keys.add(nodes.values(), f"{self._keys.settle(node.id)}/{number}", tokens)
             self._report.display_ids.update(dict.fromkeys(nodes, display_id))
             self._inside.update(dict.fromkeys(nodes, subgraph))
         subgraph.call.inputs = {}
         plan = self._plan(subgraph.wanted)
         for node_id in subgraph.wanted:
             if self._keys[node_id] in plan.found:
-                self._report.known(resolved(self._graph, node_id), plan.found[self._keys[node_id]])
+                self._report_as_known(resolved(self._graph, node_id), plan.found[self._keys[node_id]])
         self._live.done(key)
         return plan.steps
 
@@ -245,18 +271,21 @@ class Run:
         values = join(node.spec, subgraph.slots(self._keys, self._live))
         entry = Entry(values, MappingProxyType(shown), blocked)
         seconds = time.perf_counter() - call.started_s
-        if not key.startswith(ONCE):
-            self._around.cache.put(key, entry)
-        if key in self._keys.lasting and self._keys.files_stand():
-            self._around.cache.put_on_disk(key, entry, seconds)
+        settled = self._keys.settle(node.id)
+        if not settled.startswith(ONCE) and entry.nameless:
+            self._around.cache.put(settled, entry)
+        if settled in self._keys.lasting and self._keys.files_stand():
+            self._around.cache.put_on_disk(settled, entry, seconds)
         self._live.put(key, entry)
         self._live.done(key)
         for node_id in subgraph.wanted:
             self._live.release(self._keys[node_id])
         for node_id in subgraph.ids:
-            del self._keys[node_id], self._inside[node_id], self._report.display_ids[node_id]
+            self._keys.drop(node_id)
+            del self._inside[node_id], self._report.display_ids[node_id]
         self._graph.remove_nodes_from(subgraph.ids)
         outer = self._inside.get(node.id)
         if outer is not None:
             outer.shown[node.id] = shown
-        self._report.finished(node, entry, own_shown, seconds)
+        published = self._published.of(shown)
+        self._report.finished(node, entry, self._published.of(own_shown), published, seconds)

@@ -8,6 +8,8 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
 
+from engine.encoded import Encoded
+
 Parts = dict[Hashable, int]
 _SMALL = (str, bytes, bytearray, int, float, bool, complex, type(None))
 # What other objects are taken for: a handle, a function, an enumeration member.
@@ -15,7 +17,7 @@ _OBJECT_BYTES = 64
 
 
 def measure(value: Any) -> tuple[int, Parts]:
-    """Bytes of ``value`` that are its own, and of each block of numbers (tensor storage, array) that it refers to.
+    """Bytes of ``value`` that are its own, and of each block that it refers to: tensor storage, array, encoded file.
 
     Blocks are named by where they lie, so that a block that two values share can be counted once; the names hold as
     long as the value is alive. Walks dataclasses, mappings, sequences, sets; of other objects only the handle counts.
@@ -43,6 +45,8 @@ def measure(value: Any) -> tuple[int, Parts]:
 
 def _block(part: Any) -> tuple[Hashable, int] | None:
     # Neither library is imported here: a value can only hold a tensor where torch has been imported.
+    if isinstance(part, Encoded):
+        return part.path, part.size_bytes
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(part, torch.Tensor):
         if part.layout is not torch.strided or part.device.type == "meta":

@@ -7,7 +7,7 @@ never written to after construction: cached values are shared between runs. torc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -101,12 +101,17 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file that an output node wrote: ``folder`` is ``output``, ``temp`` or ``input``, ``subfolder`` below it."""
+    """A file of a run: ``folder`` is ``output``, ``temp`` or ``input``, ``subfolder`` below it.
+
+    ``digest``: SHA-256 of its bytes when it was put there, as hexadecimal digits.
+    """
 
     filename: str
     subfolder: str
     folder: str
     media_type: str
+    digest: str = field(default="", compare=False)
+    size_bytes: int = field(default=0, compare=False)
 
     def as_wire(self) -> dict[str, str]:
         """ComfyUI's ``{"filename", "subfolder", "type"}``."""

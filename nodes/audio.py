@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import lazy_loader as lazy
 
 from engine.context import Context
+from engine.encoded import Series
 from engine.errors import InputInvalid
 from engine.inputs import Choice, FileChoice, Float, Int, Wire
-from engine.output_files import OutputSeries, start_series
 from engine.registry import node
 from engine.types import Audio
-from nodes import media, pictures
+from nodes import media
+from nodes.metadata import streams
 from nodes.picture_inputs import Prefix
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def adjust_volume(ctx: Context, *, audio: Sound, volume: Annotated[int, Int(min=
 )
 def save_flac(ctx: Context, *, audio: Sound, filename_prefix: Prefix = "audio/ComfyUI") -> Sound:
     """FLAC files in the output folder, without loss (24 bits, or 16 where those hold all). The sound is handed on."""
-    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "flac")
+    return _save(ctx, audio, ctx.files(filename_prefix), "flac")
 
 
 @node(
@@ -176,7 +176,7 @@ def save_mp3(
     quality: Annotated[str, Choice("V0", "128k", "320k")] = "V0",
 ) -> Sound:
     """MP3 files in the output folder: variable bit rate (V0) or so many bits a second. The sound is handed on."""
-    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "mp3", quality)
+    return _save(ctx, audio, ctx.files(filename_prefix), "mp3", quality)
 
 
 @node(
@@ -196,7 +196,7 @@ def save_opus(
     quality: Annotated[str, Choice("64k", "96k", "128k", "192k", "320k")] = "128k",
 ) -> Sound:
     """Opus files in the output folder, of so many bits a second. The sound is handed on."""
-    return _save(ctx, audio, start_series(ctx.folders.output, filename_prefix, prompt=ctx.prompt), "opus", quality)
+    return _save(ctx, audio, ctx.files(filename_prefix), "opus", quality)
 
 
 @node(
@@ -209,18 +209,16 @@ def save_opus(
 )
 def preview_audio(ctx: Context, *, audio: Sound) -> Sound:
     """FLAC files in the temp folder. The sound is handed on."""
-    prefix = f"ComfyUI_temp_{secrets.token_hex(3)}"
-    return _save(ctx, audio, start_series(ctx.folders.temp, prefix, folder="temp"), "flac")
+    return _save(ctx, audio, ctx.temp_files(), "flac")
 
 
-def _save(ctx: Context, audio: Audio | None, series: OutputSeries, kind: str, quality: str = "") -> Audio:
+def _save(ctx: Context, audio: Audio | None, series: Series, kind: str, quality: str = "") -> Audio:
     if audio is None:
         raise InputInvalid(
             "there is no sound to save: the film that it comes from has none",
             input="audio",
             remedy="use a film with sound, or leave this node out",
         )
-    texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
     for waveform in audio.waveform:
         ctx.check_cancelled()
         write = partial(
@@ -229,10 +227,10 @@ def _save(ctx: Context, audio: Audio | None, series: OutputSeries, kind: str, qu
             rate_hz=audio.sample_rate_hz,
             kind=kind,
             quality=quality,
-            texts=texts,
+            texts={},
             run=ctx,
         )
-        ctx.show("audio", series.save(f".{kind}", _MEDIA_TYPES[kind], write))
+        ctx.show("audio", series.save(f".{kind}", _MEDIA_TYPES[kind], write, streams.embed(kind)))
     return audio
 
 

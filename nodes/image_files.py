@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import lazy_loader as lazy
 
 from engine.context import Context
+from engine.encoded import Series
 from engine.events import NodePreview
 from engine.folders import annotated
 from engine.inputs import Choice, FileChoice, Float, Int, Text, Wire
-from engine.output_files import OutputSeries, start_series
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import media, pictures
 from nodes.image import ImageAndMask
+from nodes.metadata import pictures as texts
 from nodes.picture_inputs import Prefix
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyU
 )
 def preview_image(ctx: Context, *, images: Image) -> Image:
     """PNG files in the temp folder."""
-    _save_png(ctx, images, _preview_series(ctx), compress_level=1)
+    _save_png(ctx, images, ctx.temp_files(), compress_level=1)
     return images
 
 
@@ -101,7 +101,7 @@ def preview_image(ctx: Context, *, images: Image) -> Image:
 def preview_mask(ctx: Context, *, mask: Mask) -> Mask:
     """Grey PNG files in the temp folder."""
     image = Image(mask.values.reshape(-1, *mask.values.shape[-2:], 1).expand(-1, -1, -1, 3))
-    _save_png(ctx, image, _preview_series(ctx))
+    _save_png(ctx, image, ctx.temp_files())
     return mask
 
 
@@ -116,7 +116,7 @@ def compare_images(
     """PNG files in the temp folder, shown as ``a_images`` and ``b_images``."""
     for kind, image in (("a_images", image_a), ("b_images", image_b)):
         if image is not None:
-            _save_png(ctx, image, _preview_series(ctx), compress_level=1, kind=kind)
+            _save_png(ctx, image, ctx.temp_files(), compress_level=1, kind=kind)
 
 
 @node("SaveImageWebsocket", category="api/image", output_node=True, cacheable=False, aside=True)
@@ -129,7 +129,7 @@ def save_image_websocket(ctx: Context, *, images: Image) -> None:
     for number, picture in enumerate(images.pixels):
         ctx.progress(number, total)
         ctx.log.emit(NodePreview(node_id=ctx.node_id, picture=torch.from_numpy(pictures.encode.levels(picture))))
-    _save_png(ctx, images, _preview_series(ctx), compress_level=1)
+    _save_png(ctx, images, ctx.temp_files(), compress_level=1)
 
 
 @node(
@@ -158,11 +158,10 @@ def save_animated_png(
     write = partial(
         pictures.encode.animated_png,
         pixels=images.pixels,
-        texts=_texts(ctx),
         fps=fps,
         compress_level=compress_level,
     )
-    ctx.show("images", _series(ctx, filename_prefix, images).save(".png", "image/apng", write))
+    ctx.show("images", _series(ctx, filename_prefix, images).save(".png", "image/apng", write, texts.animated_png))
     ctx.show("animated", True)
     return images
 
@@ -182,13 +181,12 @@ def save_animated_webp(
     write = partial(
         pictures.encode.webp,
         pixels=images.pixels,
-        texts=_texts(ctx),
         fps=fps,
         lossless=lossless,
         quality=quality,
         method=WEBP_METHODS[method],
     )
-    ctx.show("images", _series(ctx, filename_prefix, images).save(".webp", "image/webp", write))
+    ctx.show("images", _series(ctx, filename_prefix, images).save(".webp", "image/webp", write, texts.webp))
     ctx.show("animated", len(images.pixels) > 1)
     return images
 
@@ -198,23 +196,13 @@ def _read(ctx: Context, source: Path | bytes) -> ImageAndMask:
     return ImageAndMask(image, Mask(mask))
 
 
-def _series(ctx: Context, prefix: str, images: Image) -> OutputSeries:
+def _series(ctx: Context, prefix: str, images: Image) -> Series:
     height, width = images.pixels.shape[1:3]
-    return start_series(ctx.folders.output, prefix, width_px=width, height_px=height, prompt=ctx.prompt)
+    return ctx.files(prefix, width_px=width, height_px=height)
 
 
-def _preview_series(ctx: Context) -> OutputSeries:
-    # A random name: temp files of another run may still be looked at.
-    return start_series(ctx.folders.temp, f"ComfyUI_temp_{secrets.token_hex(3)}", folder="temp")
-
-
-def _save_png(ctx: Context, images: Image, series: OutputSeries, compress_level: int = 4, kind: str = "images") -> None:
-    texts = _texts(ctx)
+def _save_png(ctx: Context, images: Image, series: Series, compress_level: int = 4, kind: str = "images") -> None:
     for picture in images.pixels:
         ctx.check_cancelled()
-        write = partial(pictures.encode.png, pixels=picture, texts=texts, compress_level=compress_level)
-        ctx.show(kind, series.save(".png", "image/png", write))
-
-
-def _texts(ctx: Context) -> dict[str, str]:
-    return pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
+        write = partial(pictures.encode.png, pixels=picture, compress_level=compress_level)
+        ctx.show(kind, series.save(".png", "image/png", write, texts.png))

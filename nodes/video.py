@@ -8,10 +8,10 @@ from typing import Annotated, NamedTuple
 
 from engine.context import Context
 from engine.inputs import Choice, FileChoice, Float, Int
-from engine.output_files import start_series
 from engine.registry import node
 from engine.types import Audio, Image, Video
-from nodes import media, pictures
+from nodes import media
+from nodes.metadata import streams
 from nodes.picture_inputs import Prefix
 
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "webm": "video/webm"}
@@ -75,12 +75,11 @@ def save_video(
 ) -> None:
     """A film in the output folder, the workflow in its metadata; files that fit are copied without loss."""
     width, height = media.saving.size(video)
-    series = start_series(ctx.folders.output, filename_prefix, width_px=width, height_px=height, prompt=ctx.prompt)
-    texts = pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo)
+    series = ctx.files(filename_prefix, width_px=width, height_px=height)
     wanted = media.saving.Wanted(format, codec)
-    write = partial(media.saving.save, video=video, wanted=wanted, texts=texts, run=ctx)
+    write = partial(media.saving.save, video=video, wanted=wanted, texts={}, run=ctx)
     suffix = wanted.suffix
-    ctx.show("images", series.save(f".{suffix}", MEDIA_TYPES[suffix], write))
+    ctx.show("images", series.save(f".{suffix}", MEDIA_TYPES[suffix], write, streams.embed(suffix)))
     ctx.show("animated", True)
 
 
@@ -107,7 +106,7 @@ def save_webm(
     Lower ``crf`` is better and larger. The pictures are handed on.
     """
     width, height = media.images.size_of(images)
-    series = start_series(ctx.folders.output, filename_prefix, width_px=width, height_px=height, prompt=ctx.prompt)
+    series = ctx.files(filename_prefix, width_px=width, height_px=height)
     write = partial(
         media.writing.write,
         format="webm",
@@ -115,9 +114,8 @@ def save_webm(
         size=(width, height),
         fps=fps,
         encoding=media.writing.Encoding(codec, crf=crf, alpha=media.images.channels_of(images) == 4),
-        texts=pictures.encode.metadata(ctx.prompt, ctx.extra_pnginfo),
         run=ctx,
     )
-    ctx.show("images", series.save(".webm", "video/webm", write))
+    ctx.show("images", series.save(".webm", "video/webm", write, streams.embed("webm")))
     ctx.show("animated", True)
     return images

@@ -32,6 +32,7 @@ LIGHT_ENGINE = {
     *("calls", "coerce", "links", "resolve", "resolved", "validate", "packs", "file_inputs", "object_info"),
     *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "turns", "computing"),
     *("place", "underway", "counted", "notes", "limits", "media_suffixes"),
+    *("encoded", "scratch", "publishing", "output_names", "request"),
 }
 
 

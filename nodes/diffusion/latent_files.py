@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,9 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from engine.context import Context
+from engine.encoded import Encoded
 from engine.errors import ModelUnreadable
-from engine.output_files import start_series
-from engine.types import SavedFile
+from nodes.metadata import tensors as metadata
 from nodes.values import Latent
 
 SUFFIX = ".latent"
@@ -23,13 +22,10 @@ UNSCALED_MARK = "latent_format_version_0"
 SD15_SCALE = 0.18215
 
 
-def save(ctx: Context, latent: Latent, prefix: str) -> SavedFile:
-    """Write ``latent`` into the output folder, the workflow in its header."""
-    header = {"prompt": ctx.prompt, **ctx.extra_pnginfo} if ctx.prompt else dict(ctx.extra_pnginfo)
-    texts = {name: json.dumps(value) for name, value in header.items()}
+def save(ctx: Context, latent: Latent, prefix: str) -> Encoded:
+    """Encode ``latent`` for the output folder, where it gets the workflow into its header."""
     tensors = {TENSOR: latent.samples.contiguous(), UNSCALED_MARK: torch.tensor([])}
-    series = start_series(ctx.folders.output, prefix, prompt=ctx.prompt)
-    return series.save(SUFFIX, MEDIA_TYPE, lambda path: save_file(tensors, path, metadata=texts))
+    return ctx.files(prefix).save(SUFFIX, MEDIA_TYPE, lambda path: save_file(tensors, path), metadata.embed)
 
 
 def load(path: Path) -> Latent:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cache import Cache, Entry, files_are_there
-from engine.folders import Folders
+from engine.cache import Cache, Entry
+from engine.encoded import Series
 from engine.sizes import measure
 from engine.types import SavedFile
 
@@ -135,11 +134,13 @@ def test_many_threads() -> None:
     assert in_cache <= cache.statistics().bytes
 
 
-def test_saved_files_are_looked_for(tmp_path: Path) -> None:
-    folders = Folders(output=tmp_path / "output", temp=tmp_path / "temp")
-    (tmp_path / "output" / "sub").mkdir(parents=True)
-    entry = Entry((), {"images": (SavedFile("a.png", "sub", "output", "image/png"),), "text": ("a",)})
-    assert not files_are_there(entry, folders)
-    (tmp_path / "output" / "sub" / "a.png").touch()
-    assert files_are_there(entry, folders)
-    assert files_are_there(Entry((), {"text": ("a",)}), folders)
+def test_what_names_a_file_is_not_for_other_runs() -> None:
+    assert not Entry((), {"images": (SavedFile("a.png", "sub", "output", "image/png"),), "text": ("a",)}).nameless
+    assert Entry((), {"text": ("a",)}).nameless
+
+
+def test_encoded_files_count() -> None:
+    made = Series().save(".bin", "application/octet-stream", lambda path: path.write_bytes(bytes(5000)))
+    cache = Cache(100_000)
+    cache.put("a", Entry((), {"images": (made, made)}))
+    assert 5000 <= cache.statistics().bytes < 7000

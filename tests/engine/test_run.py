@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -11,6 +11,8 @@ from engine.context import Context
 from engine.engine import Engine
 from engine.errors import GraphInvalid
 from engine.events import Event
+from engine.inputs import Hidden
+from engine.scratch import scratch_file
 from engine.workflow import NodeDocument, Workflow
 from tests.engine.toys import add_node, text, toy_engine, workflow
 
@@ -48,22 +50,36 @@ def test_the_same_again_runs_nothing_and_gives_the_same_outputs_marked_cached(en
     assert list(first.outputs) == list(second.outputs) == ["save"]
 
 
-def test_a_vanished_output_file_makes_its_node_run_again(engine: Engine) -> None:
+def test_an_output_file_that_is_gone_or_another_is_written_again(engine: Engine) -> None:
     engine.run(picture_flow())
-    (engine.folders.output / "x.txt").unlink()
+    file = engine.folders.output / "x_00001_.txt"
+    right = file.read_bytes()
+    for spoil in (file.unlink, lambda: file.write_text("another")):
+        spoil()
+        again = engine.run(picture_flow())
+        (saved,) = again.outputs["save"].shown["images"]
+        assert again.executed == ()
+        assert again.outputs["save"].cached is True
+        assert engine.folders.path_of(saved).read_bytes() == right
+
+
+def test_a_lost_encoding_makes_its_node_run_again(engine: Engine) -> None:
+    engine.run(picture_flow())
+    for path in scratch_file("").parent.glob("*.txt"):
+        path.unlink()
     again = engine.run(picture_flow())
     assert again.executed == ("save",)
     assert again.outputs["save"].cached is False
-    assert (engine.folders.output / "x.txt").is_file()
 
 
 def test_output_file_and_its_inputs_gone(tmp_path: Path) -> None:
     engine = toy_engine(tmp_path, cache_budget_bytes=1500)  # room for the last entry or two
     engine.run(picture_flow())
-    (engine.folders.output / "x.txt").unlink()
+    for path in (engine.folders.output / "x_00001_.txt", *scratch_file("").parent.glob("*.txt")):
+        path.unlink()
     again = engine.run(picture_flow())
     assert again.executed[-1] == "save"
-    assert (engine.folders.output / "x.txt").is_file()
+    assert (engine.folders.output / "x_00001_.txt").is_file()
 
 
 def test_without_a_cache_everything_runs_every_time(tmp_path: Path) -> None:
@@ -138,8 +154,13 @@ def test_problems_are_raised_before_anything_runs(engine: Engine) -> None:
 def test_hidden_inputs_are_filled(engine: Engine) -> None:
     seen: dict[str, Any] = {}
 
-    def look(ctx: Context) -> None:
-        seen.update(prompt=ctx.prompt, extra=ctx.extra_pnginfo, node=(ctx.node_id, ctx.class_type))
+    def look(
+        ctx: Context,
+        *,
+        prompt: Annotated[Any, Hidden("PROMPT")] = None,
+        extra: Annotated[Any, Hidden("EXTRA_PNGINFO")] = None,
+    ) -> None:
+        seen.update(prompt=prompt, extra=extra, node=(ctx.node_id, ctx.class_type))
 
     add_node(engine, look, "Look", output_node=True)
     nodes = {"5": NodeDocument(class_type="Look", inputs={}, title="Eyes")}
@@ -149,6 +170,18 @@ def test_hidden_inputs_are_filled(engine: Engine) -> None:
         "extra": {"workflow": {"nodes": []}},
         "node": ("5", "Look"),
     }
+
+
+def test_what_asks_for_the_request_is_cached_for_that_request_alone(engine: Engine) -> None:
+    def tell(ctx: Context, *, prompt: Annotated[Any, Hidden("PROMPT")] = None) -> str:
+        return str(sorted(prompt))
+
+    add_node(engine, tell, "Tell")
+    flow = {"t": ("Tell", {}), "s": ("Show", {"value": ["t", 0]})}
+    first = text(engine, workflow(**flow, mine=("Number", {"value": 1})))
+    assert text(engine, workflow(**flow, yours=("Number", {"value": 1}))) != first
+    assert text(engine, workflow(**flow, mine=("Number", {"value": 1}))) == first
+    assert engine.run(workflow(**flow, mine=("Number", {"value": 1}))).executed == ()
 
 
 def test_nothing_records_gradients(engine: Engine) -> None:

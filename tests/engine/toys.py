@@ -12,7 +12,7 @@ from engine.folders import Folders
 from engine.inputs import Anything, Choice, FileChoice, Float, Hidden, Int, Text, Wire
 from engine.registry import Registry, node
 from engine.schema import NodeSpec
-from engine.types import Blocked, Expansion, Link, SavedFile
+from engine.types import Blocked, Expansion, Link
 from engine.workflow import NodeDocument, Workflow
 
 Whole = Annotated[int, Int(min=-1_000_000, max=1_000_000)]
@@ -53,11 +53,8 @@ def save(
     *,
     value: Anything,
     name: str = "a",
-    prompt: Annotated[Any, Hidden("PROMPT")] = None,
 ) -> None:
-    ctx.folders.output.mkdir(exist_ok=True)
-    (ctx.folders.output / f"{name}.txt").write_text(f"{value} {len(prompt)}")
-    ctx.show("images", SavedFile(f"{name}.txt", "", "output", "text/plain"))
+    ctx.show("images", ctx.files(name).save(".txt", "text/plain", lambda path: path.write_text(str(value))))
 
 
 @node("Range", category="toys", output_is_list=(True,))

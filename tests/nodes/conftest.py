@@ -13,14 +13,8 @@ from engine.model_store import ModelStore
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> Context:
-    """A run with empty input, output and temp folders, on the CPU, whose workflow is one node."""
+    """A run with empty input, output and temp folders, on the CPU."""
     folders = Folders(input=tmp_path / "input", output=tmp_path / "output", temp=tmp_path / "temp")
     for folder in (folders.input, folders.output, folders.temp):
         folder.mkdir()
-    return Context(
-        folders=folders,
-        models=ModelStore("cpu"),
-        node_id="1",
-        prompt={"1": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x"}, "_meta": {"title": "Säve"}}},
-        extra_pnginfo={"workflow": {"nodes": []}},
-    )
+    return Context(folders=folders, models=ModelStore("cpu"), node_id="1")

@@ -9,6 +9,7 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from engine.types import Audio
 from nodes import audio as nodes
+from tests.nodes.saving import files
 
 RAMP = Audio(torch.linspace(-0.9, 0.9, 2000).repeat(1, 2, 1), 1000)
 
@@ -92,10 +93,10 @@ def test_volume(ctx: Context) -> None:
 def test_saving(ctx: Context, save: object, suffix: str, folder: str) -> None:
     sound = Audio(torch.sin(torch.arange(12000) / 9).repeat(2, 2, 1) * 0.5, 24000)
     assert save(ctx, audio=sound) is sound
-    files = ctx.shown["audio"]
-    assert len(files) == 2
-    assert all(file.folder == folder and file.filename.endswith(suffix) for file in files)
-    path = getattr(ctx.folders, folder) / files[0].subfolder / files[0].filename
+    saved = files(ctx, "audio")
+    assert len(saved) == 2
+    assert all(file.folder == folder and file.filename.endswith(suffix) for file in saved)
+    path = ctx.folders.path_of(saved[0])
     path.rename(ctx.folders.input / path.name)
     loaded = nodes.load_audio(ctx, audio=path.name)
     assert loaded.waveform.shape[:2] == (1, 2)

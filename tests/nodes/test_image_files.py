@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,9 @@ from PIL import Image as Pillow
 from engine.context import Context
 from engine.errors import Cancelled, InputInvalid, ModelMissing
 from engine.events import EventLog, NodePreview
-from engine.types import Image, Mask, SavedFile
+from engine.types import Image, Mask
 from nodes import image_files as nodes
+from tests.nodes.saving import PROMPT, files, paths
 
 LEVELS = np.random.default_rng(1).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
 IMAGES = Image(torch.from_numpy(LEVELS.astype(np.float32)) / 255)
@@ -28,15 +28,10 @@ def as_base64(picture: Pillow.Image) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def shown(ctx: Context, kind: str = "images") -> list[Path]:
-    files = [file for file in ctx.shown[kind] if isinstance(file, SavedFile)]
-    return [getattr(ctx.folders, file.folder) / file.subfolder / file.filename for file in files]
-
-
 def test_saved_pictures_load_again_exactly(ctx: Context) -> None:
     nodes.save_image(ctx, images=IMAGES, filename_prefix="sub/%width%x%height%")
-    first, second = shown(ctx)
-    assert [file.as_wire() for file in ctx.shown["images"]][1] == {
+    first, second = paths(ctx)
+    assert [file.as_wire() for file in files(ctx)][1] == {
         "filename": "8x6_00002_.png",
         "subfolder": "sub",
         "type": "output",
@@ -53,16 +48,16 @@ def test_saved_pictures_load_again_exactly(ctx: Context) -> None:
 
 def test_saved_picture_carries_the_workflow(ctx: Context) -> None:
     nodes.save_image(ctx, images=IMAGES)
-    with Pillow.open(shown(ctx)[0]) as picture:
-        assert json.loads(picture.text["prompt"]) == ctx.prompt
+    with Pillow.open(paths(ctx)[0]) as picture:
+        assert json.loads(picture.text["prompt"]) == PROMPT
         assert json.loads(picture.text["workflow"]) == {"nodes": []}
 
 
 def test_saving_never_overwrites(ctx: Context) -> None:
     for _ in range(2):
         nodes.save_image(ctx, images=IMAGES)
-    assert [path.name for path in shown(ctx)] == [f"ComfyUI_0000{n}_.png" for n in (1, 2, 3, 4)]
-    assert sorted(p.name for p in ctx.folders.output.iterdir()) == [path.name for path in shown(ctx)]
+    assert [path.name for path in paths(ctx)] == [f"ComfyUI_0000{n}_.png" for n in (1, 2, 3, 4)]
+    assert sorted(p.name for p in ctx.folders.output.iterdir()) == [path.name for path in paths(ctx)]
 
 
 def test_cancelled_saving_stops_between_pictures(ctx: Context) -> None:
@@ -75,17 +70,17 @@ def test_cancelled_saving_stops_between_pictures(ctx: Context) -> None:
 def test_previews_go_to_temp(ctx: Context) -> None:
     nodes.preview_image(ctx, images=IMAGES)
     nodes.preview_mask(ctx, mask=Mask(IMAGES.pixels[..., 0]))
-    paths = shown(ctx)
-    assert len(paths) == 4
-    assert all(path.parent == ctx.folders.temp and path.is_file() for path in paths)
-    with Pillow.open(paths[3]) as picture:
+    found = paths(ctx)
+    assert len(found) == 4
+    assert all(path.parent == ctx.folders.temp and path.is_file() for path in found)
+    with Pillow.open(found[3]) as picture:
         np.testing.assert_array_equal(np.asarray(picture), LEVELS[1, ..., :1].repeat(3, -1))
     assert not list(ctx.folders.output.iterdir())
 
 
 def test_compared_pictures(ctx: Context) -> None:
     nodes.compare_images(ctx, image_a=IMAGES)
-    assert len(shown(ctx, "a_images")) == 2
+    assert len(paths(ctx, "a_images")) == 2
     assert "b_images" not in ctx.shown
 
 
@@ -96,8 +91,8 @@ def test_pictures_are_sent_to_watchers(ctx: Context, send: object) -> None:
     send(ctx, images=IMAGES)
     sent = [event.picture for event in events if isinstance(event, NodePreview)]
     np.testing.assert_array_equal(torch.stack(sent).numpy(), LEVELS)
-    assert all(path.parent == ctx.folders.temp for path in shown(ctx))
-    assert len(shown(ctx)) == 2
+    assert all(path.parent == ctx.folders.temp for path in paths(ctx))
+    assert len(paths(ctx)) == 2
 
 
 def test_animations(ctx: Context) -> None:
@@ -105,7 +100,7 @@ def test_animations(ctx: Context) -> None:
     nodes.save_animated_webp(ctx, images=IMAGES, fps=4.0, method="fastest")
     nodes.save_animated_webp(ctx, images=Image(IMAGES.pixels[:1]), fps=4.0, method="default")
     assert ctx.shown["animated"] == [True, True, False]
-    for path, frames in zip(shown(ctx), (2, 2, 1), strict=True):
+    for path, frames in zip(paths(ctx), (2, 2, 1), strict=True):
         with Pillow.open(path) as picture:
             assert picture.n_frames == frames
 

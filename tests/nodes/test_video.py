@@ -13,13 +13,13 @@ from engine.context import Context
 from engine.errors import InputInvalid, ModelMissing
 from engine.types import Audio, Image
 from nodes import video as nodes
+from tests.nodes.saving import PROMPT, files, paths
 
 FRAMES = Image(torch.linspace(0.1, 0.9, 6)[:, None, None, None].expand(6, 32, 48, 3))
 
 
 def saved(ctx: Context) -> Path:
-    file = ctx.shown["images"][-1]
-    return ctx.folders.output / file.subfolder / file.filename
+    return paths(ctx)[-1]
 
 
 def test_film_from_pictures_and_back(ctx: Context) -> None:
@@ -27,13 +27,13 @@ def test_film_from_pictures_and_back(ctx: Context) -> None:
     film = nodes.create_video(ctx, images=FRAMES, fps=12.0, audio=sound)
     nodes.save_video(ctx, video=film)
     assert ctx.shown["animated"] == [True]
-    assert ctx.shown["images"][0].as_wire() == {
+    assert files(ctx)[0].as_wire() == {
         "filename": "ComfyUI_00001_.mp4",
         "subfolder": "video",
         "type": "output",
     }
     with av.open(str(saved(ctx))) as container:
-        assert json.loads(container.metadata["prompt"]) == ctx.prompt
+        assert json.loads(container.metadata["prompt"]) == PROMPT
         assert json.loads(container.metadata["workflow"]) == {"nodes": []}
     saved(ctx).rename(ctx.folders.input / "film.mp4")
     loaded = nodes.load_video(ctx, file="film.mp4")

@@ -17,7 +17,6 @@ from adapters.run.worker.progress import ClassSeconds, Progress
 from adapters.run.worker.recorder import Recorder, Sink
 from adapters.service.blobs.store import BlobStore
 from adapters.service.intake.placing import place_files
-from adapters.service.sent_pictures import with_sent
 from adapters.service.store.records import InputFile, Output
 from engine.document import read_workflow
 from engine.engine import Engine
@@ -51,6 +50,7 @@ class Device:
     _admission: Admission = field(init=False)
 
     def __post_init__(self) -> None:
+        self.engine.keep_files_in(self.blobs)
         self._admission = Admission(self.engine.at_once, self.patience_s)
 
     @property
@@ -74,8 +74,7 @@ class Device:
     def recorder(self, prompt: Mapping[str, Any], sink: Sink) -> tuple[Recorder, Progress]:
         """Who tells ``sink`` of the prompt's run, and how far that is."""
         progress = Progress({i: str(node.get("class_type", "")) for i, node in prompt.items()}, self.seconds)
-        publish = partial(with_sent, folders=self.engine.folders, blobs=self.blobs)
-        return Recorder(sink, progress, publish, self._recorders.start), progress
+        return Recorder(sink, progress, self._recorders.start), progress
 
     def compute(
         self, work: Work, recorder: Recorder, stoppable: Stoppable, left: Callable[[], None] = lambda: None

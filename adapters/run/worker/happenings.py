@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from adapters.run.worker.large_values import shown_in_event
+from adapters.service.sent_pictures import SENDING_CLASSES
 from adapters.service.store.records import Happening
 from engine.errors import shortened
 from engine.events import Event, NodeBlocked, NodeFinished, NodeNote, NodeProgress, NodeStarted, RunStarted
+from engine.types import SavedFile
 
 _MOST_MESSAGE = 4000  # characters
 
@@ -22,7 +24,7 @@ def happening(event: Event) -> Happening | None:
             kind, data = "node_progress", {"node_id": event.node_id, "value": event.value, "total": event.total}
         case NodeFinished():
             more = {"shown": shown_in_event(event.shown), "cached": event.cached, "seconds": round(event.seconds, 6)}
-            kind, data = "node_finished", _node(event) | more
+            kind, data = "node_finished", _node(event) | more | _sent(event)
         case NodeBlocked():
             kind, data = "node_blocked", _node(event) | {"message": shortened(event.message, _MOST_MESSAGE)}
         case NodeNote():
@@ -31,6 +33,13 @@ def happening(event: Event) -> Happening | None:
         case _:
             return None
     return Happening(kind, data)
+
+
+def _sent(event: NodeFinished) -> dict[str, object]:
+    """Where clients are sent the pictures whole: ``sent``, their blobs, which machines elsewhere can read."""
+    if event.cached or event.class_type not in SENDING_CLASSES:
+        return {}
+    return {"sent": [item.digest for item in event.shown.get("images", ()) if isinstance(item, SavedFile)]}
 
 
 def _node(event: NodeStarted | NodeFinished | NodeBlocked) -> dict[str, object]:

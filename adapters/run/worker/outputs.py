@@ -24,7 +24,7 @@ _MAX_SUFFIX = 12
 def collect(result: RunResult, folders: Folders, blobs: BlobStore) -> list[Output]:
     """The outputs of all nodes, cached ones too, in the workflow's order.
 
-    Raises ``DagfusionError`` where a file has vanished since its node saved it.
+    Raises ``DagfusionError`` where a file that a node put into a folder itself has vanished since.
     """
     names: set[str] = set()
     return [
@@ -58,15 +58,7 @@ def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders,
             return replace(output, data=item)
         digest = blobs.put_bytes(item.contents).digest
         return replace(output, media_type=item.media_type, size_bytes=len(item.contents), digest=digest)
-    path = folders.path_of(item)
-    try:
-        blob = blobs.put_file(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DagfusionError(
-            f"output file '{path}' of node {node.node_id} cannot be read: {reason}",
-            remedy="let nothing else clear the output folder",
-        ) from error
+    item = _stored(item, node, folders, blobs)
     return Output(
         name=name,
         node_id=node.node_id,
@@ -74,9 +66,23 @@ def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders,
         kind=kind,
         cached=node.cached,
         media_type=item.media_type,
-        size_bytes=blob.size_bytes,
-        digest=blob.digest,
+        size_bytes=item.size_bytes,
+        digest=item.digest,
         folder=item.folder,
         subfolder=item.subfolder,
         filename=item.filename,
     )
+
+
+def _stored(item: SavedFile, node: NodeResult, folders: Folders, blobs: BlobStore) -> SavedFile:
+    """The file as the engine stored it; one that a node put into a folder itself is stored now."""
+    if item.digest:
+        return item
+    try:
+        blob = blobs.put_file(folders.path_of(item))
+    except OSError as error:
+        raise DagfusionError(
+            f"output file '{item.filename}' of node {node.node_id} cannot be read: {error.strerror or error}",
+            remedy="let nothing else clear the output folder",
+        ) from error
+    return replace(item, digest=blob.digest, size_bytes=blob.size_bytes)

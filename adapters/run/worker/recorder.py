@@ -26,8 +26,6 @@ _PREVIEW_SIDE_PX = 512
 _PREVIEW_QUALITY = 85
 _log = logging.getLogger(__name__)
 
-Publish = Callable[[Happening], Happening]
-
 
 class Sink(Protocol):
     """Where a run's events go. Called from the recorder's thread, one call at a time; may take its time."""
@@ -45,19 +43,18 @@ class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
     Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
-    10,000 of them are unwritten. ``publish`` is given each entry before it is written, and may add to it; ``start``
-    runs the writing in a thread: a new one, or one that is kept, since starting one takes as long as a small job.
+    10,000 of them are unwritten. ``start`` runs the writing in a thread: a new one, or one that is kept, since starting
+    one takes as long as a small job.
     """
 
     def __init__(
         self,
         sink: Sink,
         progress: Progress,
-        publish: Publish = lambda entry: entry,
         start: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self.unwritten: list[Happening] = []
-        self._sink, self._progress, self._publish = sink, progress, publish
+        self._sink, self._progress = sink, progress
         self._condition = threading.Condition()
         self._due: float | None = None
         self._preview: NodePreview | None = None
@@ -74,7 +71,6 @@ class Recorder:
             self._closed = True
             self._condition.notify_all()
             self._condition.wait_for(lambda: not self._writing)
-        self.unwritten = [self._publish(entry) for entry in self.unwritten]
 
     def __call__(self, event: Event) -> None:
         """Take note of ``event``; written a little later."""
@@ -111,7 +107,7 @@ class Recorder:
                 self._writing = True
             try:
                 if batch:
-                    self._write([self._publish(entry) for entry in batch], progress)
+                    self._write(batch, progress)
                 if preview is not None:
                     self._put(preview)
             finally:

@@ -10,9 +10,14 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from engine.request import Request
+from engine.workflow import NodeDocument, Workflow
+from nodes.metadata import pictures as metadata
 from nodes.pictures import encode
 
-TEXTS = encode.metadata({"1": {"class_type": "Ä", "inputs": {}}}, {"workflow": {"nodes": ["ü"]}, "other": [1]})
+TEXTS = Request(
+    Workflow(nodes={"1": NodeDocument(class_type="Ä")}, extra_pnginfo={"workflow": {"nodes": ["ü"]}, "other": [1]})
+).texts
 FRAMES = torch.rand(3, 6, 8, 3, generator=torch.Generator().manual_seed(1))
 
 
@@ -21,15 +26,16 @@ def test_levels_round_down_and_clip() -> None:
     assert encode.levels(values).tolist() == [0, 0, 127, 255, 255, 0, 255]
 
 
-def test_metadata_leaves_out_an_empty_workflow() -> None:
-    assert encode.metadata({}, {}) == {}
+def test_texts_leave_out_an_empty_workflow() -> None:
+    assert Request(Workflow(nodes={})).texts == {}
     assert list(TEXTS) == ["prompt", "workflow", "other"]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_png_holds_levels_and_texts(tmp_path: Path, channels: int) -> None:
     pixels = torch.rand(6, 8, channels)
-    encode.png(tmp_path / "a.png", pixels, TEXTS)
+    encode.png(tmp_path / "plain.png", pixels)
+    metadata.png(tmp_path / "plain.png", tmp_path / "a.png", TEXTS)
     with Pillow.open(tmp_path / "a.png") as picture:
         picture.load()
         np.testing.assert_array_equal(np.asarray(picture).reshape(6, 8, channels), encode.levels(pixels))
@@ -38,7 +44,8 @@ def test_png_holds_levels_and_texts(tmp_path: Path, channels: int) -> None:
 
 
 def test_animated_png(tmp_path: Path) -> None:
-    encode.animated_png(tmp_path / "a.png", FRAMES, TEXTS, fps=5.0, compress_level=4)
+    encode.animated_png(tmp_path / "plain.png", FRAMES, fps=5.0, compress_level=4)
+    metadata.animated_png(tmp_path / "plain.png", tmp_path / "a.png", TEXTS)
     data = (tmp_path / "a.png").read_bytes()
     assert data.count(b"comfprompt\0{") == data.count(b"comfworkflow\0{") == 1
     with Pillow.open(tmp_path / "a.png") as picture:
@@ -49,7 +56,8 @@ def test_animated_png(tmp_path: Path) -> None:
 
 
 def test_animated_webp(tmp_path: Path) -> None:
-    encode.webp(tmp_path / "a.webp", FRAMES, TEXTS, fps=5.0, lossless=True, quality=80, method=0)
+    encode.webp(tmp_path / "plain.webp", FRAMES, fps=5.0, lossless=True, quality=80, method=0)
+    metadata.webp(tmp_path / "plain.webp", tmp_path / "a.webp", TEXTS)
     with Pillow.open(tmp_path / "a.webp") as picture:
         assert picture.n_frames == 3
         exif = picture.getexif()

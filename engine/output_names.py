@@ -1,107 +1,46 @@
-"""Names of output files, and writing them: ``prefix_00001_.png``, never over another file, never outside the folder."""
+"""Names of output files: ``prefix_00001_.png``, never over another file, never outside the folder."""
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import InputInvalid
-from engine.types import SavedFile
 
 _DATE_FIELD = re.compile(r"d{1,2}|M{1,2}|h{1,2}|m{1,2}|s{1,2}|yyyy|yy")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _BATCH_NUMBER = "%batch_num%"
 _DEFAULT_STEM = "ComfyUI"
-_WRITABLE = "see that the folder may be written, that its disk has room, and that the prefix is not too long"
 
 
-@dataclass
-class OutputSeries:
-    """Files that one node call writes: ``stem`` with a counter, in ``subfolder`` of ``root``. ``next`` counts up.
+class Place(NamedTuple):
+    """Where a series of files goes: ``stem`` with a counter behind it, in ``subfolder``, which may be empty."""
 
-    ``folder`` is what clients call the root: ``output`` or ``temp``.
-    """
-
-    root: Path
-    folder: str
     subfolder: str
     stem: str
-    next: int = 1
-    saved: list[SavedFile] = field(default_factory=list)
 
-    def save(self, suffix: str, media_type: str, write: Callable[[Path], object]) -> SavedFile:
-        """Let ``write`` fill a new file; it appears under its name all at once, or not at all.
-
-        ``suffix`` starts with a dot. Raises ``InputInvalid`` where the file system refuses the name or is full.
-        """
-        directory = self.root / self.subfolder
-        stem = self.stem.replace(_BATCH_NUMBER, str(len(self.saved)))
-        part = directory / f".{secrets.token_hex(8)}{suffix}"
-        try:
-            write(part)
-            name = self._publish(part, directory, stem, suffix)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise InputInvalid(
-                f"'{stem}{suffix}' cannot be written to {directory}: {reason}",
-                input="filename_prefix",
-                remedy=_WRITABLE,
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
-        file = SavedFile(name, self.subfolder, self.folder, media_type)
-        self.saved.append(file)
-        return file
-
-    def _publish(self, part: Path, directory: Path, stem: str, suffix: str) -> str:
-        while True:
-            name = f"{stem}_{self.next:05}_{suffix}"
-            self.next += 1
-            try:
-                _rename_to_new(part, directory / name)
-            except FileExistsError:
-                continue  # Another run took the number in the meantime.
-            return name
+    def stem_of(self, number: int) -> str:
+        """Of the series' file with this number, which ``%batch_num%`` stands for."""
+        return self.stem.replace(_BATCH_NUMBER, str(number))
 
 
-def start_series(
-    root: Path,
-    prefix: str,
-    *,
-    folder: str = "output",
-    width_px: int = 0,
-    height_px: int = 0,
-    prompt: Mapping[str, Any] | None = None,
-    now: time.struct_time | None = None,
-) -> OutputSeries:
-    """Resolve a ``filename_prefix`` and count on from the files that are there.
+def place_in(root: Path, prefix: str, text: str) -> Place:
+    """The place below ``root`` that a prefix names, whose variables are replaced in ``text``.
 
-    The prefix may hold subfolders and the variables of :func:`expand_prefix`. Raises ``InputInvalid`` for a prefix
-    that leaves ``root``, by name or through a symbolic link.
+    Raises ``InputInvalid`` for a prefix that leaves ``root``, by name or through a symbolic link.
     """
-    text = expand_prefix(prefix, width_px=width_px, height_px=height_px, prompt=prompt or {}, now=now)
     path = os.path.normpath(text.replace("\\", "/")) if text else _DEFAULT_STEM
     subfolder, stem = os.path.split(path)
     stem = _DEFAULT_STEM if stem in ("", ".") else stem
     if os.path.isabs(path) or ".." in path.split("/") or "\0" in path or re.match(r"[A-Za-z]:", path):
         raise _leaves(prefix)
-    directory = root / subfolder
-    if not directory.resolve().is_relative_to(root.resolve()):
+    if not (root / subfolder).resolve().is_relative_to(root.resolve()):
         raise _leaves(prefix)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputInvalid(
-            f"folder {directory} cannot be made: {reason}", input="filename_prefix", remedy=_WRITABLE
-        ) from error
-    return OutputSeries(root, folder, subfolder, stem, next=_last_number(directory, stem) + 1)
+    return Place(subfolder, stem)
 
 
 def expand_prefix(
@@ -172,13 +111,14 @@ def _widget_value(name: str, prompt: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _last_number(directory: Path, stem: str) -> int:
+def next_number(directory: Path, stem: str) -> int:
+    """One more than the largest number that a file of this stem has. Raises ``OSError``."""
     pattern = re.compile(re.escape(stem).replace(re.escape(_BATCH_NUMBER), r"\d+") + r"_(\d+)_")
     matches = map(pattern.match, os.listdir(directory))
-    return max((int(match.group(1)) for match in matches if match), default=0)
+    return 1 + max((int(match.group(1)) for match in matches if match), default=0)
 
 
-def _rename_to_new(part: Path, target: Path) -> None:
+def rename_to_new(part: Path, target: Path) -> None:
     """Give ``part`` the name ``target``, which must not exist yet. Raises ``FileExistsError`` where it does."""
     try:
         os.link(part, target)

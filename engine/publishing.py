@@ -1,0 +1,172 @@
+"""Puts what output nodes made into a run's folders, under names and with texts that are this run's own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from engine.encoded import Encoded, digest_of
+from engine.errors import InputInvalid
+from engine.folders import Folders
+from engine.output_names import Place, expand_prefix, next_number, place_in, rename_to_new
+from engine.request import Request
+from engine.types import SavedFile
+
+_MAX_REMEMBERED = 10_000
+_WRITABLE = "see that the folder may be written, that its disk has room, and that the prefix is not too long"
+
+# The folder and place, which encoding it is, and the texts in it.
+_Key = tuple[Path, Place, Path, str]
+
+
+class Stored(Protocol):
+    """A file's contents in a store. ``digest``: SHA-256 as hexadecimal digits."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class FileStore(Protocol):
+    """Where every output's bytes are kept by what they are, whatever becomes of its name."""
+
+    def put_file(self, path: Path) -> Stored:
+        """Keep a copy of the file. Raises ``OSError`` where that cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    digest: str
+    size_bytes: int
+
+
+class NoStore:
+    """Keeps nothing: the named files are all there is, as on the command line."""
+
+    def put_file(self, path: Path) -> _Hashed:
+        """What the file holds."""
+        return _Hashed(digest_of(path), path.stat().st_size)
+
+
+class Named:
+    """Which files runs have put into the folders, and what is in them. Bounded, thread-safe.
+
+    It saves the same file from being written again in each run; a file that it tells of is looked at before it is
+    believed.
+    """
+
+    def __init__(self, store: FileStore | None = None) -> None:
+        self.store = store or NoStore()
+        self._lock = threading.Lock()
+        self._known: OrderedDict[_Key, SavedFile] = OrderedDict()
+
+    def find(self, key: _Key, folders: Folders) -> SavedFile | None:
+        """The file, if it still is what it was; its contents are in the store again then."""
+        with self._lock:
+            saved = self._known.get(key)
+            if saved is None:
+                return None
+            self._known.move_to_end(key)
+        try:
+            stored = self.store.put_file(folders.path_of(saved))
+        except OSError:
+            return None  # Gone, or no file any more.
+        return saved if stored.digest == saved.digest else None
+
+    def remember(self, key: _Key, saved: SavedFile) -> None:
+        """That it was put there."""
+        with self._lock:
+            self._known[key] = saved
+            self._known.move_to_end(key)
+            if len(self._known) > _MAX_REMEMBERED:
+                self._known.popitem(last=False)
+
+
+class Publication:
+    """What one run gives its client: each encoded file is put into the folders once, however often it is shown."""
+
+    def __init__(self, named: Named, folders: Folders, request: Request) -> None:
+        self._named, self._folders, self._request = named, folders, request
+        self._saved: dict[int, tuple[Encoded, SavedFile]] = {}
+        self._next: dict[tuple[Path, Place], int] = {}
+
+    def of(self, shown: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
+        """The same with files that have names. Raises ``InputInvalid`` for names that cannot be given."""
+        named = {
+            kind: tuple(self._file(item) if isinstance(item, Encoded) else item for item in items)
+            for kind, items in shown.items()
+        }
+        return MappingProxyType(named)
+
+    def _file(self, made: Encoded) -> SavedFile:
+        known = self._saved.get(id(made))
+        if known is None:
+            known = self._saved[id(made)] = (made, self._publish(made))
+        return known[1]
+
+    def _publish(self, made: Encoded) -> SavedFile:
+        root: Path = getattr(self._folders, made.series.folder)
+        place = self._place(made, root)
+        texts = self._request.texts if made.embed is not None else {}
+        kept_place = Place("", "") if made.series.folder == "temp" else place  # The names of temp files mean nothing.
+        key = (root, kept_place, made.path, self._request.digest if texts else "")
+        saved = self._named.find(key, self._folders)
+        if saved is None:
+            saved = self._write(made, root, place, texts)
+            self._named.remember(key, saved)
+        return saved
+
+    def _place(self, made: Encoded, root: Path) -> Place:
+        series = made.series
+        if series.folder == "temp":
+            return Place("", f"ComfyUI_temp_{self._request.token}")
+        prompt = self._request.prompt if series.prefix.count("%") > 1 else {}
+        text = expand_prefix(series.prefix, width_px=series.width_px, height_px=series.height_px, prompt=prompt)
+        return place_in(root, series.prefix, text)
+
+    def _write(self, made: Encoded, root: Path, place: Place, texts: Mapping[str, str]) -> SavedFile:
+        """The file appears under its name all at once, or not at all; its contents are in the store before."""
+        directory = root / place.subfolder
+        part = directory / f".{secrets.token_hex(8)}{made.suffix}"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if made.embed is not None and texts:
+                made.embed(made.path, part, texts)
+            else:
+                shutil.copyfile(made.path, part)
+            stored = self._named.store.put_file(part)
+            name = self._name(made, part, directory, place)
+        except OSError as error:
+            stem = f"{place.subfolder}/{place.stem}" if place.subfolder else place.stem
+            raise InputInvalid(
+                f"'{stem}{made.suffix}' cannot be written to the {made.series.folder} folder: "
+                f"{error.strerror or type(error).__name__}",
+                input="filename_prefix",
+                remedy=_WRITABLE,
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return SavedFile(name, place.subfolder, made.series.folder, made.media_type, stored.digest, stored.size_bytes)
+
+    def _name(self, made: Encoded, part: Path, directory: Path, place: Place) -> str:
+        series = (directory, place)
+        number = self._next.get(series) or next_number(directory, place.stem)
+        while True:
+            name = f"{place.stem_of(made.number)}_{number:05}_{made.suffix}"
+            number += 1
+            self._next[series] = number
+            try:
+                rename_to_new(part, directory / name)
+            except FileExistsError:
+                continue  # Another run took the number in the meantime.
+            return name
