@@ -10,13 +10,12 @@ from functools import cache
 from typing import ParamSpec
 
 import torch
-from torch import Tensor
 
 from engine.computing import Compile, Computing
 from engine.derived import Derived
 from engine.model_store import ModelStore
 from engine.weights import Weights
-from nodes.diffusion.compiling import check_compiler, compiled, sizes_apart
+from nodes.diffusion.compiling import Made, check_compiler, compiled, sizes_apart
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.kernels.choice import Mix, mix_for
 from nodes.diffusion.kernels.convolution import LaidOutOnce, can_be_laid_out
@@ -35,7 +34,7 @@ class Backend:
     compile: Compile = "off"
     layouts: Derived | None = None
 
-    def best(self, part: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    def best(self, part: Callable[P, Made]) -> Callable[P, Made]:
         """``part``, a function of a module and tensors, as it is to be run."""
         return part if self.compile == "off" else compiled(part, self.compile)
 

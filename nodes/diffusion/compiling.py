@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from engine.errors import DagfusionError, first_line
 MOST_VARIANTS = 64  # of one part: by channels in and out, number format, batches of one and of several
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
+Made = TypeVar("Made", Tensor, tuple[Tensor, Tensor])
 
 
 def check_compiler(device: torch.device) -> None:
@@ -42,7 +43,7 @@ def sizes_apart() -> AbstractContextManager[object]:
 
 
 @cache
-def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
+def compiled(part: Callable[P, Made], mode: Compile) -> Callable[P, Made]:
     """``part``, a function of a module and tensors, compiled for sizes of any kind.
 
     A module's weights go into the compiled code like the tensors do, so that all modules of one form share it: each
@@ -50,12 +51,12 @@ def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
     line.
     """
     graphs = mode == "reduce-overhead"
-    quick: Callable[P, Tensor] = torch.compile(  # type: ignore[call-overload]  # torch's lack the last two
+    quick: Callable[P, Made] = torch.compile(  # type: ignore[call-overload]  # torch's lack the last two
         part, dynamic=True, mode=mode, recompile_limit=MOST_VARIANTS, isolate_recompiles=True
     )
     broken = False
 
-    def run(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def run(*args: P.args, **kwargs: P.kwargs) -> Made:
         nonlocal broken
         if broken:
             return part(*args, **kwargs)
@@ -68,6 +69,12 @@ def compiled(part: Callable[P, Tensor], mode: Compile) -> Callable[P, Tensor]:
             _log.warning("%s is not compiled: %s", getattr(part, "__name__", part), first_line(error))
             return part(*args, **kwargs)
         # A graph writes to the same memory each time it is replayed.
-        return made.clone() if graphs else made
+        return _kept(made) if graphs else made
 
     return run
+
+
+def _kept(made: Made) -> Made:
+    if isinstance(made, Tensor):
+        return made.clone()
+    return tuple(tensor.clone() for tensor in made)  # type: ignore[return-value]

@@ -66,6 +66,18 @@ def fused(name: str, parts: Iterable[tuple[str, int]]) -> dict[str, Spans]:
     return {name: tuple(spans)}
 
 
+def swapped_halves(file: str, module: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Spans]:
+    """Spans for weight and bias of a module whose two halves are in the other order in the file."""
+    found: dict[str, Spans] = {}
+    for leaf in ("weight", "bias"):
+        parameter = f"{module}.{leaf}"
+        if parameter in shapes:
+            half = shapes[parameter][0] // 2
+            first, second = (0, half), (half, 2 * half)
+            found[f"{file}.{leaf}"] = (Span(parameter, first, second), Span(parameter, second, first))
+    return found
+
+
 Table = Mapping[str, tuple[str, ...]]
 """A network's modules by the file's name for them, in order where the file stacks several. ``{}`` stands for a block's
 number. A name of a parameter rather than a module (one that does not end in weight or bias in the file) counts too."""

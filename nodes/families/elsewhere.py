@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes.families.marks import Marks, Shapes, holds
+from nodes.families.marks import Marks, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,8 @@ def _named(title: str, *names: str) -> Elsewhere:
     return Elsewhere(title, (Marks(names),))
 
 
-def _block_attention(shapes: Shapes) -> bool:
-    return any(f"double_blocks.0.img_attn.norm.key_norm.{leaf}" in shapes for leaf in ("scale", "weight"))
-
-
 # The more telling marks of a kin come before those that its relatives have too.
 ELSEWHERE: tuple[Elsewhere, ...] = (
-    _named("Stable Diffusion 3", "joint_blocks.0.context_block.attn.qkv.weight"),
-    _named("Stable Diffusion 3", "transformer_blocks.0.attn.add_q_proj.weight", "pos_embed.proj.weight"),
     _named("Stable Cascade", "clf.1.weight"),
     _named("Stable Audio", "transformer.rotary_pos_emb.inv_freq"),
     _named("AuraFlow", "double_layers.0.attn.w1q.weight"),
@@ -34,9 +28,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("Hunyuan-DiT", "mlp_t5.0.weight"),
     _named("HunyuanVideo 1.5", "txt_in.individual_token_refiner.blocks.0.norm1.weight", "vision_in.proj.0.weight"),
     _named("HunyuanVideo", "txt_in.individual_token_refiner.blocks.0.norm1.weight"),
-    Elsewhere("Chroma", (Marks(test=lambda s: _block_attention(s) and holds("distilled_guidance_layer.norms.0.")(s)),)),
-    Elsewhere("Flux.1", (Marks(("img_in.weight",), test=_block_attention),)),
-    _named("Flux.1", "x_embedder.weight", "single_transformer_blocks.0.attn.norm_k.weight"),
     _named("Mochi", "t5_yproj.weight"),
     _named("LTX-2", "adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"),
     _named("PixArt", "adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"),

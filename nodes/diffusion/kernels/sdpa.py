@@ -26,3 +26,8 @@ def mix(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     k = keys.transpose(-1, -2).flatten(0, 1)
     weights = torch.baddbmm(q.new_empty(1, 1, 1), q, k, beta=0, alpha=width**-0.5).softmax(dim=-1)
     return torch.bmm(weights, v).view(batch, -1, *queries.shape[-2:])
+
+
+def biased(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+    """As :func:`mix`, with ``bias``, [1 or batch, queries, keys], added to the scores of every head."""
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias[:, None].to(queries))

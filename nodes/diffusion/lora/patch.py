@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -13,11 +13,15 @@ from nodes.diffusion.lora.rotations import at_strength
 
 @dataclass(frozen=True, eq=False)
 class LoraPatch:
-    """``layers`` by parameter name, at ``strength`` (any sign); ``source`` identifies the file's contents."""
+    """``layers`` by parameter name, at ``strength`` (any sign); ``source`` identifies the file's contents.
+
+    ``shapes``: of parameters that it widens, by their names; what is new of them is zero before it is changed.
+    """
 
     layers: Mapping[str, Layer | Replacement]
     strength: float
     source: str
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

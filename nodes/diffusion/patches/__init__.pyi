@@ -5,5 +5,6 @@ from . import downscale as downscale
 from . import freeu as freeu
 from . import hypertile as hypertile
 from . import scaling as scaling
+from . import skip_layers as skip_layers
 from . import spectrum as spectrum
 from . import tome as tome

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from nodes.diffusion.text.chunks import CHUNK_TOKENS, Chunk, Vocabulary, tokenize
 from nodes.diffusion.text.encoder import Reading, encode_chunks
@@ -17,7 +16,12 @@ from nodes.diffusion.text.tokenizer import END
 from nodes.values import Clip
 
 Prompts = str | Mapping[str, str]
-"""One prompt for all encoders, or one for each by the name of its kind."""
+"""One prompt for all encoders, or one for each by the name of its kind; none for a kind is no tokens at all."""
+
+
+def prompt_for(text: Prompts, kind: str) -> str | None:
+    """The prompt for the encoder ``kind``, if there is one."""
+    return text if isinstance(text, str) else text.get(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +44,16 @@ def tokenized(
 ) -> dict[str, tuple[Chunk, ...]]:
     """The chunks of each CLIP encoder, by its kind; the shorter of several prompts is filled up with empty chunks.
 
-    ``embeddings``: folders to find embeddings in. Raises ``InputInvalid`` where ``text`` has a prompt for bigG, which
-    ``clip`` lacks.
+    ``embeddings``: folders to find embeddings in.
     """
     vocabularies = {kind: _vocabulary(models, clip, kind, embeddings) for kind in clip.kinds if kind in _CONVENTIONS}
     if isinstance(text, str):
         return {kind: tokenize(text, vocabulary) for kind, vocabulary in vocabularies.items()}
-    if "clip_g" in text and "clip_g" not in vocabularies:
-        raise InputInvalid(
-            f"there is a prompt for OpenCLIP bigG, which a CLIP of {clip.family.title} lacks",
-            input="clip",
-            remedy="use CLIPTextEncode, or the CLIP of an SDXL checkpoint",
-        )
     # A prompt for an encoder that this CLIP lacks still counts for the length, so that both halves of a base and
     # refiner pair get equally many chunks.
     known = {kind: vocabularies.get(kind) or _convention(kind, embeddings) for kind in text if kind in _CONVENTIONS}
     chunks = {kind: tokenize(text[kind], vocabulary) for kind, vocabulary in known.items()}
-    count = max(map(len, chunks.values()))
+    count = max(map(len, chunks.values()), default=0)
     return {kind: own + tokenize("", known[kind]) * (count - len(own)) for kind, own in chunks.items()}
 
 
