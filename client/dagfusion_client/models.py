@@ -46,11 +46,23 @@ class ControlParameters(BaseModel):
         ),
     ] = 'none'
     low_threshold: Annotated[
-        float | None, Field(ge=0.01, le=0.99, title='Low Threshold')
-    ] = 0.1
+        float | None,
+        Field(
+            description='Of `canny`: weaker edges are left out.',
+            ge=0.01,
+            le=0.99,
+            title='Low Threshold',
+        ),
+    ] = 0.05
     high_threshold: Annotated[
-        float | None, Field(ge=0.01, le=0.99, title='High Threshold')
-    ] = 0.3
+        float | None,
+        Field(
+            description='Of `canny`: stronger ones always count.',
+            ge=0.01,
+            le=0.99,
+            title='High Threshold',
+        ),
+    ] = 0.1
     strength: Annotated[float | None, Field(ge=0.0, le=10.0, title='Strength')] = 1.0
     start: Annotated[
         float | None,
@@ -303,6 +315,42 @@ class Health(BaseModel):
     status: Annotated[str | None, Field(title='Status')] = 'ok'
 
 
+class Steps(RootModel[int]):
+    root: Annotated[
+        int, Field(description='As many as `steps`.', ge=1, le=1000, title='Steps')
+    ]
+
+
+class HiresParameters(BaseModel):
+    """
+    Sampling once more at a larger size, from the picture that was sampled first.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    scale: Annotated[
+        float | None,
+        Field(description='How much larger.', gt=1.0, le=4.0, title='Scale'),
+    ] = 2.0
+    strength: Annotated[
+        float | None,
+        Field(
+            description='How much of the picture changes.',
+            ge=0.0,
+            le=1.0,
+            title='Strength',
+        ),
+    ] = 0.5
+    steps: Annotated[
+        Steps | None, Field(description='As many as `steps`.', title='Steps')
+    ] = None
+    method: Annotated[
+        Literal['nearest-exact', 'bilinear', 'area', 'bicubic', 'bislerp'] | None,
+        Field(title='Method'),
+    ] = 'bislerp'
+
+
 class KeyDocument(BaseModel):
     """
     A key without its secret text, of which only a hash is kept.
@@ -401,6 +449,13 @@ class ModelEntry(BaseModel):
 
     name: Annotated[str, Field(examples=['sd_xl_base_1.0.safetensors'], title='Name')]
     size_bytes: Annotated[int, Field(title='Size Bytes')]
+    default: Annotated[
+        bool | None,
+        Field(
+            description='Whether pictures are drawn with it where no model is named.',
+            title='Default',
+        ),
+    ] = False
 
 
 class ModelFile(BaseModel):
@@ -461,6 +516,8 @@ class NodeClass(BaseModel):
 class OutputDocument(BaseModel):
     """
     One thing that an output node made: a file (`url`, perhaps `base64`), or a `value` such as a text.
+
+    A value above 64 KiB is a file too: text, or JSON.
     """
 
     name: Annotated[
@@ -511,7 +568,10 @@ class OutputDocument(BaseModel):
     ] = None
     value: Annotated[
         Any | None,
-        Field(description='What the node showed, where it is no file.', title='Value'),
+        Field(
+            description='What the node showed, where it is no file: at most 64 KiB.',
+            title='Value',
+        ),
     ] = None
 
 
@@ -588,6 +648,58 @@ class Readiness(BaseModel):
     ready: Annotated[bool, Field(title='Ready')]
     workers_ready: Annotated[int, Field(title='Workers Ready')]
     workers_starting: Annotated[int, Field(title='Workers Starting')]
+
+
+class Steps1(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='Into how many it divides the whole sampling; as many as `steps` if left out.',
+            ge=1,
+            le=1000,
+            title='Steps',
+        ),
+    ]
+
+
+class RefinerParameters(BaseModel):
+    """
+    A second checkpoint, SDXL's refiner, that draws the last steps.
+    """
+
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    model: Annotated[
+        str | None,
+        Field(
+            description='A file of `checkpoints`; the first refiner if left out.',
+            title='Model',
+        ),
+    ] = None
+    start: Annotated[
+        float | None,
+        Field(
+            description='Where in the sampling it takes over.',
+            gt=0.0,
+            lt=1.0,
+            title='Start',
+        ),
+    ] = 0.8
+    steps: Annotated[
+        Steps1 | None,
+        Field(
+            description='Into how many it divides the whole sampling; as many as `steps` if left out.',
+            title='Steps',
+        ),
+    ] = None
+    required: Annotated[
+        bool | None,
+        Field(
+            description='If not, one model draws all steps where it cannot be used.',
+            title='Required',
+        ),
+    ] = True
 
 
 class UpscaleParameters(BaseModel):
@@ -678,6 +790,83 @@ class WorkerError(BaseModel):
     remedy: Annotated[str | None, Field(title='Remedy')] = ''
 
 
+class WorkerInput(BaseModel):
+    """
+    A picture in diffusers' words. Members are those of `POST /v1/generate` under these names; own names hold too.
+    """
+
+    model_config = ConfigDict(
+        extra='allow',
+    )
+    prompt: Annotated[str | None, Field(examples=['a red circle'], title='Prompt')] = (
+        None
+    )
+    negative_prompt: Annotated[str | None, Field(title='Negative Prompt')] = None
+    width: Annotated[int | None, Field(title='Width')] = None
+    height: Annotated[int | None, Field(title='Height')] = None
+    seed: Annotated[int | None, Field(title='Seed')] = None
+    num_inference_steps: Annotated[
+        int | None,
+        Field(description='The same as `steps`.', title='Num Inference Steps'),
+    ] = None
+    guidance_scale: Annotated[
+        float | None, Field(description='The same as `cfg`.', title='Guidance Scale')
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Field(
+            description="Diffusers' name of one, such as `K_EULER` or `DDIM`.",
+            title='Scheduler',
+        ),
+    ] = None
+    num_images: Annotated[
+        int | None, Field(description='The same as `batch`.', title='Num Images')
+    ] = None
+    image_url: Annotated[
+        str | None,
+        Field(
+            description='The same as `image`: base64, a data URL, or an http(s) URL.',
+            title='Image Url',
+        ),
+    ] = None
+    mask_url: Annotated[
+        str | None, Field(description='The same as `mask`.', title='Mask Url')
+    ] = None
+    strength: Annotated[float | None, Field(title='Strength')] = None
+    refiner_inference_steps: Annotated[
+        int | None,
+        Field(
+            description='The same as `refiner.steps`.', title='Refiner Inference Steps'
+        ),
+    ] = None
+    high_noise_frac: Annotated[
+        float | None,
+        Field(description='The same as `refiner.start`.', title='High Noise Frac'),
+    ] = None
+    control_image: Annotated[
+        str | None,
+        Field(description='A picture that guides the drawing.', title='Control Image'),
+    ] = None
+    control_type: Annotated[
+        str | None,
+        Field(
+            description='What it shows: canny, depth, openpose ...',
+            title='Control Type',
+        ),
+    ] = None
+    controlnet_conditioning_scale: Annotated[
+        float | None,
+        Field(description='How much it counts.', title='Controlnet Conditioning Scale'),
+    ] = None
+    lora_weights: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description='The same as `loras`.', title='Lora Weights'),
+    ] = None
+    deepcache: Annotated[dict[str, Any] | None, Field(title='Deepcache')] = None
+    hires: Annotated[dict[str, Any] | None, Field(title='Hires')] = None
+    upscale: Annotated[dict[str, Any] | None, Field(title='Upscale')] = None
+
+
 class WorkerMemory(BaseModel):
     """
     Memory as a worker sees it: `process_bytes`, `ram_total_bytes`, and with a GPU `vram_total_bytes` and more.
@@ -700,6 +889,10 @@ class WorkerReply(BaseModel):
     seed: Annotated[int | None, Field(title='Seed')] = None
     job_id: Annotated[str, Field(title='Job Id')]
     error: WorkerError | None = None
+    notes: Annotated[
+        list[str] | None,
+        Field(description='What of the request had no effect.', title='Notes'),
+    ] = []
 
 
 class WorkerRequest(BaseModel):
@@ -710,7 +903,74 @@ class WorkerRequest(BaseModel):
     model_config = ConfigDict(
         extra='allow',
     )
-    input: Annotated[dict[str, Any] | None, Field(title='Input')] = None
+    prompt: Annotated[str | None, Field(examples=['a red circle'], title='Prompt')] = (
+        None
+    )
+    negative_prompt: Annotated[str | None, Field(title='Negative Prompt')] = None
+    width: Annotated[int | None, Field(title='Width')] = None
+    height: Annotated[int | None, Field(title='Height')] = None
+    seed: Annotated[int | None, Field(title='Seed')] = None
+    num_inference_steps: Annotated[
+        int | None,
+        Field(description='The same as `steps`.', title='Num Inference Steps'),
+    ] = None
+    guidance_scale: Annotated[
+        float | None, Field(description='The same as `cfg`.', title='Guidance Scale')
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Field(
+            description="Diffusers' name of one, such as `K_EULER` or `DDIM`.",
+            title='Scheduler',
+        ),
+    ] = None
+    num_images: Annotated[
+        int | None, Field(description='The same as `batch`.', title='Num Images')
+    ] = None
+    image_url: Annotated[
+        str | None,
+        Field(
+            description='The same as `image`: base64, a data URL, or an http(s) URL.',
+            title='Image Url',
+        ),
+    ] = None
+    mask_url: Annotated[
+        str | None, Field(description='The same as `mask`.', title='Mask Url')
+    ] = None
+    strength: Annotated[float | None, Field(title='Strength')] = None
+    refiner_inference_steps: Annotated[
+        int | None,
+        Field(
+            description='The same as `refiner.steps`.', title='Refiner Inference Steps'
+        ),
+    ] = None
+    high_noise_frac: Annotated[
+        float | None,
+        Field(description='The same as `refiner.start`.', title='High Noise Frac'),
+    ] = None
+    control_image: Annotated[
+        str | None,
+        Field(description='A picture that guides the drawing.', title='Control Image'),
+    ] = None
+    control_type: Annotated[
+        str | None,
+        Field(
+            description='What it shows: canny, depth, openpose ...',
+            title='Control Type',
+        ),
+    ] = None
+    controlnet_conditioning_scale: Annotated[
+        float | None,
+        Field(description='How much it counts.', title='Controlnet Conditioning Scale'),
+    ] = None
+    lora_weights: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description='The same as `loras`.', title='Lora Weights'),
+    ] = None
+    deepcache: Annotated[dict[str, Any] | None, Field(title='Deepcache')] = None
+    hires: Annotated[dict[str, Any] | None, Field(title='Hires')] = None
+    upscale: Annotated[dict[str, Any] | None, Field(title='Upscale')] = None
+    input: WorkerInput | None = None
 
 
 class Targets(RootModel[list[str]]):
@@ -945,7 +1205,7 @@ class GenerateRequest(BaseModel):
     model: Annotated[
         str | None,
         Field(
-            description="A file of `checkpoints`; the service's first if left out.",
+            description='A file of `checkpoints`; that of the list of models which is marked as default.',
             title='Model',
         ),
     ] = None
@@ -989,6 +1249,13 @@ class GenerateRequest(BaseModel):
     ] = []
     deepcache: Annotated[
         DeepCacheParameters | None, Field(description='All blocks run if left out.')
+    ] = None
+    refiner: Annotated[
+        RefinerParameters | None,
+        Field(description='One model draws all steps if left out.'),
+    ] = None
+    hires: Annotated[
+        HiresParameters | None, Field(description='Sampled once if left out.')
     ] = None
     upscale: UpscaleParameters | None = None
 

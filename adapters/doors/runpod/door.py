@@ -95,10 +95,11 @@ class Door:
         self, job_id: str, wish: WorkflowInput | PictureInput, previews: bool
     ) -> tuple[dict[str, Any], Reply]:
         """The job's document, and how it is to be answered."""
-        seed = None
+        seed: int | None = None
+        notes: tuple[str, ...] = ()
         if isinstance(wish, PictureInput):
             made = await run_sync(compose, wish, self._runner.engine.folders, warm_names(self._settings))
-            seed = made.seed
+            seed, notes = made.seed, made.notes
             files = await self._intake.take(made.files)
             prepared = await run_sync(self._preparation.prepare, made.nodes, files)
         else:
@@ -115,7 +116,7 @@ class Door:
             "options": {"previews": previews if wish.previews is None else wish.previews},
             "time_limit_s": self._time_limit_s(wish),
         }
-        return document, Reply(job_id, limit_of(job_id), wish.output, prepared.notes, seed, self._bucket)
+        return document, Reply(job_id, limit_of(job_id), wish.output, (*notes, *prepared.notes), seed, self._bucket)
 
     def _time_limit_s(self, wish: RunWish) -> float:
         limit = self._settings.time_limit_s

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.doors.http.native.access import Reader
 from adapters.doors.http.openapi import problems
-from adapters.doors.http.services import ServicesNow
+from adapters.doors.http.services import Services, ServicesNow
 from adapters.service.errors import NotFound
-from engine.folders import KINDS, Folders
+from adapters.service.prepare.generate.choices import chosen_checkpoint
+from engine.errors import ModelMissing
+from engine.folders import KINDS
 from engine.object_info import object_info
 from engine.suggest import nearest
 
@@ -38,6 +40,7 @@ class ModelEntry(BaseModel):
 
     name: str = Field(examples=["sd_xl_base_1.0.safetensors"])
     size_bytes: int
+    default: bool = Field(default=False, description="Whether pictures are drawn with it where no model is named.")
 
 
 @router.get("/nodes", operation_id="list_nodes", summary="All node classes")
@@ -66,8 +69,19 @@ def list_models(
     known = sorted({*KINDS, *now.folders.models})
     if kind is not None and kind not in known:
         raise NotFound(f"there is no kind of model '{kind}'", remedy=f"there are: {', '.join(known)}")
-    return {one: _entries(one, now.folders) for one in (known if kind is None else [kind])}
+    return {one: _entries(one, now) for one in (known if kind is None else [kind])}
 
 
-def _entries(kind: str, folders: Folders) -> list[ModelEntry]:
-    return [ModelEntry(name=name, size_bytes=folders.find(kind, name).stat().st_size) for name in folders.files(kind)]
+def _entries(kind: str, now: Services) -> list[ModelEntry]:
+    default = _default(now) if kind == "checkpoints" else None
+    return [
+        ModelEntry(name=name, size_bytes=now.folders.find(kind, name).stat().st_size, default=name == default)
+        for name in now.folders.files(kind)
+    ]
+
+
+def _default(now: Services) -> str | None:
+    try:
+        return chosen_checkpoint(now.folders, None, now.warm)
+    except ModelMissing:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated
 
@@ -58,4 +59,5 @@ async def generate_job(
     made = await run_sync(compose, parameters, now.folders, now.warm)
     request = WorkflowRequest(workflow=dict(made.nodes), files=dict(made.files))
     prepared = await prepare(Body(request, request.files), now)
+    prepared = replace(prepared, notes=(*made.notes, *prepared.notes))
     return await submit(options, prepared, now, caller, {"seed": made.seed})

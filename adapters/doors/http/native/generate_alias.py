@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.doors.http.bodies import StrictRoute
 from adapters.doors.http.native.access import Submitter
@@ -21,21 +20,21 @@ from adapters.doors.http.statuses import STATUSES
 from adapters.service.error_table import row_named
 from adapters.service.prepare.generate.diffusers_names import translated
 from adapters.service.prepare.generate.parameters import PictureParameters
+from adapters.service.prepare.generate.worker_input import WorkerInput
 from adapters.service.prepare.validation import validated
 from adapters.service.store.records import Job, JobState
 
 router = APIRouter(tags=["generate"], route_class=StrictRoute)
 
 
-class WorkerRequest(BaseModel):
+class WorkerRequest(WorkerInput):
     """`{"input": {...}}` as serverless platforms send it, or its contents alone, in diffusers' names."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={"example": {"input": {"prompt": "a red circle", "num_inference_steps": 20, "seed": 7}}},
     )
 
-    input: dict[str, Any] | None = None
+    input: WorkerInput | None = None
 
 
 class WorkerError(BaseModel):
@@ -54,6 +53,7 @@ class WorkerReply(BaseModel):
     seed: int | None = None
     job_id: str
     error: WorkerError | None = None
+    notes: list[str] = Field(default=[], description="What of the request had no effect.")
 
 
 @router.post(
@@ -72,18 +72,21 @@ async def generate_as_worker(
     body: WorkerRequest, response: Response, now: ServicesNow, caller: Submitter
 ) -> WorkerReply:
     """Waits for the picture, up to ten minutes; after that the job goes on, and can be asked for by its id."""
-    given = body.input if body.input is not None else (body.model_extra or {})
-    parameters = validated(PictureParameters, translated(given))
+    given = body.input if body.input is not None else body
+    parameters = validated(PictureParameters, translated(given.given()))
     job, _ = await generate_job(parameters, RunOptions(previews=False), now, caller)
     await until_ended(now, job, MAX_WAIT_S)
     latest = await run_sync(now.store.jobs.get, job.id)
     job = latest or job
+    notes = job.options["notes"]
     if job.state is JobState.COMPLETED:
         images = await run_sync(_images, job, now)
-        return WorkerReply(images=images, image_url=next(iter(images), None), seed=job.options["seed"], job_id=job.id)
+        return WorkerReply(
+            images=images, image_url=next(iter(images), None), seed=job.options["seed"], job_id=job.id, notes=notes
+        )
     error = _error(job)
     response.status_code = STATUSES[row_named(error.type).code]
-    return WorkerReply(seed=job.options["seed"], job_id=job.id, error=error)
+    return WorkerReply(seed=job.options["seed"], job_id=job.id, error=error, notes=notes)
 
 
 def _images(job: Job, now: Services) -> list[str]:

@@ -7,23 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.service.prepare.generate.choices import CheckpointFacts, checkpoint_facts, chosen
+from adapters.service.prepare.generate.choices import CheckpointFacts, checkpoint_facts, chosen, chosen_checkpoint
 from adapters.service.prepare.generate.controls import apply_controls
 from adapters.service.prepare.generate.parameters import LoraParameters, PictureParameters
 from adapters.service.prepare.generate.prompt import Link, Prompt, output
+from adapters.service.prepare.generate.sampling import Drawing, sampled, without_useless_refiner
 from engine.folders import Folders
 
 _MAX_RANDOM_SEED = 2**32
-_IMAGE_STRENGTH = 0.75
 
 
 @dataclass(frozen=True)
 class Composition:
-    """A workflow in API form, the seed that it has, and its input files by the names that it has for them."""
+    """A workflow in API form, the seed that it has, and its input files by the names that it has for them.
+
+    ``notes``: what of the parameters had no effect.
+    """
 
     nodes: Mapping[str, Any]
     seed: int
     files: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -43,8 +47,9 @@ def compose(parameters: PictureParameters, folders: Folders, preferred: Sequence
 
     Raises ``ModelMissing`` where something is to be chosen and there is nothing to choose from.
     """
+    parameters, notes = without_useless_refiner(parameters, folders)
     seed = secrets.randbelow(_MAX_RANDOM_SEED) if parameters.seed is None else parameters.seed
-    name = chosen(folders, "checkpoints", parameters.model, preferred)
+    name = chosen_checkpoint(folders, parameters.model, preferred)
     facts = checkpoint_facts(folders.find("checkpoints", name))
     parts = _Parts()
     add = parts.prompt.add
@@ -64,24 +69,13 @@ def compose(parameters: PictureParameters, folders: Folders, preferred: Sequence
     negative = output(add("CLIPTextEncode", "Negative", text=parameters.negative_prompt, clip=clip))
     positive, negative = apply_controls(parts.prompt, parts.files, folders, parameters.controls, positive, negative)
     start = _start(parts, parameters, facts, vae, positive, negative)
-    sampler = add(
-        "KSampler",
-        "Sampler",
-        model=model,
-        positive=start.positive,
-        negative=start.negative,
-        latent_image=start.latent,
-        seed=seed,
-        steps=parameters.steps,
-        cfg=parameters.cfg,
-        sampler_name=parameters.sampler,
-        scheduler=parameters.scheduler,
-        denoise=_denoise(parameters),
-    )
-    picture = output(add("VAEDecode", "Decode", samples=output(sampler), vae=vae))
+    drawing = Drawing(model, start.positive, start.negative, start.latent)
+    sides = parameters.width or facts.side_px, parameters.height or facts.side_px
+    drawn = sampled(parts.prompt, parameters, folders, drawing, seed, sides)
+    picture = output(add("VAEDecode", "Decode", samples=drawn, vae=vae))
     picture = _finished(parts.prompt, parameters, folders, start, picture)
     add("SaveImage", "Save", images=picture, filename_prefix="generate")
-    return Composition(parts.prompt.nodes, seed, parts.files)
+    return Composition(parts.prompt.nodes, seed, parts.files, notes)
 
 
 @dataclass
@@ -162,11 +156,3 @@ def _finished(prompt: Prompt, parameters: PictureParameters, folders: Folders, s
         upscaled = prompt.add("ImageUpscaleWithModel", "Upscale", upscale_model=output(loader), image=picture)
         picture = output(upscaled)
     return picture
-
-
-def _denoise(parameters: PictureParameters) -> float:
-    if parameters.image is None:
-        return 1.0
-    if parameters.strength is not None:
-        return parameters.strength
-    return _IMAGE_STRENGTH if parameters.mask is None else 1.0

@@ -54,8 +54,8 @@ _SCHEDULERS: Mapping[str, tuple[str, str]] = {
     "UniPC": ("uni_pc", "normal"),
     "UniPCMultistepScheduler": ("uni_pc", "normal"),
 }
-# What has no counterpart: the second model of SDXL's pair, and how their files are read.
-_IGNORED = frozenset({"refiner_inference_steps", "high_noise_frac", "variant", "torch_dtype"})
+_REFINER_NAMES: Mapping[str, str] = {"refiner_inference_steps": "steps", "high_noise_frac": "start"}
+_IGNORED = frozenset({"variant", "torch_dtype"})  # how files are read, which the files themselves say
 
 
 def translated(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,10 +65,15 @@ def translated(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     control: dict[str, Any] = {}
+    refiner: dict[str, Any] = {}
     for name, value in request.items():
         if name in _IGNORED or value is None:
             continue
-        target, key = (control, _CONTROL_NAMES[name]) if name in _CONTROL_NAMES else (found, _NAMES.get(name, name))
+        target, key = found, _NAMES.get(name, name)
+        if name in _CONTROL_NAMES:
+            target, key = control, _CONTROL_NAMES[name]
+        elif name in _REFINER_NAMES:
+            target, key = refiner, _REFINER_NAMES[name]
         if key in target:
             raise InputInvalid(f"'{name}' says again what another member says", input=name, remedy="give one of them")
         target[key] = value
@@ -76,6 +81,9 @@ def translated(request: Mapping[str, Any]) -> dict[str, Any]:
         found["sampler"], found["scheduler"] = _sampler(found["scheduler"])
     if control:
         found["controls"] = [*found.get("controls", []), control]
+    if refiner:
+        # Their clients send these to every worker, also where there is no refiner.
+        found["refiner"] = {"required": False} | found.get("refiner", {}) | refiner
     return found
 
 

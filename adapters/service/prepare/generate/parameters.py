@@ -61,6 +61,26 @@ class UpscaleParameters(_Strict):
     model: str | None = Field(default=None, description="A file of `upscale_models`; the first one if left out.")
 
 
+class RefinerParameters(_Strict):
+    """A second checkpoint, SDXL's refiner, that draws the last steps."""
+
+    model: str | None = Field(default=None, description="A file of `checkpoints`; the first refiner if left out.")
+    start: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.8, description="Where in the sampling it takes over.")
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Into how many it divides the whole sampling; as many as `steps` if left out."
+    )
+    required: bool = Field(default=True, description="If not, one model draws all steps where it cannot be used.")
+
+
+class HiresParameters(_Strict):
+    """Sampling once more at a larger size, from the picture that was sampled first."""
+
+    scale: Annotated[float, Field(gt=1, le=4)] = Field(default=2.0, description="How much larger.")
+    strength: Strength = Field(default=0.5, description="How much of the picture changes.")
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, description="As many as `steps`.")
+    method: Literal["nearest-exact", "bilinear", "area", "bicubic", "bislerp"] = "bislerp"
+
+
 class DeepCacheParameters(_Strict):
     """DeepCache: the UNet's inner blocks run at some noise levels only. Faster, a little less exact."""
 
@@ -84,7 +104,10 @@ class PictureParameters(_Strict):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
         default=None, description="Chosen at random if left out; the job says which it is."
     )
-    model: str | None = Field(default=None, description="A file of `checkpoints`; the service's first if left out.")
+    model: str | None = Field(
+        default=None,
+        description="A file of `checkpoints`; that of the list of models which is marked as default.",
+    )
     vae: str | None = Field(default=None, description="A file of `vae` instead of the checkpoint's own.")
     clip_skip: Annotated[int, Field(ge=1, le=24)] | None = Field(
         default=None, description="1 reads the text encoder's last layer, 2 the one before."
@@ -98,6 +121,8 @@ class PictureParameters(_Strict):
     controls: list[ControlParameters] = Field(default=[], max_length=8)
     loras: list[LoraParameters] = Field(default=[], max_length=16)
     deepcache: DeepCacheParameters | None = Field(default=None, description="All blocks run if left out.")
+    refiner: RefinerParameters | None = Field(default=None, description="One model draws all steps if left out.")
+    hires: HiresParameters | None = Field(default=None, description="Sampled once if left out.")
     upscale: UpscaleParameters | None = None
 
     @model_validator(mode="after")
@@ -106,4 +131,8 @@ class PictureParameters(_Strict):
             raise ValueError("a mask needs an image")
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height go together")
+        if self.refiner is not None and self.refiner.required and self.image is not None:
+            raise ValueError("a refiner draws the last steps of a new picture: leave image or refiner out")
+        if self.hires is not None and self.mask is not None:
+            raise ValueError("what a mask keeps has the picture's own size: leave mask or hires out")
         return self

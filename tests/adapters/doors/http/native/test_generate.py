@@ -118,10 +118,28 @@ def test_the_old_workers_request_takes_all_its_fields(
     assert reply.status_code == 200, reply.text
     found = reply.json()
     assert (found["seed"], len(found["images"])) == (42, 1)
+    assert "refiner" in found["notes"][0]
     with Image.open(io.BytesIO(base64.b64decode(found["image_url"].removeprefix(DATA_URL)))) as image:
         assert image.size == (128, 128)
     without = {name: value for name, value in request.items() if not name.startswith(("control", "preprocess"))}
     assert http.post("/generate", json=without).json()["images"] != found["images"]
+
+
+def test_what_the_old_worker_does_not_know_is_refused(http: httpx.Client, service: Service) -> None:
+    reply = http.post("/generate", json={"input": {"prompt": "x", "foo": 1}})
+    assert reply.status_code == 422 and "foo" in reply.text
+    schema = http.get("/openapi.json").json()["components"]["schemas"]["WorkerInput"]
+    assert {"prompt", "refiner_inference_steps", "num_inference_steps", "control_image"} <= schema["properties"].keys()
+
+
+def test_a_second_pass_is_larger(http: httpx.Client, service: Service) -> None:
+    (large,) = _drawn(http, width=64, height=64, hires={"scale": 1.5, "steps": 2})
+    assert large.size == (96, 96)
+
+
+def test_the_default_model_is_told_and_stays(http: httpx.Client, service: Service) -> None:
+    told = [model["name"] for model in http.get("/v1/models").json()["checkpoints"] if model["default"]]
+    assert len(told) == 1
 
 
 def test_the_default_model_is_the_one_that_workers_have_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
 
 from adapters.host.settings import EMBEDDED_MODELS
-from adapters.service.prepare.generate.choices import CheckpointFacts, checkpoint_facts, chosen_control_net
+from adapters.service.prepare.generate.choices import (
+    CheckpointFacts,
+    checkpoint_facts,
+    chosen_checkpoint,
+    chosen_control_net,
+    chosen_refiner,
+)
 from adapters.service.prepare.generate.compose import compose
 from adapters.service.prepare.generate.diffusers_names import translated
-from adapters.service.prepare.generate.parameters import PictureParameters, Preprocess
+from adapters.service.prepare.generate.parameters import PictureParameters, Preprocess, RefinerParameters
 from engine.document import read_workflow
 from engine.errors import InputInvalid, ModelMissing
 from engine.folders import Folders, model_folders
@@ -27,7 +36,12 @@ REGISTRY = builtin_registry()
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
     """The embedded models, empty files of the kinds that there are none of, and pictures."""
-    for name in ("controlnet/tiny_canny.safetensors", "controlnet/xl-union.safetensors", "loras/a.safetensors"):
+    for name in (
+        "controlnet/tiny_canny.safetensors",
+        "controlnet/xl-union.safetensors",
+        "loras/a.safetensors",
+        "checkpoints/refiner.safetensors",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     for name in ("image", "mask", "control_0", "control_1"):
@@ -68,6 +82,8 @@ CONTROL = {"image": "x", "preprocess": "canny"}
         ("inpaint", {"image": "x", "mask": "x"}),
         ("lora", {"loras": [{"name": "a.safetensors"}]}),
         ("controlnet", {"controls": [CONTROL]}),
+        ("hires", {"hires": {}}),
+        ("sdxl_base_refiner", {"refiner": {"model": "refiner.safetensors"}}),
         ("controlnet_union", {"controls": [{**CONTROL, "model": "xl-union.safetensors"}]}),
     ],
 )
@@ -179,10 +195,11 @@ def test_sizes_and_inpainting_are_read_from_the_checkpoint(tmp_path: Path, folde
     assert checkpoint_facts(folders.find("checkpoints", "tiny.safetensors")) == CheckpointFacts(128)
     (tmp_path / "broken").write_bytes(b"no")
     assert checkpoint_facts(tmp_path / "broken") == CheckpointFacts()
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints").mkdir(exist_ok=True)
     (tmp_path / "inpaint.safetensors").rename(tmp_path / "checkpoints" / "inpaint.safetensors")
     here = Folders(models=model_folders([tmp_path]), input=tmp_path)
-    nodes = compose(PictureParameters(prompt="x", image="x", mask="x"), here).nodes
+    painting = PictureParameters(prompt="x", model="inpaint.safetensors", image="x", mask="x")
+    nodes = compose(painting, here).nodes
     assert "InpaintModelConditioning" in [node["class_type"] for node in nodes.values()]
 
 
@@ -211,6 +228,8 @@ def test_models_are_chosen_or_missed(folders: Folders) -> None:
         {"prompt": "x", "seed": -1},
         {"prompt": "x", "cfg": float("nan")},
         {"prompt": "x", "controls": [{}]},
+        {"prompt": "x", "image": "x", "refiner": {}},
+        {"prompt": "x", "image": "x", "mask": "x", "hires": {}},
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
@@ -232,6 +251,7 @@ def test_requests_in_diffusers_words_are_understood() -> None:
             "controlnet_conditioning_scale": 0.5,
             "control_mode": "depth",
             "refiner_inference_steps": 50,
+            "high_noise_frac": 0.7,
             "seed": None,
         }
     )
@@ -240,6 +260,7 @@ def test_requests_in_diffusers_words_are_understood() -> None:
     assert (parameters.sampler, parameters.scheduler) == ("euler_ancestral", "normal")
     assert (parameters.controls[0].strength, parameters.controls[0].mode) == (0.5, "depth")
     assert parameters.mask == "aGk=" and parameters.seed is None
+    assert parameters.refiner == RefinerParameters(steps=50, start=0.7, required=False)
     assert translated({"scheduler": "karras"})["scheduler"] == "karras"
     with pytest.raises(InputInvalid, match="not known"):
         translated({"scheduler": "MAGIC"})
@@ -253,6 +274,40 @@ def test_every_translated_scheduler_exists() -> None:
 
     for sampler, scheduler in _SCHEDULERS.values():
         assert sampler in SAMPLER_NAMES and scheduler in SCHEDULER_NAMES
+
+
+def test_a_refiner_draws_the_last_steps_of_its_own_schedule(folders: Folders) -> None:
+    refiner = {"model": "refiner.safetensors", "start": 0.75, "steps": 40}
+    nodes = _nodes({"prompt": "x", "steps": 20, "refiner": refiner}, folders)
+    base, last = (node["inputs"] for node in nodes.values() if node["class_type"] == "KSamplerAdvanced")
+    assert (base["steps"], base["start_at_step"], base["end_at_step"]) == (20, 0, 15)
+    assert (last["steps"], last["start_at_step"]) == (40, 30)
+    assert (base["add_noise"], last["add_noise"]) == ("enable", "disable")
+
+
+def test_a_refiner_that_is_not_there_is_an_error_or_a_note(folders: Folders) -> None:
+    with pytest.raises(ModelMissing, match="no refiner"):
+        compose(PictureParameters(prompt="x", refiner=RefinerParameters()), folders)
+    for more, told in (({}, "no refiner"), ({"image": "x"}, "by one model")):
+        made = compose(PictureParameters(**translated({"prompt": "x", "refiner_inference_steps": 50, **more})), folders)
+        assert "KSampler" in {node["class_type"] for node in made.nodes.values()}
+        (note,) = made.notes
+        assert told in note
+
+
+def test_a_refiner_is_found_by_its_header_and_is_no_default(tmp_path: Path, folders: Folders) -> None:
+    refiner = tmp_path / "checkpoints" / "a.safetensors"
+    save_file({"conditioner.embedders.0.model.token_embedding.weight": torch.zeros(2)}, refiner)
+    os.utime(refiner, (1, 1))
+    assert chosen_refiner(folders, None) == "a.safetensors"
+    assert chosen_checkpoint(folders, None) == "tiny.safetensors"
+
+
+def test_a_checkpoint_that_is_added_changes_no_request(tmp_path: Path, folders: Folders) -> None:
+    before = chosen_checkpoint(folders, None)
+    (tmp_path / "checkpoints" / "aaa.safetensors").touch()
+    assert chosen_checkpoint(folders, None) == before
+    assert chosen_checkpoint(folders, None, ["aaa.safetensors"]) == "aaa.safetensors"
 
 
 def test_deepcache_is_set_by_the_request(folders: Folders) -> None:
