@@ -17,7 +17,7 @@ from engine.counted import counted
 
 CLEAN_EVERY_S = 3600.0
 _DAY_S = 86_400.0
-_BATCH = 500
+_BATCH = 50  # other writers wait for one of them
 _FORGOTTEN_LEASES = 4  # after which a worker's row goes; if it lives, it enters itself again
 _SILENT = {"type": "WorkerLost", "message": "the worker stopped answering", "remedy": "its log says more"}
 _log = logging.getLogger(__name__)

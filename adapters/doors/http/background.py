@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
-from anyio.to_thread import run_sync
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
 from adapters.doors.http.metrics import Metrics, Now
@@ -20,6 +20,7 @@ from adapters.service.store.outage import tell_away
 from adapters.service.webhooks.courier import Courier
 
 _RETRY_S = 1.0
+_THREADS = 160  # far more than may use the database at a time, so that what needs none of it goes on while that hangs
 _LAST_DELIVERIES_S = 3.0
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 @asynccontextmanager
 async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     """Open the services into ``app.state.services``, and keep the tasks going until the application stops."""
+    current_default_thread_limiter().total_tokens = _THREADS
     services = await run_sync(open_services, settings)
     app.state.services = services
     metrics: Metrics = app.state.metrics

@@ -18,8 +18,7 @@ from adapters.doors.http.statuses import STATUSES
 from adapters.service.error_table import public_document, row_of
 from adapters.service.errors import KeyMissing, RequestInvalid
 from adapters.service.prepare.validation import field_errors
-from adapters.service.store.errors import StoreUnavailable
-from adapters.service.store.outage import disk_is_full, tell_away
+from adapters.service.store.outage import tell_away, unavailable
 from engine.counted import counted
 from engine.errors import DagfusionError
 
@@ -92,11 +91,7 @@ def add_handlers(app: FastAPI) -> None:
         if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
             return problem_response(error)
         tell_away(_log, error, "the database does not answer")
-        if disk_is_full(error):
-            unable = StoreUnavailable("the database's disk is full: nothing can be changed", remedy="make room there")
-        else:
-            unable = StoreUnavailable("the database does not answer", remedy="try again in a while")
-        return problem_response(unable)
+        return problem_response(unavailable(error))
 
     async def invalid(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -7,15 +7,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from contextlib import closing
-
-from sqlalchemy.engine import URL
 
 from adapters.service.store.database import NOTIFY_CHANNEL, Database
 from adapters.service.store.outage import tell_away
 
 _POLL_S = 0.005
 _RECONNECT_S = 1.0
+_ASK_EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -88,15 +88,15 @@ class Changes:
                 rung()
 
     def _listen_to_postgres(self) -> None:
-        import psycopg
+        from adapters.service.store.postgres import connect
 
-        with psycopg.connect(_plain(self._database.url), autocommit=True) as connection:
+        with connect(self._database.url) as connection:
             connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
             self._changed()  # what happened while nobody listened
+            asked_at = time.monotonic()
             while not self._closed.is_set():
                 for _ in connection.notifies(timeout=0.5, stop_after=1):
                     self._changed()
-
-
-def _plain(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+                if time.monotonic() >= asked_at + _ASK_EVERY_S:  # a server that is gone notifies nobody
+                    connection.execute("SELECT 1")
+                    asked_at = time.monotonic()

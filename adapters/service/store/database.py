@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from adapters.host.private_folder import make_private
+from adapters.service.store import sqlite
 from adapters.service.store.doorbell import Doorbell
 from adapters.service.store.errors import StoreUnavailable
+from adapters.service.store.gate import Gate
 from adapters.service.store.outage import reason_of
 from adapters.service.store.schema import set_up
 
 NOTIFY_CHANNEL = "dagfusion"
-_BUSY_TIMEOUT_MS = 30_000
 _SETUP_LOCK = 0x64616766  # any number that all processes know
+_READERS, _WRITERS = 20, 10  # at a time; the pools have as many connections
+_STALL_S = 3.0  # without any answer
 
 
 class Database:
@@ -30,9 +29,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parse_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._readers = Gate(_READERS, _STALL_S)
         # SQLite has one writer at a time, and who finds another one there sleeps for up to 100 ms: threads take turns.
-        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self._writers = Gate(1 if self.sqlite else _WRITERS, _STALL_S)
         self.doorbell = Doorbell(self.url.database or "") if self.sqlite else None
+        self._file = sqlite.DatabaseFile(self.url) if self.sqlite else None
         try:
             self._engine = self._open()
             self._writer = self._engine.execution_options(dagfusion_writes=True)
@@ -47,20 +48,33 @@ class Database:
             ) from error
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """To read from the database; each statement sees one state of it."""
-        with self._reader.connect() as connection:
+    def read(self, *, patient: bool = False) -> Iterator[Connection]:
+        """To read from the database; each statement sees one state of it. ``patient``: it may take minutes."""
+        reader = self._engine if patient else self._reader
+        with self._readers.passing(), reader.connect() as connection, self._bounded(connection, patient=patient):
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that is committed at its end, or rolled back where the block raises; readers hear of it."""
-        with self._turn, self._writer.begin() as connection:
-            yield connection
-            if not self.sqlite:
-                connection.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
+    def write(self, *, patient: bool = False) -> Iterator[Connection]:
+        """A transaction that is committed at its end, or rolled back where the block raises; readers hear of it.
+
+        ``patient``: it may take minutes, as long as SQLite's other writers can wait for it.
+        """
+        with self._writers.passing():
+            self.check_file()
+            with self._writer.begin() as connection, self._bounded(connection, patient=patient):
+                if self._file is not None:
+                    self._file.check_log()
+                yield connection
+                if not self.sqlite:
+                    connection.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
         if self.doorbell is not None:
             self.doorbell.ring()
+
+    def check_file(self) -> None:
+        """Raise ``DatabaseGone`` where SQLite's file is no longer the one that was opened."""
+        if self._file is not None:
+            self._file.check()
 
     def now(self, connection: Connection) -> float:
         """Unix seconds by the clock that all users of the database share."""
@@ -83,23 +97,34 @@ class Database:
         self._engine.dispose()
 
     def _open(self) -> Engine:
-        if not self.sqlite:
-            return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-        if self.url.database:
-            make_private(Path(self.url.database).parent)
-        engine = create_engine(self.url, pool_size=10, max_overflow=20)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+        if self.sqlite:
+            return sqlite.open_engine(self.url)
+        from adapters.service.store import postgres
+
+        return postgres.open_engine(self.url)
+
+    @contextmanager
+    def _bounded(self, connection: Connection, *, patient: bool) -> Iterator[None]:
+        """SQLite's statements wait for nobody but writers, whose time is bounded where they wait."""
+        if self.sqlite or not patient:
+            yield
+            return
+        from adapters.service.store import postgres
+
+        with postgres.patient(connection):
+            yield
 
     def _set_up(self) -> None:
+        rebuilding = self._writer.execution_options(dagfusion_rebuilds=True)
         try:
-            with self._turn, self._writer.execution_options(dagfusion_rebuilds=True).begin() as connection:
+            with rebuilding.begin() as connection, self._bounded(connection, patient=True):
                 if not self.sqlite:
                     connection.execute(select(func.pg_advisory_xact_lock(_SETUP_LOCK)))
                 set_up(connection)
         finally:
             self._engine.dispose()  # SQLite's connection does not look at references
+        if self._file is not None:
+            self._file.remember()
 
 
 def unique_violation(error: IntegrityError, *names: str) -> bool:
@@ -119,17 +144,3 @@ def parse_url(url: str) -> URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreUnavailable("a database in memory has no place for a queue", remedy="sqlite:////path/of/a/file")
     return parsed.set(drivername="postgresql+psycopg") if backend == "postgresql" else parsed
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, by the rules of SQLite and not of its driver
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: one that starts as a reader can be refused half-way.
-    options = connection.get_execution_options()
-    if options.get("dagfusion_rebuilds"):  # a table that is made anew is dropped first, which is not to empty others
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("dagfusion_writes") else "BEGIN")

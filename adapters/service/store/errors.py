@@ -10,6 +10,20 @@ AWAY = (OperationalError, InterfaceError)
 """What SQLAlchemy raises while a database is not there, or locked for too long: the same may work a little later."""
 
 
+class DatabaseSilent(OperationalError):
+    """The database has stopped to answer, and somebody else is trying it already."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None, TimeoutError("the database has stopped to answer"))
+
+
+class DatabaseGone(OperationalError):
+    """The database's file is no longer what was opened; whatever is written now is lost."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(None, None, FileNotFoundError(reason))
+
+
 class StoreUnavailable(DagfusionError):
     """The database cannot be opened, or holds another version's tables."""
 

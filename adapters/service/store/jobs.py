@@ -225,7 +225,7 @@ class Jobs:
 
     def forget(self, *, ended_before: float, limit: int = 1000) -> int:
         """Delete up to ``limit`` jobs that ended before then, with all that belongs to them; returns how many."""
-        with self._database.write() as connection:
+        with self._database.write(patient=True) as connection:
             old = (
                 select(jobs.c.id)
                 .where(jobs.c.state.in_(_ENDED), jobs.c.finished_at < ended_before)
@@ -236,7 +236,7 @@ class Jobs:
 
     def digests(self) -> set[str]:
         """Every blob that a job's inputs or outputs refer to."""
-        with self._database.read() as connection:
+        with self._database.read(patient=True) as connection:
             query = select(outputs.c.digest).where(outputs.c.digest.is_not(None)).union(select(inputs.c.digest))
             return {digest for (digest,) in connection.execute(query)}
 

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from adapters.service.store.errors import DatabaseGone, StoreUnavailable
 from engine.errors import first_line
 
 _EVERY_S = 10.0
@@ -26,6 +27,17 @@ def disk_is_full(error: Exception) -> bool:
     return (
         getattr(orig, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(orig, "sqlstate", "") == _POSTGRES_DISK_FULL
     )
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """What a caller is told of a database that cannot do what was asked."""
+    if disk_is_full(error):
+        return StoreUnavailable("the database's disk is full: nothing can be changed", remedy="make room there")
+    if getattr(getattr(error, "orig", None), "sqlite_errorname", "").startswith("SQLITE_READONLY"):
+        return StoreUnavailable("the database can only be read", remedy="let the service write to its data folder")
+    if isinstance(error, DatabaseGone):
+        return StoreUnavailable(reason_of(error), remedy="put it back, or start the service again")
+    return StoreUnavailable("the database does not answer", remedy="try again in a while")
 
 
 def tell_away(log: logging.Logger, error: Exception, message: str, *values: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from adapters.host.settings import read_settings
 from adapters.service.maintenance import Maintenance
 from adapters.service.steadiness import Steadiness
-from adapters.service.store import Store, database
+from adapters.service.store import Store, sqlite
 from adapters.service.store.records import JobState, NewJob
 
 LEASE_S = 15.0
@@ -80,7 +80,7 @@ def test_a_machine_that_slept_and_a_database_that_was_locked_disturb(clock: Cloc
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_MS", 50)
     opened = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
     yield opened
     opened.close()
