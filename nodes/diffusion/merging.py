@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +13,6 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from engine.weights import WeightPatch, Weights
-from nodes.diffusion.ldm_names import ldm_names
 from nodes.values import Clip, ControlNet, Model
 
 
@@ -66,13 +65,14 @@ MixOf = Callable[[str], Mix]
 
 
 def merge_models(models: ModelStore, own: Model, other: Model, mix_of: MixOf) -> Model:
-    """``own`` with ``other`` mixed in; ``mix_of`` is asked with each parameter's LDM name.
+    """``own`` with ``other`` mixed in; ``mix_of`` is asked with each parameter's published name.
 
     Raises ``InputInvalid`` where the two are not of the same shape.
     """
     shapes = models.shapes(own.weights)
     _check_same(shapes, models.shapes(other.weights), "model2")
-    mixes = {name: mix_of(ldm) for name, ldm in _ldm_parameters(shapes).items()}
+    natives = own.family.names.name_map(shapes).native_names()
+    mixes = {name: mix_of(natives.get(name, name)) for name in shapes}
     return own.with_weight_patch(MergePatch(other.weights, other.weight_patches, mixes))
 
 
@@ -101,18 +101,12 @@ def mix_by_prefix(ratios: Mapping[str, float]) -> MixOf:
     """The ratio of the longest matching prefix; the first ratio where none matches."""
     default = next(iter(ratios.values()))
 
-    def mix_of(ldm_name: str) -> Mix:
-        matching = [prefix for prefix in ratios if ldm_name.startswith(prefix)]
+    def mix_of(name: str) -> Mix:
+        matching = [prefix for prefix in ratios if name.startswith(prefix)]
         ratio = ratios[max(matching, key=len)] if matching else default
         return Mix(ratio, 1 - ratio)
 
     return mix_of
-
-
-def _ldm_parameters(parameters: Iterable[str]) -> dict[str, str]:
-    split = {name: name.rpartition(".") for name in parameters}
-    modules = ldm_names({module for module, _, _ in split.values()})
-    return {name: f"{modules.get(module, module)}.{kind}" for name, (module, _, kind) in split.items()}
 
 
 def _check_same(own: Mapping[str, tuple[int, ...]], other: Mapping[str, tuple[int, ...]], input: str) -> None:

@@ -36,7 +36,8 @@ class NameMap:
     ``native``: by the published file's name without its prefix; every parameter is in it, and merges choose by these
     names. ``others``: by the names of further layouts (diffusers', a trainer's), which LoRAs use. Names end in
     ``.weight`` or ``.bias``, or are those of parameters that stand alone. ``prefixes``: what LoRA files put before a
-    module's name beyond the usual ``lora_unet_``, ``diffusion_model.``, ``transformer.`` and the like.
+    module's name beyond the usual ``lora_unet_``, ``diffusion_model.`` and the like, to which ``transformer.`` belongs
+    for ``others``.
     """
 
     native: Mapping[str, Spans]

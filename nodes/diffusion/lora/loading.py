@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,18 +12,19 @@ import torch
 from engine.counted import counted
 from engine.fingerprint import file_fingerprint
 from engine.model_store import ModelStore
-from engine.weights import Weights
 from nodes.diffusion.lora.layers import Layer, Replacement
 from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.lora.reading import LayerName, Read, few, read_layers
+from nodes.diffusion.lora.rows import Placed, combined
 from nodes.diffusion.lora.targets import (
     find_text_module,
-    find_unet_module,
+    model_targets,
     text_prefixes,
     text_targets,
-    unet_targets,
 )
+from nodes.diffusion.name_map import Span, Spans
 from nodes.diffusion.weights import WeightFile
+from nodes.families.marks import Shapes
 from nodes.values import Clip, Model
 
 Note = Callable[[str], None]
@@ -65,13 +67,14 @@ class _Fit:
     misshapen: set[LayerName] = field(default_factory=set)
 
     def onto_model(self, model: Model, strength: float) -> Model:
-        targets = unet_targets(self.models.shapes(model.weights))
-        found = self._assign(lambda name: find_unet_module(name, targets), model.weights)
+        shapes = self.models.shapes(model.weights)
+        found = self._assign(model_targets(model.family.names.name_map(shapes)).find, shapes)
         return model.with_weight_patch(self._patch(found, strength)) if strength != 0 and found else model
 
     def onto_clip(self, clip: Clip, strength: float) -> Clip:
         for index, weights in enumerate(clip.weights):
-            found = self._assign(_text_finder(self.models, weights, clip.kinds[index], clip.kinds), weights)
+            shapes = self.models.shapes(weights)
+            found = self._assign(_text_finder(shapes, clip.kinds[index], clip.kinds), shapes)
             if strength != 0 and found:
                 clip = clip.with_weight_patch(index, self._patch(found, strength))
         return clip
@@ -92,37 +95,42 @@ class _Fit:
         if missing:
             note(f"{lora}: {counted(len(missing), 'module')} that this model lacks, left out: {few(missing)}")
 
-    def _assign(self, find: Callable[[str], str | None], weights: Weights) -> Mapping[str, Layer | Replacement]:
+    def _assign(self, find: Callable[[str, str], Spans], shapes: Shapes) -> Mapping[str, Layer | Replacement]:
         """The layers that fit a parameter of this network, by its name."""
-        shapes = self.models.shapes(weights)
-        found: dict[str, Layer | Replacement] = {}
+        placed: dict[str, list[Placed]] = defaultdict(list)
         for (name, kind), layer in self.read.layers.items():
-            module = find(name)
-            parameter = f"{module}.{kind}"
-            if module is None or parameter not in shapes:
-                continue
-            if _fits(layer, parameter, shapes[parameter]):
-                self.applied.add((name, kind))
-                found[parameter] = layer
+            spans = [span for span in find(name, kind) if span.parameter in shapes]
+            rows = max((span.of_file[1] for span in spans if span.of_file is not None), default=0)
+            parts = [Placed(layer, span, rows) for span in spans]
+            if all(_fits(part, shapes[part.span.parameter]) for part in parts):
+                self.applied |= {(name, kind)} if parts else set()
+                for part in parts:
+                    placed[part.span.parameter].append(part)
             else:
                 self.misshapen.add((name, kind))
-        return found
+        return {parameter: combined(parts) for parameter, parts in placed.items()}
 
     def _patch(self, found: Mapping[str, Layer | Replacement], strength: float) -> LoraPatch:
         return LoraPatch(found, strength, file_fingerprint(self.file))
 
 
-def _text_finder(models: ModelStore, weights: Weights, kind: str, kinds: Sequence[str]) -> Callable[[str], str | None]:
-    targets = text_targets(models.shapes(weights))
+def _text_finder(shapes: Shapes, kind: str, kinds: Sequence[str]) -> Callable[[str, str], Spans]:
+    targets = text_targets(shapes)
     prefixes = text_prefixes(kind, kinds)
-    return lambda name: find_text_module(name, prefixes, targets)
+
+    def find(name: str, leaf: str) -> Spans:
+        module = find_text_module(name, prefixes, targets)
+        return () if module is None else (Span(f"{module}.{leaf}"),)
+
+    return find
 
 
-def _fits(layer: Layer | Replacement, parameter: str, shape: tuple[int, ...]) -> bool:
+def _fits(part: Placed, shape: tuple[int, ...]) -> bool:
+    name = part.span.parameter
     try:
         # On the meta device the product is only a shape: a LoRA for another family is found without computing it.
         with torch.device("meta"):
-            LoraPatch({parameter: layer}, 1.0, "").apply(parameter, torch.empty(shape, device="meta"))
+            LoraPatch({name: combined([part])}, 1.0, "").apply(name, torch.empty(shape, device="meta"))
     except (RuntimeError, IndexError, ZeroDivisionError):
         return False
     return True

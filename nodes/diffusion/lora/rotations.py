@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.lora.layers import Layer, Magnitude, beside
+from nodes.diffusion.lora.rows import RowsOf, SetTo, Within
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,12 @@ def at_strength(layer: Layer, strength: float) -> Layer:
             return replace(layer, part=strength)
         case Magnitude():
             return replace(layer, layer=at_strength(layer.layer, strength))
+        case SetTo():
+            return replace(layer, part=1 / strength)
+        case RowsOf():
+            return replace(layer, layer=at_strength(layer.layer, strength))
+        case Within():
+            return Within(tuple((rows, at_strength(part, strength)) for rows, part in layer.parts))
         case _:
             return layer
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from nodes.diffusion.ldm_names import ldm_names
+from nodes.diffusion.name_map import NameMap, Spans
 
-UNET_PREFIXES = (
+_PREFIXES = (
     "lora_unet_", "lycoris_", "base_model_model_unet_", "base_model_model_", "model_diffusion_model_",
     "diffusion_model_", "unet_", "",
 )  # fmt: skip
@@ -26,14 +27,45 @@ _OLD_TEXT_NAMES = {"_to_q": "_q_proj", "_to_k": "_k_proj", "_to_v": "_v_proj", "
 _PROJECTIONS = ("lora_te2_text_projection", "lora_prior_te_text_projection")
 
 
-def unet_targets(parameters: Iterable[str]) -> dict[str, str]:
-    """Module of the loaded UNet (diffusers' dotted name) by canonical name, diffusers' and LDM's both."""
-    modules = _modules(parameters)
-    table = {_canonical(ldm): module for module, ldm in ldm_names(modules).items()}
-    table |= {_canonical(module): module for module in modules}
-    # Some files name SDXL's embedding of sizes as one of classes.
-    sizes = {name: module for name, module in table.items() if name.startswith("add_embedding_")}
-    return table | {name.replace("add", "class", 1): module for name, module in sizes.items()}
+Targets = Mapping[tuple[str, str], Spans]
+"""Where the change of a file's module goes: by the module's canonical name, and ``weight`` or ``bias``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTargets:
+    """``native``: by the published file's names; ``others``: by further layouts', which may follow ``transformer.``."""
+
+    native: Targets
+    others: Targets
+    prefixes: tuple[str, ...]
+
+    def find(self, name: str, kind: str) -> Spans:
+        """Where the change of a file's module goes; nowhere, if it is none of the network's."""
+        canonical = _canonical(name)
+        for prefixes, targets in (
+            ((*_PREFIXES, *self.prefixes), self.native),
+            ((*_PREFIXES, *self.prefixes, "transformer_"), self.others),
+        ):
+            for prefix in prefixes:
+                if canonical.startswith(prefix) and (spans := targets.get((canonical[len(prefix) :], kind))):
+                    return spans
+        return ()
+
+
+def model_targets(names: NameMap) -> ModelTargets:
+    """The names that files may have for a denoiser's modules."""
+    return ModelTargets(
+        _by_module(names.native), _by_module(names.others), tuple(prefix.replace(".", "_") for prefix in names.prefixes)
+    )
+
+
+def _by_module(spans: Mapping[str, Spans]) -> Targets:
+    found = {}
+    for name, places in spans.items():
+        module, _, leaf = name.rpartition(".")
+        # What is neither is a parameter that stands alone, or a norm's weight by another name.
+        found[(_canonical(module), leaf) if leaf in ("weight", "bias") else (_canonical(name), "weight")] = places
+    return found
 
 
 def text_targets(parameters: Iterable[str]) -> dict[str, str]:
@@ -58,11 +90,6 @@ def _t5_prefixes(kinds: Sequence[str]) -> tuple[str, ...]:
     numbers = (2, 3) if number == 2 else (number,)
     starts = [f"lora_te{each}_" for each in numbers] + ["text_encoders_t5xxl_transformer_"]
     return tuple(start + rest for start in starts for rest in ("encoder_", ""))
-
-
-def find_unet_module(name: str, targets: Mapping[str, str]) -> str | None:
-    """The UNet module that a file's module name means, or ``None``."""
-    return _find(_canonical(name), UNET_PREFIXES, targets)
 
 
 def find_text_module(name: str, prefixes: tuple[str, ...], targets: Mapping[str, str]) -> str | None:

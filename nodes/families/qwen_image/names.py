@@ -8,4 +8,4 @@ from nodes.families.marks import Shapes
 
 def name_map(shapes: Shapes) -> NameMap:
     """Each parameter by its own name."""
-    return NameMap(native=whole((name, name) for name in shapes))
+    return NameMap(native=whole((name, name) for name in shapes), prefixes=("transformer.",))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
 from nodes.diffusion.ldm_names import ldm_names
-from nodes.diffusion.lora.targets import find_text_module, find_unet_module, text_prefixes, text_targets, unet_targets
+from nodes.diffusion.lora.targets import ModelTargets, find_text_module, model_targets, text_prefixes, text_targets
+from nodes.families.sd.names import name_map
+
+
+def unet_targets(modules: Iterable[str]) -> ModelTargets:
+    return model_targets(name_map({f"{module}.weight": (1,) for module in modules}))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,8 @@ OUT = "up_blocks.1.attentions.2.transformer_blocks.0.attn2.to_out.0"
     ],
 )
 def test_unet_module_names(unet_modules: list[str], name: str, module: str | None) -> None:
-    assert find_unet_module(name, unet_targets(f"{m}.weight" for m in unet_modules)) == module
+    spans = unet_targets(unet_modules).find(name, "weight")
+    assert [span.parameter for span in spans] == ([] if module is None else [f"{module}.weight"])
 
 
 @pytest.mark.parametrize("stem", ["text_model.encoder", "encoder"])
@@ -107,7 +115,8 @@ def test_names_of_the_refiners_only_encoder(prefix: str) -> None:
 def test_names_of_the_embedding_of_sizes(name: str) -> None:
     modules = ["add_embedding.linear_1", "add_embedding.linear_2"]
     part = "0_0" if name == "label_emb" else "linear_1"
-    assert find_unet_module(f"lora_unet_{name}_{part}", unet_targets(f"{m}.weight" for m in modules)) == modules[0]
+    (span,) = unet_targets(modules).find(f"lora_unet_{name}_{part}", "weight")
+    assert span.parameter == f"{modules[0]}.weight"
 
 
 @pytest.mark.parametrize(
