@@ -63,9 +63,7 @@ def set_union_type(
     ctx: Context, *, control_net: ControlNet, type: Annotated[str, Choice("auto", *UNION_TYPES)]
 ) -> ControlNet:
     """A union ControlNet told which kind of picture it will get."""
-    kinds = (
-        len(UNION_TYPES) if control_net.kind != "union" else ctx.models.shapes(control_net.weights)["task_embedding"][0]
-    )
+    kinds = control_net.modes or len(UNION_TYPES)
     if type != "auto" and UNION_TYPES.index(type) >= kinds:
         raise InputInvalid(
             f"this union ControlNet knows {kinds} kinds of pictures, and '{type}' is none of them",
@@ -103,7 +101,7 @@ def apply_control_advanced(
         return Pair(positive, negative)
 
     both = [positive, negative]
-    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, for_others=False))
+    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
 
 
 def _controlled(
@@ -113,6 +111,7 @@ def _controlled(
     strength: float,
     start: float,
     end: float,
+    vae: Vae | None = None,
     *,
     for_others: bool,
 ) -> list[Conditioning]:
@@ -123,7 +122,7 @@ def _controlled(
     shared: dict[int, Control] = {}
 
     def change(entry: Cond) -> Cond:
-        control = Control(net, hint, strength, start, end, previous=entry.control)
+        control = Control(net, hint, strength, start, end, previous=entry.control, vae=vae)
         control = shared.setdefault(id(entry.control), control)
         return replace(entry, control=control, control_apply_to_uncond=for_others)
 

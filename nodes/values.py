@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.computing import StepNoise
     from engine.weights import WeightPatch, Weights
     from nodes.diffusion.parameterization import Parameterization
-    from nodes.families.family import Family, VaeKind
+    from nodes.families.family import ControlKind, Family, VaeKind
 
 
 # --- latents -----------------------------------------------------------------------------------------------------
@@ -168,6 +168,7 @@ class Control:
     """One ControlNet (or T2I adapter) applied to a conditioning, with what was there before it in ``previous``.
 
     ``hint``: float32[batch, 3, height, width] 0..1 in pixels. Active while start_percent <= progress <= end_percent.
+    ``vae``: for networks that read the picture as a latent.
     """
 
     net: ControlNet
@@ -176,6 +177,7 @@ class Control:
     start_percent: float = 0.0
     end_percent: float = 1.0
     previous: Control | None = None
+    vae: Vae | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -225,7 +227,8 @@ class Conditioning:
 
 @dataclass(frozen=True, eq=False)
 class ControlNet:
-    """CONTROL_NET: a loaded ControlNet or T2I adapter. ``kind`` picks how it is run; ``union_type`` its mode.
+    """CONTROL_NET: a loaded ControlNet or T2I adapter. ``kind`` runs it. ``modes``: how many kinds of pictures a union
+    network knows, 0 for any other; ``union_type``: which it will get. ``variant``: what its kind knows of this one.
 
     ``global_pooling``: what it adds is averaged over the picture. ``difference``: its weights are stored as what they
     differ by from a model's, which ``weight_patches`` adds.
@@ -233,8 +236,10 @@ class ControlNet:
 
     wire: ClassVar[str] = "CONTROL_NET"
     weights: Weights
-    kind: Literal["controlnet", "union", "t2i_adapter"]
+    kind: ControlKind
     union_type: int | None = None
+    modes: int = 0
+    variant: Any = None
     global_pooling: bool = False
     difference: bool = False
     weight_patches: tuple[WeightPatch, ...] = ()

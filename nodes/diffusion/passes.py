@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.errors import DeviceMemoryExhausted
 from engine.turns import Turns
 from nodes.diffusion import joint
+from nodes.diffusion.control.call import ControlCall
 from nodes.diffusion.inputs import Inputs, can_share, join, values
 from nodes.diffusion.joint import Pass
 from nodes.diffusion.nested import Shapes
@@ -20,21 +21,6 @@ from nodes.hooks import Call, UNetPatches
 from nodes.values import Control, Model
 
 TINY = 1e-37
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ControlCall:
-    """What a ControlNet sees of one forward pass.
-
-    ``x``: the noisy latent, scaled for the network; ``timestep``: [batch]; ``inputs``: what else the network gets,
-    joined over ``groups`` prompts of equal batch size; ``sigma``: the noise level.
-    """
-
-    x: Tensor
-    timestep: Tensor
-    inputs: Mapping[str, Any]
-    groups: int
-    sigma: float
 
 
 ControlFunction = Callable[[Control, ControlCall], Any]

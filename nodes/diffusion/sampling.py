@@ -70,7 +70,7 @@ def _lease_controls(ctx: Context, guider: Guider, leases: ExitStack) -> ControlF
             chains.append(chain)
     if not chains:
         return None
-    return control.lease(ctx, chains, guider.model.parameterization, leases)
+    return control.lease(ctx, chains, guider.model, leases)
 
 
 class _Run:

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     from engine.model_store import ModelStore
     from engine.weights import Weights
+    from nodes.diffusion.control.call import ControlCall
     from nodes.diffusion.inputs import Input, Scene
     from nodes.diffusion.name_map import NameMap
     from nodes.diffusion.weights import WeightView
     from nodes.hooks import Call
-    from nodes.values import Clip, Cond, ControlNet, Model, Vae
+    from nodes.values import Clip, Cond, Control, ControlNet, Model, Vae
 
 
 class Step(Protocol):
@@ -114,6 +115,16 @@ class VaePart(Protocol):
 class ControlPart(Protocol):
     """The module of a :class:`~nodes.families.family.ControlKind`."""
 
-    def load(self, view: WeightView) -> ControlNet:
-        """The network in ``view``."""
+    def load(self, view: WeightView, kind: str) -> ControlNet:
+        """The network of that kind in ``view``, which is all of its file."""
+        ...
+
+    def fits(self, shapes: Shapes, net: ControlNet, model: Model, network: Shapes) -> bool:
+        """Whether ``net``, of tensors of ``shapes``, was made for ``model``, whose network has those of ``network``."""
+        ...
+
+    def residuals(self, control: Control, module: Any, call: ControlCall) -> Any:
+        """What the lent network adds at strength 1: a dataclass as :mod:`nodes.diffusion.residuals` describes, which
+        the family's ``step`` finds in ``Call.control``.
+        """
         ...

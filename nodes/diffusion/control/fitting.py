@@ -1,37 +1,17 @@
-"""Whether a ControlNet or adapter was made for a denoiser's family, told by the shapes of their weights."""
+"""Whether a ControlNet or adapter was made for a UNet, told by the shapes of their weights."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from engine.errors import InputInvalid
-from engine.model_store import ModelStore
-from nodes.diffusion.control.running import links
-from nodes.values import Control, Model
+from nodes.families.marks import Shapes
 
 _ENCODER = ("down_blocks.", "mid_block.")
 _FULL_FEATURE = re.compile(r"adapter\.body\.(\d+)\.resnets\.0\.block1\.weight")
 _LIGHT_FEATURE = re.compile(r"adapter\.body\.(\d+)\.out_conv\.weight")
 
-Shapes = Mapping[str, tuple[int, ...]]
 
-
-def check_fit(models: ModelStore, control: Control, model: Model, role: str) -> None:
-    """Raise InputInvalid, naming the conditioning ``role``, where a network of the chain does not fit ``model``."""
-    unet = models.shapes(model.weights)
-    for link in links(control):
-        shapes = models.shapes(link.net.weights)
-        fits = _adapter_fits(shapes, unet) if link.net.kind == "t2i_adapter" else _encoder_fits(shapes, unet)
-        if not fits:
-            raise InputInvalid(
-                f"a ControlNet of this prompt does not fit the model, which is of the family {model.family.title}",
-                input=role,
-                remedy="load a ControlNet made for this model's family in ControlNetLoader",
-            )
-
-
-def _encoder_fits(shapes: Shapes, unet: Shapes) -> bool:
+def encoder_fits(shapes: Shapes, unet: Shapes) -> bool:
     """A ControlNet is a copy of the denoiser's encoder. What only one of them has does not count: distilled denoisers
     and small ControlNets leave out layers, and yet fit.
     """
@@ -44,7 +24,7 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:-2] if shape[-2:] == (1, 1) else shape
 
 
-def _adapter_fits(shapes: Shapes, unet: Shapes) -> bool:
+def adapter_fits(shapes: Shapes, unet: Shapes) -> bool:
     """Each of an adapter's features is added to that level of the denoiser's encoder, the last to its middle."""
     feature = _FULL_FEATURE if "adapter.conv_in.weight" in shapes else _LIGHT_FEATURE
     middle = unet["mid_block.resnets.0.conv1.weight"][0]

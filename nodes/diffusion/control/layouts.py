@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nodes.diffusion.ldm_names import diffusers_names
-from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.diffusion.weights import WeightView
 
 _ZERO_CONV = re.compile(r"zero_convs\.(\d+)\.0\.(\w+)")
 _HINT = re.compile(r"input_hint_block\.(\d+)\.(\w+)")
@@ -13,13 +13,13 @@ _LIGHT_BODY = re.compile(r"\.(\d+)\.body\.")
 _ADAPTER = re.compile(r"body\.(\d+)\.(.+)")
 
 
-def as_controlnet(file: WeightFile) -> WeightView | None:
-    """The tensors under ``ControlNetModel``'s names, or ``None`` where the file holds no ControlNet."""
-    view = file.view("control_model.", "")
+def as_controlnet(whole: WeightView) -> WeightView:
+    """The tensors of a ControlNet's file under ``ControlNetModel``'s names."""
+    prefix = "control_model."
+    own = {name.removeprefix(prefix): name for name in whole if name.startswith(prefix)}
+    view = whole.renamed(own) if own else whole
     if "controlnet_cond_embedding.conv_in.weight" in view:
         return view
-    if "zero_convs.0.0.weight" not in view or "input_hint_block.0.weight" not in view:
-        return None
     names = {new: old for old, new in diffusers_names(view).items()}
     last_hint = max(int(match[1]) for name in view if (match := _HINT.fullmatch(name)))
     for name in view:
@@ -39,17 +39,14 @@ def _hint_layer(index: int, last: int) -> str:
     return "conv_out" if index == last else f"blocks.{index // 2 - 1}"
 
 
-def as_adapter(file: WeightFile) -> WeightView | None:
-    """The tensors under ``T2IAdapter``'s names, or ``None`` where it is none. Full adapters have two residual blocks
-    a level, numbered through; light ones have one body of them in each.
+def as_adapter(view: WeightView) -> WeightView:
+    """The tensors of an adapter's file under ``T2IAdapter``'s names. Full adapters have two residual blocks a level,
+    numbered through; light ones have one body of them in each.
     """
-    if "adapter.body.0.resnets.0.block1.weight" in file.facts:
-        return file.view("")
-    view = file.view("")
+    if "adapter.body.0.resnets.0.block1.weight" in view:
+        return view
     if "body.0.in_conv.weight" in view and "body.0.out_conv.weight" in view:
         return view.renamed({"adapter." + _LIGHT_BODY.sub(r".\1.resnets.", name, count=1): name for name in view})
-    if "conv_in.weight" not in view or "body.0.block1.weight" not in view:
-        return None
     names = {f"adapter.{name}": name for name in view if name.startswith("conv_in.")}
     for name in view:
         if match := _ADAPTER.fullmatch(name):

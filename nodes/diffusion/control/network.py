@@ -11,6 +11,7 @@ from torch import Tensor
 from nodes.diffusion import unet
 from nodes.diffusion.control.adapters import adapter_features
 from nodes.diffusion.unet import ControlResiduals
+from nodes.families.control_kinds import ADAPTER, UNION
 from nodes.hooks import UNetPatches
 from nodes.values import ControlNet
 
@@ -27,11 +28,11 @@ def control_residuals(
     """
     weight = next(module.parameters())
     x, hint, context = (given.to(weight.device, weight.dtype) for given in (x, hint, context))
-    if net.kind == "t2i_adapter":
+    if net.kind is ADAPTER:
         return adapter_features(module, hint)
     embedding = unet.embed(module, timestep.to(weight.device), y)
     guide = module.controlnet_cond_embedding
-    if net.kind == "union":
+    if net.kind is UNION:
         embedding = embedding + _control_type_embedding(module, net.union_type)
         guided = guide(hint) if net.union_type is None else _union_guide(module, guide(hint), net.union_type)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nodes.families.clip_marks import is_clip
+from nodes.families.control_kinds import ADAPTER, CONTROLNET, UNION
 from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks, Shapes, holds
 from nodes.families.vae_kinds import KL, PIXELS
@@ -42,6 +43,7 @@ FAMILY = Family(
     ),
     space=SPACE,
     vaes=(KL, PIXELS),
+    controls=(CONTROLNET, UNION, ADAPTER),
     texts=(
         TextSet(
             "sd15",

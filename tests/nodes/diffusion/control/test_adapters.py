@@ -16,14 +16,22 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from engine.folders import Folders
 from engine.model_store import ModelStore
+from engine.weights import Weights
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.control import check_fit, lease, load_control_net
 from nodes.diffusion.control.adapters import EvenPool
+from nodes.diffusion.control.call import ControlCall
 from nodes.diffusion.control.network import control_residuals
 from nodes.diffusion.parameterization import discrete
-from nodes.diffusion.passes import ControlCall
 from nodes.diffusion.unet import ControlResiduals
-from nodes.values import Control, ControlNet
+from nodes.families.found import families
+from nodes.values import Control, ControlNet, Model
+
+
+def unet() -> Model:
+    """A model of a UNet, as far as ControlNets ask for it."""
+    family = families()["sd"]
+    return Model(Weights("none", torch.nn.Identity), family, discrete(), family.space)
 
 
 def added(net: ControlNet, hint: Tensor) -> ControlResiduals:
@@ -98,7 +106,7 @@ def test_sdxls_adapters_get_pictures_of_a_multiple_of_sixteen(tmp_path: Path) ->
     given = ControlCall(torch.zeros(2, 4, 9, 13), torch.zeros(2), {"context": torch.zeros(2, 1, 8)}, 1, 1.0)
     chain = Control(net, torch.rand(1, 3, 70, 100))
     with ExitStack() as leases, torch.no_grad():
-        made = lease(Context(Folders(), ModelStore("cpu")), [chain], discrete(), leases)(chain, given)
+        made = lease(Context(Folders(), ModelStore("cpu")), [chain], unet(), leases)(chain, given)
     assert made
     assert [None if each is None else tuple(each.shape[2:]) for each in made.inputs] == [
         *[None] * 3, (5, 7), None, (5, 7), None, None, (3, 4)
