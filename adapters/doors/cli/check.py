@@ -13,6 +13,7 @@ from adapters.doors.cli.session import Options, Session
 from engine.counted import counted
 from engine.errors import Problem
 from engine.validate import inspect
+from nodes.families.checking import file_problems
 
 
 def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> None:
@@ -20,13 +21,14 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     session = Session(options, path)
     workflow = read(path, session.registry, overrides)
     checked = inspect(workflow, session.registry, session.folders)
+    problems = [*checked.problems, *file_problems(checked.nodes)]
     if options.json:
-        problems = [asdict(problem) for problem in checked.problems]
-        print(json.dumps({"problems": problems, "notes": [str(note) for note in checked.notes]}))
+        told = [asdict(problem) for problem in problems]
+        print(json.dumps({"problems": told, "notes": [str(note) for note in checked.notes]}))
     else:
         tell(checked.notes)
-        _print(checked.problems, len(checked.nodes))
-    if checked.problems:
+        _print(problems, len(checked.nodes))
+    if problems:
         raise SystemExit(exits.FAILED)
 
 

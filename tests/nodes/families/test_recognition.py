@@ -12,8 +12,13 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import ModelUnreadable
+from engine.folders import Folders, model_folders
+from engine.validate import inspect
+from engine.workflow import NodeDocument, Workflow
+from nodes import builtin_registry
 from nodes.diffusion.checkpoints import load_checkpoint, load_unet, load_vae
 from nodes.diffusion.text import load_clip
+from nodes.families.checking import file_problems
 from nodes.families.found import families
 from nodes.families.recognition import recognise
 
@@ -72,3 +77,21 @@ def test_declaring_families_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_check_names_the_family_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """By the header alone, before anything runs."""
+    (tmp_path / "checkpoints").mkdir()
+    write(tmp_path / "checkpoints" / "hidream.safetensors", HIDREAM, "model.diffusion_model.")
+    (tmp_path / "checkpoints" / "page.safetensors").write_text("<html>")
+    folders = Folders(model_folders([tmp_path]))
+    names = ("hidream.safetensors", "page.safetensors")
+    loads = {
+        str(number): NodeDocument(class_type="CheckpointLoaderSimple", inputs={"ckpt_name": name})
+        for number, name in enumerate(names)
+    }
+    checked = inspect(Workflow(nodes=loads), builtin_registry(), folders, list(loads))
+    assert not checked.problems
+    (problem,) = file_problems(checked.nodes)
+    assert (problem.node_id, problem.input) == ("0", "ckpt_name")
+    assert problem.message == "'hidream.safetensors' is of the family HiDream, which cannot be loaded"

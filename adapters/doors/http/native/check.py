@@ -18,6 +18,7 @@ from adapters.doors.http.openapi import form_body, problems
 from adapters.doors.http.problems import ProblemItem
 from adapters.doors.http.services import ServicesNow
 from engine.errors import GraphInvalid
+from nodes.families.checking import file_problems
 
 router = APIRouter(tags=["workflows"])
 
@@ -55,9 +56,10 @@ async def check_workflow(request: Request, now: ServicesNow, _caller: Submitter)
     finally:
         await body.close()
     checked = prepared.checked
+    found = [*checked.problems, *await run_sync(lambda: list(file_problems(checked.nodes)))]
     return Verdict(
-        valid=not checked.problems,
-        problems=[ProblemItem(**asdict(one)) for one in checked.problems],
+        valid=not found,
+        problems=[ProblemItem(**asdict(one)) for one in found],
         outputs=list(checked.outputs),
         notes=list(prepared.notes),
         workflow=prepared.workflow.as_prompt(),
