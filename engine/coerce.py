@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.inputs import Bool, Choice, Float, Int, Text, Wire
+from engine.inputs import Bool, Choice, DynamicChoice, Float, Int, Text, Wire
 from engine.schema import InputSpec
 from engine.suggest import nearest
 
@@ -60,7 +60,7 @@ def _truth(_: Bool, value: Any) -> bool:
     return bool(value)
 
 
-def _choice(marker: Choice, value: Any) -> Any:
+def _choice(marker: Choice | DynamicChoice, value: Any) -> Any:
     if value in marker.values:
         return value
     near = nearest(value, marker.values) if isinstance(value, str) else ""
@@ -104,5 +104,6 @@ _READERS: Mapping[type, Callable[[Any, Any], Any]] = {
     Text: _text,
     Bool: _truth,
     Choice: _choice,
+    DynamicChoice: _choice,
     Wire: _socket,
 }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -93,6 +95,34 @@ class FileChoice:
     optional: bool = False
     tooltip: str = ""
     allow_data_url: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """An input of an option: its type, as a parameter would be annotated, and its default; without one it is needed."""
+
+    annotation: Any
+    default: Any = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DynamicChoice:
+    """One of ``options``, each with inputs of its own, by name. Wire type COMFY_DYNAMICCOMBO_V3.
+
+    In workflows their names are ``choice.input``; the function gets a mapping: the option under the choice's own name,
+    and its inputs by theirs (:mod:`engine.dynamic`). ``hidden``: user interfaces do not show it.
+    """
+
+    options: Mapping[str, Mapping[str, Given]]
+    optional: bool = False
+    tooltip: str = ""
+    display_name: str = ""
+    hidden: bool = False
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The options' names."""
+        return tuple(self.options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.dynamic import all_nested_inputs
 from engine.schema import InputSpec, NodeSpec
 from engine.types import Link
 from engine.workflow import NodeDocument
@@ -44,12 +45,17 @@ def read_links(
 
 
 def given_inputs(spec: NodeSpec | None, inputs: Mapping[str, Any]) -> Iterator[tuple[str, InputSpec | None]]:
-    """Names that count, with what is known of them: the class's inputs, and any others where it takes any."""
+    """Names that count, with what is known of them: the class's inputs, and any others where it takes any.
+
+    After a choice come the inputs of the option that is chosen.
+    """
     if spec is None:
         yield from ((name, None) for name in inputs)
         return
     for given in spec.given_inputs:
         yield given.name, given
+        if given.name in spec.dynamic_inputs:
+            yield from ((nested.name, nested) for nested in all_nested_inputs(given, inputs))
     if spec.accepts_any_input:
         yield from ((name, None) for name in sorted(inputs.keys() - spec.inputs.keys()))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.context import Context
+from engine.dynamic import with_nested
 from engine.errors import shortened
 from engine.limits import text_bytes
 from engine.live_values import LiveValues
@@ -46,7 +47,7 @@ class NodeCall:
                 self.blocked = self.blocked or block.message
                 self.made.append(slots_of(spec, block))
                 continue
-            returned = spec.run(self.ctx, **without_absent(spec, arguments))
+            returned = spec.run(self.ctx, **with_nested(spec, without_absent(spec, arguments)))
             made = returned if type(returned) is Expansion else slots_of(spec, returned)
             made_bytes += 0 if isinstance(made, Expansion) else text_bytes(made, limits.text_bytes)
             limits.check_text(made_bytes)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.dynamic import nested_inputs
 from engine.file_inputs import offered_files
 from engine.folders import Folders
-from engine.inputs import Bool, Choice, FileChoice, Float, Int, Text
+from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Int, Text
 from engine.registry import USER_NODES
 from engine.schema import NO_DEFAULT, InputSpec, Marker, NodeSpec
 
@@ -58,7 +59,19 @@ def _input(spec: InputSpec, folders: Folders) -> list[Any]:
         return [list(marker.values), options]
     if isinstance(marker, FileChoice):
         return [offered_files(marker, folders), options]
+    if isinstance(marker, DynamicChoice):
+        options.pop("default", None)
+        described = [{"key": key, "inputs": _option(spec, key, folders)} for key in marker.values]
+        return [spec.wire, {"options": described, **options}]
     return [spec.wire, options]
+
+
+def _option(spec: InputSpec, key: str, folders: Folders) -> dict[str, dict[str, Any]]:
+    groups: dict[str, dict[str, Any]] = {}
+    for nested in nested_inputs(spec, key):
+        group = "required" if nested.required else "optional"
+        groups.setdefault(group, {})[nested.name.removeprefix(f"{spec.name}.")] = _input(nested, folders)
+    return groups
 
 
 def _options(marker: Marker) -> dict[str, Any]:
@@ -77,6 +90,8 @@ def _options(marker: Marker) -> dict[str, Any]:
         options = {"label_on": marker.label_on, "label_off": marker.label_off}
     elif isinstance(marker, FileChoice) and marker.upload:
         options = {f"{marker.upload}_upload": True}
+    elif isinstance(marker, DynamicChoice):
+        options = {"display_name": marker.display_name, "hidden": marker.hidden or None}
     options["lazy"] = getattr(marker, "lazy", False) or None
     options["forceInput"] = getattr(marker, "force_input", False) or None
     options["tooltip"] = getattr(marker, "tooltip", "")

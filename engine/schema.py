@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from engine.inputs import Bool, Choice, FileChoice, Float, Hidden, Int, Text, Wire
+from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Hidden, Int, Text, Wire
 
-Marker = Int | Float | Text | Bool | Choice | FileChoice | Wire | Hidden
+Marker = Int | Float | Text | Bool | Choice | DynamicChoice | FileChoice | Wire | Hidden
 NO_DEFAULT: Any = inspect.Parameter.empty
 
 _NO_WIRE = ("Expansion", "Blocked", "Absent")
@@ -120,6 +120,11 @@ class NodeSpec:
         return {name: spec.wire for name, spec in self.inputs.items() if spec.hidden}
 
     @cached_property
+    def dynamic_inputs(self) -> frozenset[str]:
+        """The choices whose options have inputs of their own."""
+        return frozenset(name for name, spec in self.inputs.items() if isinstance(spec.marker, DynamicChoice))
+
+    @cached_property
     def lazy_inputs(self) -> frozenset[str]:
         """The inputs that are computed only if the node asks for them."""
         return frozenset(name for name, spec in self.inputs.items() if spec.lazy)
@@ -140,7 +145,7 @@ def input_spec(name: str, annotation: Any, default: Any = NO_DEFAULT) -> InputSp
     """Read one parameter. Raises ``TypeError`` for an annotation that has no wire type."""
     inner, accepts_none = _without_none(annotation)
     wire, marker = _wire_and_marker(inner, name)
-    if isinstance(marker, Choice) and default is NO_DEFAULT and marker.values:
+    if isinstance(marker, Choice | DynamicChoice) and default is NO_DEFAULT and marker.values:
         default = marker.values[0]
     optional = accepts_none or bool(getattr(marker, "optional", False))
     takes_absent = wire == "*" or any(getattr(a, "__name__", "") == "Absent" for a in get_args(annotation))
@@ -197,6 +202,8 @@ def _wire_of(marker: Marker, annotation: Any, name: str) -> str:
         return marker.name
     if isinstance(marker, Choice | FileChoice):
         return "COMBO"
+    if isinstance(marker, DynamicChoice):
+        return "COMFY_DYNAMICCOMBO_V3"
     if annotation not in _PLAIN:
         known = ", ".join(kind.__name__ for kind in _PLAIN)
         raise TypeError(

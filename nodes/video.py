@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from engine.context import Context
-from engine.inputs import Choice, FileChoice, Float, Int
+from engine.inputs import Choice, DynamicChoice, FileChoice, Float, Given, Int
 from engine.registry import node
 from engine.types import Audio, Image, Video
 from nodes import media
 from nodes.metadata import streams
 from nodes.picture_inputs import Prefix
+
+if TYPE_CHECKING:
+    from nodes.media.saving import Wanted
 
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "webm": "video/webm"}
 ColorSpace = Annotated[str, Choice("sRGB", "HDR", "HDR PQ")]
@@ -64,23 +68,68 @@ def get_components(ctx: Context, *, video: Video) -> Components:
     return Components(images, audio, float(film.clock.rate), film.meaning.bits, space)
 
 
-@node("SaveVideo", category="video", display_name="Save Video", output_node=True, aside=True)
+def _encoding(crf: float, worst: float) -> Given:
+    """Whether a film that is of the codec already is copied, and how it is encoded else."""
+    quality = Given(Annotated[float, Float(min=0.0, max=worst, step=1.0)], crf)
+    options = {"auto": {}, "re-encode": {"crf": quality, "color_space": Given(_SAVED_COLOR_SPACE, "auto")}}
+    return Given(Annotated[Any, DynamicChoice(options, optional=True, display_name="encoding mode")])
+
+
+def _codecs(*names: str) -> Mapping[str, Mapping[str, Given]]:
+    return {name: {} if name == "auto" else {"encoding": _encoding(*_QUALITIES[name])} for name in names}
+
+
+_SAVED_COLOR_SPACE = Annotated[str, Choice("auto", "sRGB", "HDR", "HDR PQ")]
+_QUALITIES = {"h264": (23.0, 51.0), "av1": (30.0, 63.0)}  # by default, and the worst
+_CODEC = Given(Annotated[Any, DynamicChoice(_codecs("auto", "h264", "av1"))])
+_FORMATS = {
+    **{name: {"codec": _CODEC} for name in ("auto", "mp4", "mkv")},
+    "webm": {"codec": Given(Annotated[Any, DynamicChoice(_codecs("auto", "av1"))])},
+}
+Chosen = Mapping[str, Any]
+
+
+@node(
+    "SaveVideo",
+    category="video",
+    display_name="Save Video",
+    output_node=True,
+    aside=True,
+    output_names=("video",),
+    search_aliases=("export video",),
+)
 def save_video(
     ctx: Context,
     *,
     video: Video,
     filename_prefix: Prefix = "video/ComfyUI",
-    format: Annotated[str, Choice("auto", "mp4")] = "auto",
-    codec: Annotated[str, Choice("auto", "h264")] = "auto",
-) -> None:
-    """A film in the output folder, the workflow in its metadata; files that fit are copied without loss."""
+    format: Annotated[Chosen, DynamicChoice(_FORMATS)],
+    codec: Annotated[Chosen | None, DynamicChoice(_codecs("auto", "h264", "av1"), optional=True, hidden=True)] = None,
+) -> Video:
+    """A film in the output folder, the workflow in its metadata. The film is handed on.
+
+    A film that is what is asked for already is copied without loss. ``format`` auto is MP4; ``codec`` auto is H.264,
+    for WEBM AV1. ``codec`` beside ``format`` is where older workflows have it.
+    """
+    wanted = _wanted(format, codec)
     width, height = media.saving.size(video)
     series = ctx.files(filename_prefix, width_px=width, height_px=height)
-    wanted = media.saving.Wanted(format, codec)
     write = partial(media.saving.save, video=video, wanted=wanted, texts={}, run=ctx)
     suffix = wanted.suffix
     ctx.show("images", series.save(f".{suffix}", MEDIA_TYPES[suffix], write, streams.embed(suffix)))
     ctx.show("animated", True)
+    return video
+
+
+def _wanted(format: Chosen, older: Chosen | None) -> Wanted:
+    codec: Chosen = format.get("codec") or {"codec": "auto"}
+    if codec["codec"] == "auto" and older is not None:
+        codec = older
+    encoding: Chosen = codec.get("encoding") or {}
+    space = encoding.get("color_space", "auto")
+    return media.saving.Wanted(
+        format["format"], codec["codec"], encoding.get("crf"), None if space == "auto" else space
+    )
 
 
 @node(

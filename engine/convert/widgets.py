@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.convert.litegraph import Slot, UiNode
-from engine.inputs import Bool, Choice, FileChoice, Float, Int, Text
+from engine.dynamic import all_nested_inputs, nested_inputs
+from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Int, Text
 from engine.schema import NO_DEFAULT, InputSpec, NodeSpec
 
 # What the extra widget after a seed can say; very old files have True or False there.
@@ -65,7 +66,11 @@ def _for_schema(named: Mapping[str, Any], spec: NodeSpec) -> WidgetValues:
             value = widget.default
         if value is not None:
             by_name[name] = value
-    strange = {n: v for n, v in named.items() if n not in spec.inputs and not _is_ui_only(n)}
+        for nested in all_nested_inputs(widget, {**named, **by_name}) if name in spec.dynamic_inputs else ():
+            found = named.get(nested.name, None if nested.default is NO_DEFAULT else nested.default)
+            if found is not None:
+                by_name[nested.name] = found
+    strange = {n: v for n, v in named.items() if n not in by_name and n not in spec.inputs and not _is_ui_only(n)}
     if spec.accepts_any_input:
         return WidgetValues({**by_name, **strange})
     return WidgetValues(
@@ -89,8 +94,21 @@ def _named_by_position(node: UiNode, values: Sequence[Any], spec: NodeSpec | Non
     if pairs and (not left or (spec is None and all(_is_ui_value(value) for value in left))):
         return dict(pairs)
     if spec is not None:
-        return dict(_align([_place_of_input(widget) for widget in _in_front_end_order(spec)], values)[0])
+        return dict(_aligned_with_nested(list(_in_front_end_order(spec)), values))
     return {} if all(value == "" or _is_ui_value(value) for value in values) else None
+
+
+def _aligned_with_nested(widgets: list[InputSpec], values: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Like :func:`_align`; after a choice's value come those of the inputs that the chosen option has."""
+    at = 0
+    pairs, _ = _align([_place_of_input(widget) for widget in widgets], values)
+    while at < len(pairs):
+        nested = list(nested_inputs(widgets[at], pairs[at][1]))
+        if nested:
+            widgets[at + 1 : at + 1] = nested
+            pairs, _ = _align([_place_of_input(widget) for widget in widgets], values)
+        at += 1
+    return pairs
 
 
 def _align(places: Sequence[_Place], values: Sequence[Any]) -> tuple[list[tuple[str, Any]], Sequence[Any]]:
@@ -135,7 +153,7 @@ def _fits_marker(marker: Any, value: Any) -> bool:
             return _is_of(value, (int, float))
         case Bool():
             return isinstance(value, bool)
-        case Choice(values=choices):
+        case Choice(values=choices) | DynamicChoice(values=choices):
             return isinstance(value, str) and value in choices
         case FileChoice() | Text():
             return isinstance(value, str)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.inputs import Choice, FileChoice, Float, Int, Text
+from engine.dynamic import nested_inputs
+from engine.inputs import Choice, DynamicChoice, FileChoice, Float, Int, Text
 from engine.schema import NO_DEFAULT, InputSpec
 from nodes import builtin_registry
 
@@ -33,9 +34,20 @@ def described(spec: InputSpec) -> list[Any]:
         options["multiline"] = True
     if isinstance(marker, Choice):
         options["options"] = list(marker.values)
+    if isinstance(marker, DynamicChoice):
+        options = {"options": [{"key": key, "inputs": option(spec, key)} for key in marker.values]}
     if getattr(marker, "force_input", False):
         options["forceInput"] = True
     return [spec.wire, options]
+
+
+def option(spec: InputSpec, key: str) -> dict[str, dict[str, Any]]:
+    """The inputs of one option of a dynamic choice."""
+    groups: dict[str, dict[str, Any]] = {}
+    for nested in nested_inputs(spec, key):
+        group = groups.setdefault("required" if nested.required else "optional", {})
+        group[nested.name.rpartition(".")[2]] = described(nested)
+    return groups
 
 
 def expected(recorded: list[Any], spec: InputSpec) -> list[Any]:

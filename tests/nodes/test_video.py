@@ -18,6 +18,9 @@ from tests.nodes.saving import PROMPT, files, paths
 FRAMES = Image(torch.linspace(0.1, 0.9, 6)[:, None, None, None].expand(6, 32, 48, 3))
 
 
+AUTO = {"format": "auto", "codec": {"codec": "auto"}}
+
+
 def saved(ctx: Context) -> Path:
     return paths(ctx)[-1]
 
@@ -25,7 +28,7 @@ def saved(ctx: Context) -> Path:
 def test_film_from_pictures_and_back(ctx: Context) -> None:
     sound = Audio(torch.rand(1, 1, 8000) - 0.5, 16000)
     film = nodes.create_video(ctx, images=FRAMES, fps=12.0, audio=sound)
-    nodes.save_video(ctx, video=film)
+    assert nodes.save_video(ctx, video=film, format=AUTO) is film
     assert ctx.shown["animated"] == [True]
     assert files(ctx)[0].as_wire() == {
         "filename": "ComfyUI_00001_.mp4",
@@ -42,7 +45,8 @@ def test_film_from_pictures_and_back(ctx: Context) -> None:
     torch.testing.assert_close(parts.images.pixels.mean((1, 2, 3)), FRAMES.pixels.mean((1, 2, 3)), atol=0.02, rtol=0)
     assert parts.audio is not None
     assert parts.audio.sample_rate_hz == 16000
-    nodes.save_video(ctx, video=loaded, filename_prefix="%width%", format="mp4", codec="h264")
+    h264 = {"format": "mp4", "codec": {"codec": "h264"}}
+    nodes.save_video(ctx, video=loaded, filename_prefix="%width%", format=h264)
     assert saved(ctx).name == "48_00001_.mp4"
 
 
@@ -52,7 +56,7 @@ def test_components_of_a_made_film_are_what_it_was_made_of(ctx: Context) -> None
     assert (parts.audio, parts.fps, parts.bit_depth, parts.color_space) == (None, 29.97, 8, "sRGB")
     deep = nodes.create_video(ctx, images=FRAMES, bit_depth=10)
     assert nodes.get_components(ctx, video=deep).bit_depth == 10
-    nodes.save_video(ctx, video=deep)
+    nodes.save_video(ctx, video=deep, format=AUTO)
     saved(ctx).rename(ctx.folders.input / "deep.mp4")
     assert nodes.get_components(ctx, video=nodes.load_video(ctx, file="deep.mp4")).bit_depth == 10
 
@@ -70,7 +74,7 @@ def test_webm(ctx: Context, codec: str) -> None:
 def test_nothing_is_left_of_a_film_that_cannot_be_written(ctx: Context) -> None:
     odd = nodes.create_video(ctx, images=Image(FRAMES.pixels[:, :31]))
     with pytest.raises(InputInvalid, match="even sides"):
-        nodes.save_video(ctx, video=odd)
+        nodes.save_video(ctx, video=odd, format=AUTO)
     assert not [path for path in ctx.folders.output.rglob("*") if path.is_file()]
 
 
