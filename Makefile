@@ -20,7 +20,8 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/dagfusion bench table --into README.md --check
+	$(BIN)/dagfusion bench table --into README.md --headlines --check
+	$(BIN)/dagfusion bench table --into docs/benchmarks.md --check
 
 format: $(READY)
 	$(BIN)/ruff format .

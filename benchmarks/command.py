@@ -80,9 +80,9 @@ def draw(path: Path, folder: Path) -> None:
         print(picture)
 
 
-def write_table(files: Sequence[Path], into: Path | None, *, check: bool) -> None:
+def write_table(files: Sequence[Path], into: Path | None, *, check: bool, headlines: bool = False) -> None:
     """Print the table, put it between the marks of ``into``, or (``check``) compare it with what is there."""
-    made = readme.section(files or readme.committed())
+    made = readme.section(files or readme.committed(), headlines=headlines)
     if into is None:
         print(made)
         return
@@ -91,5 +91,5 @@ def write_table(files: Sequence[Path], into: Path | None, *, check: bool) -> Non
     if not check:
         into.write_text(wanted, encoding="utf-8")
     elif text != wanted:
-        remedy = f"run `dagfusion bench table --into {into}`"
+        remedy = f"run `dagfusion bench table --into {into}{' --headlines' if headlines else ''}`"
         raise DagfusionError(f"the table in '{into}' is not what the records say", remedy=remedy)

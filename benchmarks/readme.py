@@ -1,9 +1,9 @@
-"""The README's table of figures, made from committed records and put between two marks."""
+"""The documents' tables of figures, made from committed records and put between two marks."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import registry
@@ -14,6 +14,14 @@ from engine.errors import DagfusionError
 
 RESULTS = Path(__file__).parent / "results"
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+# What the first page shows: case, metric and the parameters that choose a row; the rest is in docs/benchmarks.md.
+HEADLINES: tuple[tuple[str, str, Mapping[str, object]], ...] = (
+    ("image", "ratio", {"size_px": 256, "precision": "float32"}),
+    ("image", "ratio", {"size_px": 256, "precision": "auto"}),
+    ("service", "health", {}),
+    ("service", "overhead", {}),
+    ("overhead", "ratio", {"run": "fresh"}),
+)
 _HEAD = ("| what | figure | command |", "|---|---|---|")
 
 
@@ -22,12 +30,16 @@ def committed() -> list[Path]:
     return sorted(RESULTS.glob("*.jsonl"))
 
 
-def section(files: Iterable[Path]) -> str:
-    """Markdown: a table a machine, a row for each quantity that its case has a sentence for, in the cases' order."""
+def section(files: Iterable[Path], *, headlines: bool = False) -> str:
+    """Markdown: a table a machine, a row for each quantity that its case has a sentence for, in the cases' order.
+
+    ``headlines``: only the rows of :data:`HEADLINES`.
+    """
     by_machine: dict[Machine, list[Record]] = defaultdict(list)
     for path in files:
         for record in read_records(path):
-            by_machine[record.machine].append(record)
+            if not headlines or _is_headline(record):
+                by_machine[record.machine].append(record)
     return "\n\n".join(_table(machine, records) for machine, records in by_machine.items())
 
 
@@ -38,6 +50,13 @@ def insert(text: str, made: str) -> str:
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
     return f"{before}{START}\n{made}\n{END}{after}"
+
+
+def _is_headline(record: Record) -> bool:
+    return any(
+        (record.case, record.metric) == (case, metric) and chosen.items() <= record.parameters.items()
+        for case, metric, chosen in HEADLINES
+    )
 
 
 def _table(machine: Machine, records: Sequence[Record]) -> str:

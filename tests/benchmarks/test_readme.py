@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.command import write_table
-from benchmarks.readme import END, START, committed, insert, section
+from benchmarks.readme import END, HEADLINES, START, committed, insert, section
 from benchmarks.record import Machine, append_records, read_records
 from engine.errors import DagfusionError
 from tests.benchmarks.making import record
@@ -67,6 +67,13 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(results: Path, tmp_pa
     write_table([results], readme, check=False)
     assert readme.read_text() == f"before\n{START}\n{section([results])}\n{END}\nafter\n"
     write_table([results], readme, check=True)
+
+
+def test_the_first_page_has_a_few_rows_of_the_same_figures() -> None:
+    few, all_of_them = section(committed(), headlines=True), section(committed())
+    rows = [row.rpartition(" | ")[0] for row in few.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) == len(HEADLINES)
+    assert all(row in all_of_them for row in rows)
 
 
 @pytest.mark.parametrize("text", ["", START, END, f"{END}{START}", f"{START}{START}{END}"])

@@ -107,15 +107,16 @@ def table(
         list[Path] | None, typer.Argument(metavar="[FILE...]", help="Records [those that come with the sources].")
     ] = None,
     into: Annotated[
-        Path | None, typer.Option("--into", metavar="README", help="Put it between that file's marks.")
+        Path | None, typer.Option("--into", metavar="PAGE", help="Put it between that file's marks.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say whether the file has it so. Exit code 1.")] = False,
+    headlines: Annotated[bool, typer.Option("--headlines", help="Only the README's rows.")] = False,
 ) -> None:
     """Print records as a Markdown table, or put it into a file."""
     with exits.reported(json=False, debug=False):
         from benchmarks import command
 
-        command.write_table(files or [], into, check=check)
+        command.write_table(files or [], into, check=check, headlines=headlines)
 
 
 @bench.command()
