@@ -109,7 +109,7 @@ class _Run:
             steps = max(len(sigmas) - 1, step + 1)
             self._ctx.progress(step + 1, steps, preview=lambda: self._preview(self._parts(denoised)[0]))
 
-        x = samplers.SAMPLERS[sampler.name](denoise, noisy, sigmas, callback=report, **sampler.options)
+        x = samplers.find(sampler.name)(denoise, noisy, sigmas, callback=report, **sampler.options)
         x = parameterization.inverse_noise_scaling(samplers.last_level(sampler.name, sigmas), x)
         output = self._to_latent(x)
         return Sampled(output, self._to_latent(last[0]) if last else output)

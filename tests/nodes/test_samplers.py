@@ -16,7 +16,7 @@ from nodes import samplers as nodes
 from nodes.choices import SAMPLER_NAMES
 from nodes.diffusion import schedules
 from nodes.diffusion.parameterization import Parameterization, discrete
-from nodes.diffusion.samplers import SAMPLERS
+from nodes.diffusion.samplers import find
 from nodes.values import Noise, Sampler
 
 REGISTRY = Registry()
@@ -51,7 +51,7 @@ def with_defaults(name: str, **inputs: Any) -> Sampler:
 @pytest.mark.parametrize("name", OPTION_NODES)
 def test_options_are_the_samplers_own_and_run(name: str) -> None:
     sampler = with_defaults(name)
-    function = SAMPLERS[sampler.name]
+    function = find(sampler.name)
     assert set(sampler.options) <= set(inspect.signature(function).parameters)
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)) * 10
     made = function(Shrinking(), x, schedules.karras(4, 0.1, 10.0), **sampler.options)
@@ -62,7 +62,7 @@ def test_options_are_the_samplers_own_and_run(name: str) -> None:
 @pytest.mark.parametrize("name", OPTION_NODES)
 def test_a_nodes_defaults_are_the_samplers(name: str) -> None:
     sampler = with_defaults(name, use_pece=False)
-    parameters = inspect.signature(SAMPLERS[sampler.name]).parameters
+    parameters = inspect.signature(find(sampler.name)).parameters
     computed = {"sde_start_sigma", "sde_end_sigma", "total_upscale"}
     for option, value in sampler.options.items():
         if option not in computed:

@@ -17,7 +17,8 @@ from torch import Tensor
 from engine.computing import StepNoise
 from nodes.diffusion import noise, schedules
 from nodes.diffusion.parameterization import Parameterization, discrete, flow, flux_flow
-from nodes.diffusion.samplers import SAMPLERS
+from nodes.diffusion.samplers import find
+from nodes.sampler_names import BEHIND_NODES, SAMPLERS
 from tests.reference.recorded import distance, read
 
 SAMPLES = Path(__file__).parent / "samplers"
@@ -62,7 +63,7 @@ def test_ends_where_comfyui_does(case: str, recorded: dict[str, Tensor], record_
     model, sampler = MODELS[given["model"]], given["sampler"]
     sigmas = schedules.sampler_sigmas(model, sampler, given["scheduler"], given["steps"])
     start = model.add_noise(sigmas[0], noise.initial((1, 2, 4, 4), 0), torch.zeros(1, 2, 4, 4))
-    made = SAMPLERS[sampler](Formula(model, given["seed"]), start, sigmas, **given["options"])
+    made = find(sampler)(Formula(model, given["seed"]), start, sigmas, **given["options"])
     found = distance(made, recorded[case])
     record_property("distance", found)
     assert found <= BOUNDS.get(sampler, BOUND)
@@ -70,7 +71,7 @@ def test_ends_where_comfyui_does(case: str, recorded: dict[str, Tensor], record_
 
 def test_every_case_is_recorded(recorded: dict[str, Tensor]) -> None:
     assert set(CASES) == set(recorded)
-    assert {given["sampler"] for given in CASES.values()} >= set(SAMPLERS) - {
+    assert {given["sampler"] for given in CASES.values()} >= {*SAMPLERS, *BEHIND_NODES} - {
         "ddim",  # euler by another name
         "lcm_upscale",  # its noise is nobody's seed in ComfyUI
         "euler_cfg_pp_alternative",  # a node's choice, recorded among the workflows

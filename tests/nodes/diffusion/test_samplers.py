@@ -17,7 +17,8 @@ from engine.errors import InputInvalid
 from nodes.choices import SAMPLER_NAMES
 from nodes.diffusion import noise, schedules
 from nodes.diffusion.parameterization import Parameterization, discrete, flow
-from nodes.diffusion.samplers import SAMPLERS
+from nodes.diffusion.samplers import find
+from nodes.sampler_names import BEHIND_NODES, SAMPLERS
 
 MEAN, SPREAD = 0.3, 0.5
 ENDS_ABOVE_ZERO = {"dpm_fast", "dpm_adaptive"}
@@ -89,12 +90,12 @@ def error(name: str, steps: int, options: dict[str, object], model: Parameteriza
     sigmas = schedules.karras(steps + 1, low, high, rho=3.0)[:-1]
     x = start(model, high).double()
     exact = denoise.solution(x, high, low)
-    return float((SAMPLERS[name](denoise, x, sigmas, **options) - exact).norm() / exact.norm())
+    return float((find(name)(denoise, x, sigmas, **options) - exact).norm() / exact.norm())
 
 
 def test_every_name_of_the_list_has_a_sampler() -> None:
-    assert set(SAMPLER_NAMES) <= set(SAMPLERS)
-    for function in SAMPLERS.values():
+    assert tuple(SAMPLERS) == SAMPLER_NAMES
+    for function in map(find, {**SAMPLERS, **BEHIND_NODES}):
         names = list(inspect.signature(function).parameters)
         assert names[:4] == ["denoise", "x", "sigmas", "callback"]
 
@@ -129,14 +130,14 @@ KEEP_THE_SPREAD_OF_FLOWS = [name for name in KEEP_THE_SPREAD if not name.startsw
 )
 def test_noise_keeps_the_distribution(name: str, model: Parameterization, high: float) -> None:
     x = start(model, high, shape=(4, 4, 32, 32))
-    made = SAMPLERS[name](Gaussian(model), x, schedules.karras(40, 0.02, high, rho=5.0))
+    made = find(name)(Gaussian(model), x, schedules.karras(40, 0.02, high, rho=5.0))
     assert float(made.mean()) == pytest.approx(MEAN, abs=0.02)
     assert float(made.std()) == pytest.approx(SPREAD, rel=0.1)
 
 
 def test_ddpm_keeps_the_distribution() -> None:
     sigmas = schedules.karras(200, 0.02, 14.0)
-    made = SAMPLERS["ddpm"](Gaussian(), start(discrete(), 14.0, shape=(4, 4, 32, 32)), sigmas)
+    made = find("ddpm")(Gaussian(), start(discrete(), 14.0, shape=(4, 4, 32, 32)), sigmas)
     assert float(made.mean()) == pytest.approx(MEAN, abs=0.03)
     assert float(made.std()) == pytest.approx(SPREAD, rel=0.1)
 
@@ -171,7 +172,7 @@ def test_ends_at_a_picture_that_is_known(name: str, scheduler: str, steps: int, 
     clean = torch.linspace(-1, 1, 32).reshape(1, 2, 4, 4)
     x = model.add_noise(sigmas[0], noise.initial(clean.shape, seed), clean)
     before = x.clone()
-    made = SAMPLERS[name](Constant(clean, model, seed), x, sigmas)
+    made = find(name)(Constant(clean, model, seed), x, sigmas)
     assert torch.equal(x, before)
     if name in ENDS_ABOVE_ZERO:
         assert float((made - clean).abs().max()) < 6 * float(sigmas[-2]) + 1e-4
@@ -188,7 +189,7 @@ def test_reports_each_step_once_with_its_level(name: str) -> None:
         assert x.shape == denoised.shape == (1, 4, 8, 8)
         seen.append((step, float(sigma)))
 
-    SAMPLERS[name](Gaussian(), start(discrete(), 10.0), sigmas, callback=callback)
+    find(name)(Gaussian(), start(discrete(), 10.0), sigmas, callback=callback)
     assert [step for step, _ in seen] == list(range(len(seen)))
     levels = [sigma for _, sigma in seen]
     if name in ENDS_ABOVE_ZERO:
@@ -198,11 +199,11 @@ def test_reports_each_step_once_with_its_level(name: str) -> None:
         assert levels == pytest.approx(sigmas[:-1].tolist())
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLERS))
+@pytest.mark.parametrize("name", sorted({**SAMPLERS, **BEHIND_NODES}))
 def test_changes_nothing_without_a_step(name: str) -> None:
     x = start(discrete(), 1.0)
     for sigmas in (torch.empty(0), torch.tensor([1.0])):
-        assert torch.equal(SAMPLERS[name](Gaussian(), x, sigmas), x)
+        assert torch.equal(find(name)(Gaussian(), x, sigmas), x)
 
 
 @pytest.mark.parametrize("name", NAMED_ONCE)
@@ -210,12 +211,12 @@ def test_a_seed_decides_and_nothing_else(name: str) -> None:
     sigmas = schedules.karras(4, 0.1, 10.0)
     x = start(discrete(), 10.0)
     torch.manual_seed(1)
-    first = SAMPLERS[name](Gaussian(seed=5), x, sigmas)
+    first = find(name)(Gaussian(seed=5), x, sigmas)
     after = torch.rand(1)
     torch.manual_seed(1)
     assert torch.equal(after, torch.rand(1)), "the global generator was used"
-    assert torch.equal(first, SAMPLERS[name](Gaussian(seed=5), x, sigmas))
-    same = torch.equal(first, SAMPLERS[name](Gaussian(seed=6), x, sigmas))
+    assert torch.equal(first, find(name)(Gaussian(seed=5), x, sigmas))
+    same = torch.equal(first, find(name)(Gaussian(seed=6), x, sigmas))
     assert same == (name not in STOCHASTIC)
 
 
@@ -223,22 +224,22 @@ def test_a_seed_decides_and_nothing_else(name: str) -> None:
 def test_cfg_pp_without_guidance_is_the_plain_sampler(name: str) -> None:
     sigmas = schedules.karras(6, 0.1, 10.0)
     x = start(discrete(), 10.0)
-    plain = SAMPLERS[name.removesuffix("_cfg_pp")](Gaussian(), x, sigmas)
-    torch.testing.assert_close(SAMPLERS[name](Gaussian(), x, sigmas), plain, rtol=1e-4, atol=1e-4)
+    plain = find(name.removesuffix("_cfg_pp"))(Gaussian(), x, sigmas)
+    torch.testing.assert_close(find(name)(Gaussian(), x, sigmas), plain, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"])
 def test_gpu_names_draw_the_same_noise(name: str) -> None:
     sigmas = schedules.karras(4, 0.1, 10.0)
     x = start(discrete(), 10.0)
-    assert torch.equal(SAMPLERS[name](Gaussian(), x, sigmas), SAMPLERS[f"{name}_gpu"](Gaussian(), x, sigmas))
+    assert torch.equal(find(name)(Gaussian(), x, sigmas), find(f"{name}_gpu")(Gaussian(), x, sigmas))
 
 
 def test_more_steps_along_a_brownian_path_refine_the_same_picture() -> None:
     x = start(discrete(), 10.0)
 
     def made(steps: int, seed: int = 5) -> Tensor:
-        return SAMPLERS["dpmpp_3m_sde"](Gaussian(seed=seed), x, schedules.karras(steps, 0.05, 10.0))
+        return find("dpmpp_3m_sde")(Gaussian(seed=seed), x, schedules.karras(steps, 0.05, 10.0))
 
     best = made(160)
     near, nearer, other = ((picture - best).norm() for picture in (made(20), made(80), made(160, seed=6)))
@@ -248,16 +249,16 @@ def test_more_steps_along_a_brownian_path_refine_the_same_picture() -> None:
 def test_dpm_adaptive_spends_more_where_less_error_is_allowed() -> None:
     sigmas = schedules.karras(8, 0.03, 14.0)
     loose, tight = Gaussian(), Gaussian()
-    SAMPLERS["dpm_adaptive"](loose, start(discrete(), 14.0), sigmas)
-    SAMPLERS["dpm_adaptive"](tight, start(discrete(), 14.0), sigmas, rtol=0.001, atol=0.0001)
+    find("dpm_adaptive")(loose, start(discrete(), 14.0), sigmas)
+    find("dpm_adaptive")(tight, start(discrete(), 14.0), sigmas, rtol=0.001, atol=0.0001)
     assert len(tight.calls) > len(loose.calls) > 8
 
 
 def test_lcm_upscale_grows_the_latent() -> None:
     sigmas = schedules.karras(4, 0.1, 10.0)
-    made = SAMPLERS["lcm_upscale"](Gaussian(), start(discrete(), 10.0), sigmas, total_upscale=2.0)
+    made = find("lcm_upscale")(Gaussian(), start(discrete(), 10.0), sigmas, total_upscale=2.0)
     assert made.shape == (1, 4, 16, 16)
-    one_step = SAMPLERS["lcm_upscale"](
+    one_step = find("lcm_upscale")(
         Gaussian(), start(discrete(), 10.0), sigmas, total_upscale=1.5, upscale_method="bilinear", upscale_steps=1
     )
     assert one_step.shape == (1, 4, 12, 12)
@@ -276,5 +277,5 @@ def test_lcm_upscale_grows_the_latent() -> None:
 )
 def test_an_option_that_cannot_work_is_named(name: str, options: dict[str, object]) -> None:
     with pytest.raises(InputInvalid) as raised:
-        SAMPLERS[name](Gaussian(), start(discrete(), 10.0), schedules.karras(4, 0.1, 10.0), **options)
+        find(name)(Gaussian(), start(discrete(), 10.0), schedules.karras(4, 0.1, 10.0), **options)
     assert raised.value.input == next(iter(options))
