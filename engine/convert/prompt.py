@@ -12,7 +12,7 @@ from engine.convert.dynamic_prompts import pick_alternatives
 from engine.convert.links import Literal, Nothing, Source, Tracer
 from engine.convert.litegraph import UiNode, read_ui_document
 from engine.convert.subgraphs import Scope, expand, walk
-from engine.convert.text_fields import fill_fields
+from engine.convert.text_fields import Named, fill_fields, widget_values
 from engine.convert.virtual import is_listed, is_virtual
 from engine.convert.widgets import as_input
 from engine.inputs import Text
@@ -39,7 +39,7 @@ def convert(document: Mapping[str, Any], registry: Mapping[str, NodeSpec]) -> Co
     root = expand(ui)
     builder = _Builder(registry, Tracer(registry, root, read_broadcasts(ui)))
     nodes = {scope.id_of(node): builder.build(scope, node) for scope, node in builder.kept(root)}
-    return Conversion(fill_fields(nodes), tuple(builder.notes))
+    return Conversion(fill_fields(nodes, lambda: builder.named(root, nodes)), tuple(builder.notes))
 
 
 class _Builder:
@@ -59,6 +59,13 @@ class _Builder:
                 yield scope, node
             elif not is_listed(node):
                 self._note("dropped", "has neither inputs nor outputs and is of no known class", scope, node)
+
+    def named(self, root: Scope, built: Mapping[str, NodeDocument]) -> Iterator[Named]:
+        """All nodes of the file, with the values of their widgets."""
+        for scope, node in walk(root):
+            document = built.get(scope.id_of(node))
+            own = self._tracer.widgets(node).by_name
+            yield Named(node, widget_values(node, own, document.inputs if document else {}))
 
     def build(self, scope: Scope, node: UiNode) -> NodeDocument:
         """The node in API form: its widgets' values, then its links over them."""

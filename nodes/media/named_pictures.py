@@ -23,7 +23,8 @@ def from_base64(text: str, *, input: str) -> bytes:
     if head.startswith("data:") and not (comma and head.endswith(";base64")):
         raise InputInvalid("a data URL must be 'data:image/...;base64,...'", input=input, remedy=ENCODED)
     try:
-        data = base64.b64decode("".join((body if comma else head).split()), validate=True)
+        encoded = "".join((body if comma else head).split())
+        data = base64.b64decode(encoded.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputInvalid(f"the text is not base64: {error}", input=input, remedy=ENCODED) from error
     if not data:

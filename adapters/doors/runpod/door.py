@@ -103,6 +103,7 @@ class Door:
             files = await self._intake.take(made.files)
             prepared = await run_sync(self._preparation.prepare, made.nodes, files)
         else:
+            notes = wish.notes
             files = await self._intake.take(wish.sources)
             prepared = await run_sync(self._preparation.prepare, wish.workflow, files, wish.overrides, wish.targets)
         if prepared.checked.problems:
@@ -116,7 +117,8 @@ class Door:
             "options": {"previews": previews if wish.previews is None else wish.previews},
             "time_limit_s": self._time_limit_s(wish),
         }
-        return document, Reply(job_id, limit_of(job_id), wish.output, (*notes, *prepared.notes), seed, self._bucket)
+        told = (*notes, *prepared.notes)
+        return document, Reply(job_id, limit_of(job_id), wish.output, told, seed, self._bucket)
 
     def _time_limit_s(self, wish: RunWish) -> float:
         limit = self._settings.time_limit_s

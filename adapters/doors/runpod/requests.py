@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, model_validator
 
 from adapters.service.conversions import DEFAULT_QUALITY, PictureFormat
 from adapters.service.errors import BodyTooLarge, RequestInvalid
@@ -14,9 +14,11 @@ from adapters.service.prepare.generate.diffusers_names import translated
 from adapters.service.prepare.generate.parameters import PictureParameters
 from adapters.service.prepare.validation import validated
 from engine.strict_json import parse_json
+from engine.suggest import nearest
 
 # Its gateway takes no more than that, of /runsync; larger ones come from nobody but those who try things out.
 MAX_INPUT_BYTES = 20_000_000
+_FEW, _MAX_NAME = 10, 100  # of fields that are not used
 
 
 class _Strict(BaseModel):
@@ -38,15 +40,22 @@ class RunWish(_Strict):
     time_limit_s: float | None = Field(default=None, gt=0)
 
 
-class NamedImage(_Strict):
+class NamedImage(BaseModel):
     """A picture by the name that the workflow has for it: base64, a data URL, or an http(s) URL."""
+
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     image: str
 
 
 class WorkflowInput(RunWish):
-    """A workflow in API form or as the front end saves it. ``images``: worker-comfyui's way to send ``files``."""
+    """A workflow in API form or as the front end saves it. ``images``: worker-comfyui's way to send ``files``.
+
+    ``ignored``: names of further fields, which worker-comfyui lets through as well.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     workflow: dict[str, Any]
     images: list[NamedImage] | None = None
@@ -54,6 +63,12 @@ class WorkflowInput(RunWish):
     overrides: dict[str, Any] = {}
     targets: list[str] | None = Field(default=None, min_length=1, max_length=1000)
     comfy_org_api_key: str | None = None  # for nodes of a paid service, which are not here; so it is not used
+    ignored: Annotated[tuple[str, ...], SkipValidation] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the request was not used, for the reply."""
+        return tuple(_unused(name) for name in self.ignored[:_FEW])
 
     @model_validator(mode="after")
     def _names_differ(self) -> WorkflowInput:
@@ -83,11 +98,27 @@ def read_input(given: Any) -> WorkflowInput | PictureInput:
     if not isinstance(given, Mapping):
         raise RequestInvalid(f"the input is {_kind(given)}, not an object", remedy=_EITHER)
     _check_size(given)
+    if "workflow" not in given and isinstance(given.get("prompt"), Mapping):
+        given = {**given, "workflow": given["prompt"]}  # as ComfyUI's own route calls a graph
+        given.pop("prompt")
     if "workflow" in given:
-        return validated(WorkflowInput, given)
+        return _workflow_input(given)
     if "prompt" in given:
         return validated(PictureInput, translated(given))
     raise RequestInvalid("the input has neither a 'workflow' nor a 'prompt'", remedy=_EITHER)
+
+
+def _workflow_input(given: Mapping[str, Any]) -> WorkflowInput:
+    fields = dict(given)
+    if isinstance(fields["workflow"], str):
+        fields["workflow"] = parse_json(fields["workflow"], "the workflow", max_bytes=MAX_INPUT_BYTES)
+    fields["ignored"] = tuple(str(name)[:_MAX_NAME] for name in given if name not in WorkflowInput.model_fields)
+    return validated(WorkflowInput, fields)
+
+
+def _unused(name: str) -> str:
+    near = nearest(name, WorkflowInput.model_fields)
+    return f"'{name}' is no field of a request and is not used" + (f"; did you mean {near}?" if near else "")
 
 
 _EITHER = 'send {"input": {"workflow": {...}}} or {"input": {"prompt": "..."}}'

@@ -13,11 +13,14 @@ _PIECE_CHARS = 2**20
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _DATA_URL = re.compile(r"data:[^,]{0,200}?(?P<encoded>;base64)?,", re.IGNORECASE)
 _WHITE_SPACE = b" \t\r\n"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _HEAD_CHARS = 256
 
 
 def decode_text(name: str, text: str, max_bytes: int) -> Iterator[bytes]:
     """The bytes of base64 text, with or without ``data:...;base64,`` before it. Line breaks are let through.
+
+    The alphabet for URLs is taken as well, which goes without padding.
 
     Raises ``InputRefused`` for what is no base64, ``InputTooLarge`` as soon as there are more than ``max_bytes``.
     """
@@ -30,9 +33,11 @@ def decode_text(name: str, text: str, max_bytes: int) -> Iterator[bytes]:
 
 
 def _pieces(name: str, text: str) -> Iterator[bytes]:
-    left = b""
+    left, url_safe = b"", False
     for at in range(_start(name, text), len(text), _PIECE_CHARS):
-        encoded = left + _without_white_space(name, text[at : at + _PIECE_CHARS])
+        piece = _without_white_space(name, text[at : at + _PIECE_CHARS])
+        encoded = left + piece.translate(_URL_SAFE)
+        url_safe = url_safe or b"-" in piece or b"_" in piece
         whole = len(encoded) // 4 * 4
         # A group that may be the last stays for the next round, where anything after its padding is noticed.
         keep = whole - 4 if encoded[:whole].endswith(b"=") else whole
@@ -40,6 +45,8 @@ def _pieces(name: str, text: str) -> Iterator[bytes]:
             raise _no_base64(name, "there is more after its padding")
         yield _decoded(name, encoded[:keep])
         left = encoded[keep:]
+    if url_safe and b"=" not in left:
+        left += b"=" * (-len(left) % 4)
     yield _decoded(name, left)
 
 

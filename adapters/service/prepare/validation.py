@@ -20,7 +20,9 @@ def validated(kind: type[Model], document: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         fields = field_errors(error.errors(include_url=False), kind.model_fields)
         place, message = fields[0]
-        raise RequestInvalid(f"{place}: {message}" if place else message, fields=fields) from error
+        strange = any(one["type"] == "extra_forbidden" and len(one["loc"]) == 1 for one in error.errors())
+        remedy = f"the fields are: {', '.join(kind.model_fields)}" if strange else ""
+        raise RequestInvalid(f"{place}: {message}" if place else message, fields=fields, remedy=remedy) from error
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]], known: Iterable[str] = ()) -> tuple[tuple[str, str], ...]:

@@ -247,6 +247,29 @@ def test_prefixes_take_other_nodes_values() -> None:
     assert converted(drawing.as_file())["5"]["filename_prefix"] == "7/a_b_ c-%date:yyyy%-%Nobody.x%-%Sample.model%"
 
 
+def prefix_of(drawing: Drawing, prefix: str) -> Any:
+    drawing.nodes[4]["widgets_values"] = [prefix, 80]
+    return converted(drawing.as_file())["5"]["filename_prefix"]
+
+
+def test_prefixes_name_nodes_by_their_own_name_first_then_by_class_and_title() -> None:
+    drawing = text_to_latent()
+    drawing.nodes[3]["properties"] = {"Node name for S&R": "Base"}
+    drawing.nodes[3]["title"] = "Encode"
+    assert prefix_of(drawing, "%Base.seed%") == "7"
+    assert prefix_of(drawing, "%Sample.seed%") == "%Sample.seed%", "it goes by another name"
+    assert prefix_of(drawing, "%Encode.text%") != "%Encode.text%", "names count before titles"
+    assert prefix_of(drawing, "%Encode.seed%") == "%Encode.seed%"
+
+
+def test_prefixes_take_values_of_nodes_that_never_run() -> None:
+    drawing = text_to_latent()
+    drawing.add(9, "PrimitiveNode", "hey: you", "fixed", title="Prim", outputs="STRING:STRING")
+    drawing.add(10, "Sample", 5, "fixed", 20, 7.0, title="Off", mode=2)
+    assert prefix_of(drawing, "%Prim.value%") == "hey_ you"
+    assert prefix_of(drawing, "%Off.seed%") == "5"
+
+
 def test_long_chains_convert_without_recursion() -> None:
     count = 20_000
     drawing = Drawing()

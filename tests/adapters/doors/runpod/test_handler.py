@@ -113,7 +113,7 @@ class TestLocalApi:
         ("given", "kind", "message"),
         [
             ({}, "RequestInvalid", "neither a 'workflow' nor a 'prompt'"),
-            ({"workflow": picture_prompt(), "x": 1}, "RequestInvalid", "x: there is no such field"),
+            ({"prompt": "a boat", "x": 1}, "RequestInvalid", "x: there is no such field"),
             ({"workflow": {"1": {"class_type": "Nothing", "inputs": {}}}}, "GraphInvalid", "Nothing"),
             ({"workflow": {}}, "WorkflowUnreadable", ""),
             ({"workflow": copying("in.png"), "images": [{"name": "in.png", "image": "?"}]}, "InputRefused", "base64"),

@@ -58,9 +58,10 @@ def test_plain_parameters_are_taken_in_own_and_in_diffusers_names() -> None:
         ("null", "the input is null, not an object"),
         ("{", "the input is not JSON"),
         ("", "the input is empty"),
-        ({"workflow": WORKFLOW, "wrkflow": 1}, "wrkflow: there is no such field"),
         ({"prompt": "a", "stepps": 1}, "stepps: there is no such field"),
         ({"workflow": [], "images": []}, "workflow: Input should be a valid dictionary"),
+        ({"workflow": "{"}, "the workflow is not JSON"),
+        ({"workflow": "[]"}, "workflow: Input should be a valid dictionary"),
         ({"workflow": WORKFLOW, "images": {}}, "images: Input should be a valid list"),
         ({"workflow": WORKFLOW, "images": [{"name": "a"}]}, "images.0.image: Field required"),
         ({"workflow": WORKFLOW, "images": ["AAAA"]}, "images.0: Input should be a valid dictionary"),
@@ -82,7 +83,32 @@ def test_whatever_else_it_is_gets_one_clear_error(wrong: Any, message: str) -> N
 def test_an_error_names_all_that_is_wrong() -> None:
     with pytest.raises(RequestInvalid) as error:
         read_input({"workflow": 1, "targets": [], "x": 1})
-    assert [place for place, _ in error.value.fields] == ["workflow", "targets", "x"]
+    assert [place for place, _ in error.value.fields] == ["workflow", "targets"]
+    with pytest.raises(RequestInvalid) as error:
+        read_input({"prompt": "a", "steps": 0, "x": 1})
+    assert [place for place, _ in error.value.fields] == ["steps", "x"]
+    assert error.value.remedy.startswith("the fields are: ")
+    assert "negative_prompt" in error.value.remedy
+
+
+def test_further_fields_are_ignored_as_worker_comfyui_does_and_told() -> None:
+    found = read_input({"workflow": WORKFLOW, "my_meta": {"a": 1}, "overides": {}, "images": [IMAGES[0] | {"x": 1}]})
+    assert isinstance(found, WorkflowInput)
+    assert found.notes == (
+        "'my_meta' is no field of a request and is not used",
+        "'overides' is no field of a request and is not used; did you mean 'overrides'?",
+    )
+    many = read_input({"workflow": WORKFLOW} | {f"{place}" * 500: 1 for place in range(100, 200)})
+    assert isinstance(many, WorkflowInput)
+    assert len(many.notes) == 10
+    assert max(map(len, many.notes)) < 200
+
+
+@pytest.mark.parametrize("given", [{"prompt": WORKFLOW}, {"workflow": json.dumps(WORKFLOW)}])
+def test_a_graph_may_be_called_prompt_and_be_json_text(given: dict[str, Any]) -> None:
+    found = read_input(given | {"targets": ["1"]})
+    assert isinstance(found, WorkflowInput)
+    assert (found.workflow, found.targets, found.notes) == (WORKFLOW, ["1"], ())
 
 
 def test_thirty_megabytes_are_refused() -> None:
