@@ -22,6 +22,7 @@ from engine.model_store import ModelStore
 from engine.overrides import set_inputs
 from engine.workflow import Workflow
 from nodes import builtin_registry
+from nodes.families.found import families
 from tests.adapters.conftest import Dagfusion
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,12 @@ def test_settings_that_are_told_are_there() -> None:
     known |= {f"DAGFUSION_MODAL_{name.upper()}" for name in ModalSettings.model_fields}
     told = set(re.findall(r"DAGFUSION_[A-Z][A-Z_]*[A-Z]", ALL)) - {"DAGFUSION_MODAL", "DAGFUSION_RAY"}
     assert told - known == set()
+
+
+def test_the_first_page_names_every_family_that_runs() -> None:
+    page = TEXTS[ROOT / "README.md"].replace("\n", " ")
+    told = {"sd": "Stable Diffusion 1.x, 2.x", "sdxl": "and XL", "sd3": "Stable Diffusion 3"}
+    assert [name for name, family in families().items() if told.get(name, family.title) not in page] == []
 
 
 def test_every_extra_is_told() -> None:
