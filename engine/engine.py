@@ -66,14 +66,18 @@ class Engine:
         """From now on, keep the bytes of all files that runs make; without this, the named files are all there is."""
         self.named.store = store
 
-    def check(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> tuple[Problem, ...]:
+    def check(
+        self, workflow: Workflow, outputs: Sequence[str] | None = None, folders: Folders | None = None
+    ) -> tuple[Problem, ...]:
         """All problems of what the wanted ``outputs`` (node ids; by default all output nodes) need."""
-        return self.inspect(workflow, outputs).problems
+        return self.inspect(workflow, outputs, folders).problems
 
-    def inspect(self, workflow: Workflow, outputs: Sequence[str] | None = None) -> Checked:
+    def inspect(
+        self, workflow: Workflow, outputs: Sequence[str] | None = None, folders: Folders | None = None
+    ) -> Checked:
         """Like :meth:`check`, with the sound nodes and the outputs that can run."""
         with collection_paused():
-            return inspect(workflow, self.registry, self.folders, outputs)
+            return inspect(workflow, self.registry, folders or self.folders, outputs)
 
     def run(
         self,
@@ -84,16 +88,20 @@ class Engine:
         cancel: CancelToken | None = None,
         previews: bool = False,
         admit: Admit = nullcontext,
+        folders: Folders | None = None,
     ) -> RunResult:
         """Run what the wanted ``outputs`` need and is not cached.
 
         Raises ``GraphInvalid`` with all problems before anything runs, ``NodeFailed`` where a node raises,
         ``OutOfMemory``, and ``Cancelled``. ``listeners`` hear of every event as it happens; ``cancel`` stops the run
         from another thread; with ``previews``, nodes report unfinished pictures. ``admit`` holds the device for the
-        run, until what is left of it is work on files: then the next run computes.
+        run, until what is left of it is work on files: then the next run computes. ``folders``: where the run reads and
+        puts files, if not in the engine's.
         """
-        checked, log = self.inspect(workflow, outputs), EventLog(*listeners)
-        return self.executor.run(workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit)
+        checked, log = self.inspect(workflow, outputs, folders), EventLog(*listeners)
+        return self.executor.run(
+            workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit, folders=folders
+        )
 
     @property
     def executor(self) -> Executor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 
 from engine.context import CancelToken
 from engine.errors import Cancelled, GraphInvalid, OutOfMemory
 from engine.events import EventLog, RunCancelled, RunFailed
 from engine.failures import free_memory
+from engine.folders import Folders
 from engine.place import Admit, Place
 from engine.result import RunResult
 from engine.run import Run, Surroundings
@@ -34,10 +36,11 @@ class Executor:
         cancel: CancelToken | None = None,
         previews: bool = False,
         admit: Admit = nullcontext,
+        folders: Folders | None = None,
     ) -> RunResult:
         """Run ``checked.outputs``. Nodes that finish are cached, also where the run does not.
 
-        ``admit``: what else a run needs before it may have the device.
+        ``admit``: what else a run needs before it may have the device. ``folders``: the run's, if not all runs'.
 
         Raises ``GraphInvalid`` (for problems found), ``NodeFailed``, ``OutOfMemory`` (the cache is empty then) and
         ``Cancelled``. The last event tells of the end, whatever it is.
@@ -46,7 +49,8 @@ class Executor:
             raise GraphInvalid(checked.problems)
         place = Place(partial(self._at_device, admit), self._around.turns, self._around.underway)
         cancel = cancel or CancelToken()
-        run = Run(self._around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
+        around = self._around if folders is None else replace(self._around, folders=folders)
+        run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
         try:
             with place:
                 return self._execute(run)

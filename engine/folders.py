@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class Folders:
 
     ``models`` maps a kind to folders; build it with :func:`model_folders`. Names of files are relative to a folder,
     with forward slashes, and never leave it. ``shipped``: models folders that come with the program, where nobody is
-    to put files of their own. ``space``: whose folders these are; nothing that lies in them is anybody else's.
+    to put files of their own. ``shared``: an input folder that everybody reads and no run writes, looked at after
+    one's own. ``space``: whose folders these are, see :meth:`of`; empty where they are everybody's.
     """
 
     models: Mapping[str, Sequence[Path]] = field(default_factory=dict)
@@ -55,7 +56,20 @@ class Folders:
     output: Path = Path("output")
     temp: Path = Path("temp")
     shipped: Sequence[Path] = ()
+    shared: Path | None = None
     space: str = ""
+
+    def of(self, space: str) -> Folders:
+        """The folders of one tenant: subfolders of these, with the same models. An empty name means these."""
+        if not space:
+            return self
+        own = {kind: getattr(self, kind) / space for kind in OWN_FOLDERS}
+        return replace(self, **own, space=space)
+
+    def places(self, kind: str) -> Sequence[Path]:
+        """Where files of ``input``, ``output`` or ``temp`` are looked for, in order."""
+        own: Path = getattr(self, kind)
+        return (own,) if kind != "input" or self.shared is None else (own, self.shared)
 
     def of_kind(self, kind: str) -> Sequence[Path]:
         """The folders of a kind (``clip`` and ``unet`` are known as aliases); may be empty."""
@@ -64,7 +78,7 @@ class Folders:
     def files(self, kind: str) -> list[str]:
         """Names of all files of a kind, sorted, each once: a model folder's or ``input``/``output``."""
         own = kind in OWN_FOLDERS
-        folders, suffixes = ([getattr(self, kind)], None) if own else (self.of_kind(kind), MODEL_SUFFIXES)
+        folders, suffixes = (self.places(kind), None) if own else (self.of_kind(kind), MODEL_SUFFIXES)
         return sorted({name for folder in folders for name in _walk(folder, suffixes)})
 
     def find(self, kind: str, name: str) -> Path:
@@ -80,13 +94,15 @@ class Folders:
     def find_input(self, name: str) -> Path:
         """A file in the input folder; ``name [output]`` and ``name [temp]`` mean the other folders, as in ComfyUI."""
         name, kind = annotated(name)
-        folder: Path = getattr(self, kind or "input")
-        path = contained(folder, name)
-        if path is None or not _is_file(path):
-            near = nearest_file(name, _walk(folder, None))
-            place = "put it there, send it with the job, or name another folder by --input or DAGFUSION_INPUT"
-            raise ModelMissing(f"file '{name}' is not in {folder}", remedy=f"did you mean {near}?" if near else place)
-        return path
+        kind = kind or "input"
+        for folder in self.places(kind):
+            path = contained(folder, name)
+            if path is not None and _is_file(path):
+                return path
+        near = nearest_file(name, self.files(kind))
+        place = "put it there, send it with the job, or name another folder by --input or DAGFUSION_INPUT"
+        message = f"file '{name}' is not in the {kind} folder"
+        raise ModelMissing(message, remedy=f"did you mean {near}?" if near else place)
 
     def _place_for(self, kind: str) -> str:
         own = [f for f in self.of_kind(kind) if not any(f.is_relative_to(root) for root in self.shipped)]

@@ -40,6 +40,7 @@ def load_folders(settings: Settings) -> Folders:
         input=settings.input,
         output=settings.output,
         temp=settings.temp,
+        shared=settings.shared_input,
     )
 
 

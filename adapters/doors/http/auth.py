@@ -32,6 +32,16 @@ class Caller:
         """Whether other owners' jobs are theirs to see and to cancel."""
         return "admin" in self.scopes
 
+    @property
+    def space(self) -> str:
+        """The folders that are the caller's own, by name; empty for admins, whose are all."""
+        return "" if self.is_admin else self.owner
+
+    @property
+    def only_owner(self) -> str | None:
+        """The one whose jobs the caller sees; ``None`` where that is everybody."""
+        return None if self.is_admin else self.owner
+
     def may(self, scope: Scope) -> bool:
         """Whether the key has the scope; admins have all of them."""
         return self.is_admin or scope in self.scopes

@@ -15,6 +15,7 @@ _PLACES = {
         "NODES",
         "EXTRA_MODEL_PATHS",
         "INPUT",
+        "SHARED_INPUT",
         "OUTPUT",
         "TEMP",
         "FINGERPRINTS",

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     nodes: Annotated[list[Path], NoDecode] = Field(default_factory=list)
     extra_model_paths: Path | None = None
     input: Path = Path("input")
+    shared_input: Path | None = None
     output: Path = Path("output")
     temp: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "temp")
     fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")

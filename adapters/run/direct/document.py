@@ -26,7 +26,10 @@ class FileDocument(BaseModel):
 
 
 class JobDocument(BaseModel):
-    """``prompt`` is the workflow in API form; ``targets`` the wanted output nodes (None: all)."""
+    """``prompt`` is the workflow in API form; ``targets`` the wanted output nodes (None: all).
+
+    ``space``: whose folders it reads and writes.
+    """
 
     model_config = ConfigDict(extra="ignore")  # an older engine runs what a newer API sends
 
@@ -37,6 +40,7 @@ class JobDocument(BaseModel):
     files: list[FileDocument] = []
     options: dict[str, Any] = {}
     time_limit_s: float = Field(default=3600.0, gt=0)
+    space: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
 
 
 def job_document(job: Job, files: Sequence[InputFile]) -> dict[str, Any]:
@@ -49,6 +53,7 @@ def job_document(job: Job, files: Sequence[InputFile]) -> dict[str, Any]:
         "files": [asdict(file) for file in files],
         "options": dict(job.options),
         "time_limit_s": job.time_limit_s,
+        "space": job.space,
     }
 
 
@@ -73,4 +78,5 @@ def work_of(job: JobDocument, blobs: BlobStore) -> Work:
         extra_pnginfo=job.extra_pnginfo,
         targets=job.targets,
         previews=bool(job.options.get("previews", True)),
+        space=job.space,
     )

@@ -82,8 +82,9 @@ class JobRunner:
     def _end(self, run: _Run) -> End:
         recorder, progress = self._device.recorder(run.job.prompt, run.channel)
         try:
-            result = self._device.compute(work_of(run.job, self.blobs), recorder, run.stoppable)
-            made = self._device.outputs(result)
+            work = work_of(run.job, self.blobs)
+            result = self._device.compute(work, recorder, run.stoppable)
+            made = self._device.outputs(result, work)
         except Cancelled:
             return _stopped(run, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, this process goes on

@@ -25,13 +25,17 @@ from engine.result import RunResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be computed: a workflow in API form, its input files, and the output nodes that are wanted."""
+    """What is to be computed: a workflow in API form, its input files, and the output nodes that are wanted.
+
+    ``space``: whose folders it reads and writes, see :meth:`engine.folders.Folders.of`.
+    """
 
     prompt: Mapping[str, Any]
     files: Sequence[InputFile] = ()
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     targets: Sequence[str] | None = None
     previews: bool = True
+    space: str = ""
 
 
 @dataclass
@@ -84,7 +88,8 @@ class Device:
         ``left`` is called when the next job may have the device: while this one still writes its last files, and
         before :meth:`outputs` stores them.
         """
-        place_files(work.files, self.blobs, self.engine.folders.input)
+        folders = self.engine.folders.of(work.space)
+        place_files(work.files, self.blobs, folders.input)
         workflow = read_workflow(work.prompt, self.engine.registry)
         workflow = workflow.model_copy(update={"extra_pnginfo": dict(work.extra_pnginfo)})
         try:
@@ -96,13 +101,14 @@ class Device:
                     cancel=stoppable.cancel,
                     previews=work.previews,
                     admit=partial(self._place, work, stoppable, left),
+                    folders=folders,
                 )
         finally:
             stoppable.running = False
 
-    def outputs(self, result: RunResult) -> list[Output]:
+    def outputs(self, result: RunResult, work: Work) -> list[Output]:
         """What the run's output nodes made, stored."""
-        return collect(result, self.engine.folders, self.blobs)
+        return collect(result, self.engine.folders.of(work.space), self.blobs)
 
     @contextmanager
     def _place(self, work: Work, stoppable: Stoppable, left: Callable[[], None]) -> Iterator[None]:

@@ -51,8 +51,9 @@ class JobRunner:
         try:
             with ExitStack() as seat:
                 seat.callback(left)
-                result = self.device.compute(self._work(hand), recorder, hand, left=seat.close)
-            made = self.device.outputs(result)
+                work = self._work(hand)
+                result = self.device.compute(work, recorder, hand, left=seat.close)
+            made = self.device.outputs(result, work)
         except Cancelled:
             self._stopped(hand, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
@@ -68,6 +69,7 @@ class JobRunner:
             extra_pnginfo=job.extra_pnginfo,
             targets=job.targets,
             previews=bool(job.options.get("previews", True)),
+            space=job.space,
         )
 
     def _completed(

@@ -44,10 +44,13 @@ def place_files(files: Iterable[InputFile], blobs: BlobStore, input_folder: Path
 
 
 def sweep_placed(input_folder: Path, in_use: Container[str], older_than_s: float = 24 * 3600.0) -> int:
-    """Remove placed files whose digest is not ``in_use`` and that no job asked for in that time; how many."""
+    """Remove placed files whose digest is not ``in_use`` and that no job asked for in that time; how many.
+
+    They are looked for in ``input_folder`` and in its subfolders, which are those of keys.
+    """
     born_before = time.time() - max(older_than_s, MIN_SWEEP_AGE_S)
     removed = 0
-    for path in (input_folder / UPLOADS_FOLDER).glob("*"):
+    for path in (*input_folder.glob(f"{UPLOADS_FOLDER}/*"), *input_folder.glob(f"*/{UPLOADS_FOLDER}/*")):
         digest = path.name.partition(".")[0]
         ours = path.name.endswith(".part") or _STORED_NAME.fullmatch(f"{UPLOADS_FOLDER}/{path.name}")
         with contextlib.suppress(FileNotFoundError):  # Another worker sweeps too.

@@ -115,17 +115,17 @@ class Jobs:
         waiting = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER)
         return self._fetch(running), self._fetch(waiting)
 
-    def unfinished(self) -> tuple[int, dict[str, JobState]]:
-        """The newest event's position, and the state of each job that had not ended then: one look at both."""
+    def unfinished(self) -> tuple[int, dict[str, tuple[JobState, str]]]:
+        """The newest event's position, and state and owner of each job that had not ended then: one look at both."""
         # A single statement, so that one state of the database gives both.
         query = (
-            select(counters.c.value, jobs.c.id, jobs.c.state)
+            select(counters.c.value, jobs.c.id, jobs.c.state, jobs.c.owner)
             .select_from(counters.outerjoin(jobs, jobs.c.state.not_in(_ENDED)))
             .where(counters.c.name == "position")
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return int(rows[0][0]), {row.id: JobState(row.state) for row in rows if row.id is not None}
+        return int(rows[0][0]), {row.id: (JobState(row.state), row.owner) for row in rows if row.id is not None}
 
     def ended(
         self, *, owner: str | None = None, newest: int | None = None, offset: int = 0, limit: int = 1000
@@ -154,10 +154,11 @@ class Jobs:
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one()) + 1
 
-    def count(self, state: JobState) -> int:
-        """How many jobs are in ``state``."""
+    def count(self, state: JobState, owner: str | None = None) -> int:
+        """How many jobs are in ``state``; of all owners, or one."""
+        query = _COUNT if owner is None else _COUNT.where(jobs.c.owner == owner)
         with self._database.read() as connection:
-            return _count(connection, state)
+            return int(connection.execute(query, {"state": state}).scalar_one())
 
     def oldest_waiting_s(self) -> float:
         """How long the oldest waiting job waits; 0 where none does."""
@@ -195,12 +196,13 @@ class Jobs:
         with self._database.read() as connection:
             return [output_from(row) for row in connection.execute(_OUTPUTS, {"job": job_id})]
 
-    def output_file(self, folder: str, subfolder: str, filename: str) -> Output | None:
-        """The newest output that was saved under this name."""
+    def output_file(self, folder: str, subfolder: str, filename: str, space: str = "") -> Output | None:
+        """The newest output that a job of this space saved under this name."""
         query = (
             select(outputs)
             .join(jobs, jobs.c.id == outputs.c.job_id)
             .where(outputs.c.folder == folder, outputs.c.subfolder == subfolder, outputs.c.filename == filename)
+            .where(func.coalesce(jobs.c.request["space"].as_string(), "") == space)
             .order_by(jobs.c.sequence.desc())
             .limit(1)
         )
@@ -266,6 +268,7 @@ class Jobs:
                 "extra_pnginfo": new.extra_pnginfo,
                 "targets": None if new.targets is None else list(new.targets),
                 "options": new.options,
+                "space": new.space,
             },
             "webhook": None if new.webhook is None else asdict(new.webhook),
         }

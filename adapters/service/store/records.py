@@ -53,7 +53,8 @@ class NewJob:
     """A checked request. ``prompt`` is the workflow in API form; ``targets`` the wanted output nodes (None: all).
 
     ``rank``: ComfyUI's queue number; ``front`` puts the job before all others of its priority. ``options``: what the
-    door that took it wants to know again (output format, ...); it is not interpreted here.
+    door that took it wants to know again (output format, ...); it is not interpreted here. ``space``: whose folders it
+    reads and writes; empty where they are everybody's.
     """
 
     prompt: Mapping[str, Any]
@@ -72,6 +73,7 @@ class NewJob:
     files: tuple[InputFile, ...] = ()
     webhook: Webhook | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class Job:
     progress: Mapping[str, Any] | None
     error: Mapping[str, Any] | None
     last_event: int
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True)

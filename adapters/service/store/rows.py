@@ -36,6 +36,7 @@ def job_from(row: Any) -> Job:
         extra_pnginfo=request["extra_pnginfo"],
         targets=None if targets is None else tuple(targets),
         options=request["options"],
+        space=request.get("space", ""),
         webhook=webhook_from(row.webhook),
         progress=row.progress,
         error=row.error,

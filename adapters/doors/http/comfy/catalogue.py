@@ -13,8 +13,10 @@ from fastapi import APIRouter, Depends, Query
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import folders_of
 from adapters.service.errors import NotFound
 from engine.errors import ModelMissing
+from engine.folders import Folders
 from engine.object_info import object_info
 
 router = APIRouter()
@@ -24,15 +26,16 @@ _log = logging.getLogger(__name__)
 
 
 @router.get("/object_info")
-def get_classes(now: ServicesNow, _: _Reader) -> WireJSON:
-    """Every node class; file choices list what is there now."""
-    return WireJSON({name: info for name in now.registry if (info := _info(name, now)) is not None})
+def get_classes(now: ServicesNow, caller: _Reader) -> WireJSON:
+    """Every node class; file choices list what is there now for the caller."""
+    folders = folders_of(now, caller)
+    return WireJSON({name: info for name in now.registry if (info := _info(name, now, folders)) is not None})
 
 
 @router.get("/object_info/{name}")
-def get_class(name: str, now: ServicesNow, _: _Reader) -> WireJSON:
+def get_class(name: str, now: ServicesNow, caller: _Reader) -> WireJSON:
     """The one class by its name; empty where there is none."""
-    info = _info(name, now) if name in now.registry else None
+    info = _info(name, now, folders_of(now, caller)) if name in now.registry else None
     return WireJSON({} if info is None else {name: info})
 
 
@@ -65,9 +68,9 @@ def get_metadata(kind: str, now: ServicesNow, _: _Reader, filename: Annotated[st
     return WireJSON(found)
 
 
-def _info(name: str, now: Services) -> dict[str, Any] | None:
+def _info(name: str, now: Services, folders: Folders) -> dict[str, Any] | None:
     try:
-        return object_info(now.registry[name], now.folders)
+        return object_info(now.registry[name], folders)
     except OSError as error:  # A folder of files to choose from that cannot be listed.
         _log.warning("class %s cannot be described: %s", name, error)
         return None

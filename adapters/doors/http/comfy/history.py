@@ -12,6 +12,7 @@ from adapters.doors.http.comfy.bodies import ids_of, read_object
 from adapters.doors.http.comfy.history_entry import history_entry
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import seen_by
 from adapters.service.store.records import Job
 
 router = APIRouter()
@@ -35,7 +36,7 @@ def get_history(
     owner = None if caller.is_admin else caller.owner
     ended = now.store.jobs.ended
     jobs = ended(owner=owner, newest=limit) if offset < 0 else ended(owner=owner, offset=offset, limit=limit)
-    return WireJSON(_entries(now, jobs))
+    return WireJSON(_entries(now, caller, jobs))
 
 
 @router.get("/history/{prompt_id}")
@@ -43,7 +44,7 @@ def get_history_of(prompt_id: str, now: ServicesNow, caller: _Reader) -> WireJSO
     """The one entry by its id; empty for jobs that have not ended, and those that are not known."""
     job = None if "\0" in prompt_id else now.store.jobs.get(prompt_id)
     shown = job is not None and caller.sees(job.owner) and job.state.ended and not job.hidden and job.started_at
-    return WireJSON(_entries(now, [job] if job is not None and shown else []))
+    return WireJSON(_entries(now, caller, [job] if job is not None and shown else []))
 
 
 @router.post("/history")
@@ -56,9 +57,12 @@ async def change_history(
     return Response()
 
 
-def _entries(now: Services, jobs: list[Job]) -> dict[str, Any]:
+def _entries(now: Services, caller: Caller, jobs: list[Job]) -> dict[str, Any]:
     events = now.store.events.of_jobs([job.id for job in jobs], without=_LEFT_OUT)
-    return {job.id: history_entry(job, events[job.id], now.registry) for job in jobs}
+    entries = {job.id: history_entry(job, events[job.id], now.registry) for job in jobs}
+    for job in jobs:
+        entries[job.id]["outputs"] = seen_by(caller, job, entries[job.id]["outputs"])
+    return entries
 
 
 def _hide(now: Services, caller: Caller, clear: bool, job_ids: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import aclosing
 
 from anyio.to_thread import run_sync
@@ -33,13 +34,13 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
         self._position = -1
         self._moved = asyncio.Event()
-        self._unended: set[str] = set()
+        self._unended: dict[str, str] = {}  # owners by job id
+        self._counts: Counter[str] = Counter()  # of those, by owner
         self._conversations: dict[str, Conversation | None] = {}
 
-    @property
-    def remaining(self) -> int:
-        """How many jobs wait or run, as of the newest event that was told of."""
-        return len(self._unended)
+    def remaining(self, owner: str | None) -> int:
+        """How many jobs of the owner (or of all) wait or run, as of the newest event that was told of."""
+        return len(self._unended) if owner is None else self._counts[owner]
 
     async def join(self, client: Client, outbox: Outbox) -> None:
         """Let ``outbox`` take what is for ``client``, in place of one that arrived earlier; ``leave`` has to follow.
@@ -60,7 +61,7 @@ class Hub:
         newest = self._outboxes.get(client)
         if newest is None or newest.arrival < outbox.arrival:  # joining takes one longer than the other
             self._outboxes[client] = outbox
-        outbox.put_status(self.remaining, first=True)
+        outbox.put_status(self.remaining(outbox.owner), first=True)
         for conversation in self._of(client):
             state = conversation.executing()
             if state is not None:
@@ -89,9 +90,10 @@ class Hub:
         store = self._services.store
         position, states = await run_sync(store.jobs.unfinished)
         self._conversations = {}
-        for job_id in (job_id for job_id, state in states.items() if state is JobState.RUNNING):
+        for job_id in (job_id for job_id, (state, _) in states.items() if state is JobState.RUNNING):
             await self._resume(job_id, position)
-        self._unended = set(states)
+        self._unended = {job_id: owner for job_id, (_, owner) in states.items()}
+        self._counts = Counter(self._unended.values())
         self._move_to(position)
         async with aclosing(self._services.tail.follow(None, position, previews=True)) as all_news:
             async for news in all_news:
@@ -114,6 +116,10 @@ class Hub:
                     conversation.take(event)
             number = events[-1].number
 
+    def _owner_of(self, job_id: str) -> str:
+        job = self._services.store.jobs.get(job_id)
+        return "" if job is None else job.owner
+
     async def _conversation(self, job_id: str) -> Conversation | None:
         """``None`` for jobs of which no client is told."""
         if job_id not in self._conversations:
@@ -124,9 +130,12 @@ class Hub:
 
     async def _take(self, event: StoredEvent) -> None:
         if event.kind in _ENDS:
-            self._unended.discard(event.job_id)
-        else:
-            self._unended.add(event.job_id)
+            if (owner := self._unended.pop(event.job_id, None)) is not None:
+                self._counts[owner] -= 1
+        elif event.job_id not in self._unended:
+            owner = await run_sync(self._owner_of, event.job_id)
+            self._unended[event.job_id] = owner
+            self._counts[owner] += 1
         if event.kind == "queued":
             self._tell_remaining()
             return
@@ -156,7 +165,7 @@ class Hub:
 
     def _tell_remaining(self) -> None:
         for outbox in self._outboxes.values():
-            outbox.put_status(self.remaining)
+            outbox.put_status(self.remaining(outbox.owner))
 
     def _show(self, preview: Preview) -> None:
         conversation = self._conversations.get(preview.job_id)

@@ -49,9 +49,13 @@ class OutboxFull(Exception):
 
 @dataclass
 class Outbox:
-    """``flags``: the features that the client has announced. ``arrival`` counts up from client to client."""
+    """``flags``: the features that the client has announced. ``arrival`` counts up from client to client.
+
+    ``owner``: whose jobs the client sees; ``None``: everybody's.
+    """
 
     sid: str
+    owner: str | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     arrival: int = field(default_factory=itertools.count().__next__)
     _waiting: deque[Message | Picture | _States] = field(default_factory=deque)

@@ -14,6 +14,7 @@ from adapters.doors.http.comfy.prompt_errors import reply
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.comfy.submission import read_submission
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import folders_of
 from adapters.service.store.records import JobState
 from engine.errors import DagfusionError
 
@@ -21,10 +22,10 @@ router = APIRouter()
 
 
 @router.get("/prompt")
-def get_remaining(now: ServicesNow, _: Annotated[Caller, Depends(require("read"))]) -> WireJSON:
-    """How many jobs wait or run."""
-    count = now.store.jobs.count
-    return WireJSON({"exec_info": {"queue_remaining": count(JobState.QUEUED) + count(JobState.RUNNING)}})
+def get_remaining(now: ServicesNow, caller: Annotated[Caller, Depends(require("read"))]) -> WireJSON:
+    """How many jobs wait or run, of those that the caller sees."""
+    count, owner = now.store.jobs.count, caller.only_owner
+    return WireJSON({"exec_info": {"queue_remaining": count(JobState.QUEUED, owner) + count(JobState.RUNNING, owner)}})
 
 
 @router.post("/prompt")
@@ -43,6 +44,6 @@ async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, D
 
 
 def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
-    submission = read_submission(body, now.registry, now.folders, now.settings, caller.owner)
+    submission = read_submission(body, now.registry, folders_of(now, caller), now.settings, caller.owner)
     job, _ = now.store.jobs.submit(submission.job, now.settings.queue_limit)
     return {"prompt_id": job.id, "number": queue_number(job), "node_errors": submission.node_errors}

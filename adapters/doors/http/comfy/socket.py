@@ -38,18 +38,19 @@ async def talk(
 ) -> None:
     """Without ``clientId`` the client gets one in the first message, but only ``status`` messages."""
     # Before the client knows that it is connected, so that one that connects twice arrives in that order.
-    hub, outbox = hub_of(socket, now), Outbox(client_id or uuid.uuid4().hex)
+    hub, outbox = hub_of(socket, now), Outbox(client_id or uuid.uuid4().hex, caller.only_owner)
     await socket.accept()
     client = (caller.owner, outbox.sid)
     try:
         await hub.join(client, outbox)
-        await _both_ways(socket, outbox, now)
+        await _both_ways(socket, outbox, now, caller)
     finally:
         await hub.leave(client, outbox)
 
 
-async def _both_ways(socket: WebSocket, outbox: Outbox, now: Services) -> None:
-    tasks = [asyncio.create_task(_send_all(socket, outbox, now)), asyncio.create_task(_hear(socket, outbox, now))]
+async def _both_ways(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller) -> None:
+    sending = asyncio.create_task(_send_all(socket, outbox, now, caller))
+    tasks = [sending, asyncio.create_task(_hear(socket, outbox, now))]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -64,20 +65,20 @@ async def _both_ways(socket: WebSocket, outbox: Outbox, now: Services) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send_all(socket: WebSocket, outbox: Outbox, now: Services) -> None:
+async def _send_all(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller) -> None:
     while socket.application_state is WebSocketState.CONNECTED:
         entry = await outbox.next()
         if isinstance(entry, Message):
             await socket.send_text(json.dumps({"type": entry.type, "data": entry.data}))
         elif isinstance(entry, Picture):
-            await _send_final(socket, outbox, now, entry)
+            await _send_final(socket, outbox, now, caller, entry)
         else:
             await socket.send_bytes(_frame(outbox, entry.picture, entry.media_type, entry.places))
 
 
-async def _send_final(socket: WebSocket, outbox: Outbox, now: Services, picture: Picture) -> None:
+async def _send_final(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller, picture: Picture) -> None:
     try:
-        data, media_type = await run_sync(read_saved, now, picture.file, picture.digest)
+        data, media_type = await run_sync(read_saved, now, caller, picture.file, picture.digest)
     except (BlobMissing, BlobStoreUnavailable) as error:
         _log.warning("a picture of job %s cannot be sent: %s", picture.places["prompt_id"], error)
         return

@@ -60,6 +60,7 @@ def read_submission(
         id=prompt_id,
         source="comfyui",
         owner=owner,
+        space=folders.space,
         client_id=_text(extra, "client_id", _MAX_CLIENT_ID) if client_id is None else client_id,
         rank=number,
         front=number is None and bool(body.get("front")),

@@ -56,9 +56,9 @@ def get_extensions(_: _Reader) -> WireJSON:
 
 
 @router.post("/free")
-async def free(request: Request, now: ServicesNow, _: Annotated[Caller, Depends(require("submit"))]) -> Response:
-    """``unload_models`` and ``free_memory``: the workers free loaded models, and what they keep of earlier runs, before
-    their next job. Nothing that a job needs is lost; it takes longer.
+async def free(request: Request, now: ServicesNow, _: Annotated[Caller, Depends(require("admin"))]) -> Response:
+    """``unload_models`` and ``free_memory``, for admins, since all share them: the workers free loaded models, and what
+    they keep of earlier runs, before their next job. Nothing that a job needs is lost; it takes longer.
     """
     body = await read_object(request, may_be_empty=True)
     everything = bool(body.get("free_memory"))

@@ -19,34 +19,36 @@ from adapters.doors.http.comfy.pictures import with_alpha_of
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.comfy.wire_files import local_path, named_place, place_of
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import folders_of
 from adapters.service.errors import NotFound, RequestInvalid
+from engine.folders import Folders
 
 router = APIRouter()
 _Submitter = Annotated[Caller, Depends(require("submit"))]
 
 
 @router.post("/upload/image")
-async def upload_image(request: Request, now: ServicesNow, _: _Submitter) -> WireJSON:
+async def upload_image(request: Request, now: ServicesNow, caller: _Submitter) -> WireJSON:
     """Any file, whatever the route is called. A file of the same name and contents is not written again; one of the
     same name only is kept, and the new one called ``name (1).png``, unless ``overwrite`` is true.
     """
     async with read_form(request, now.settings) as form:
-        return WireJSON(await run_sync(_save, now, form, _copy_of(_file(form))))
+        return WireJSON(await run_sync(_save, folders_of(now, caller), form, _copy_of(_file(form))))
 
 
 @router.post("/upload/mask")
-async def upload_mask(request: Request, now: ServicesNow, _: _Submitter) -> WireJSON:
+async def upload_mask(request: Request, now: ServicesNow, caller: _Submitter) -> WireJSON:
     """The picture that ``original_ref`` names with the alpha of the file ``image``, as a new PNG file."""
     async with read_form(request, now.settings) as form:
-        return WireJSON(await run_sync(_save, now, form, _masked(now, form)))
+        return WireJSON(await run_sync(_save, folders_of(now, caller), form, _masked(now, caller, form)))
 
 
-def _save(now: Services, form: FormData, write: Callable[[Path], object]) -> dict[str, str]:
+def _save(folders: Folders, form: FormData, write: Callable[[Path], object]) -> dict[str, str]:
     folder, subfolder = text_of(form, "type") or "input", text_of(form, "subfolder")
     name = _file(form).filename or ""
     place = place_of(name, subfolder, folder)
     overwrite = text_of(form, "overwrite") in ("true", "1")
-    saved = publish(getattr(now.folders, folder), place.relative, write, overwrite=overwrite)
+    saved = publish(getattr(folders, folder), place.relative, write, overwrite=overwrite)
     before, slash, _ = name.rpartition("/")
     return {"name": before + slash + saved.name, "subfolder": subfolder, "type": folder}
 
@@ -66,11 +68,11 @@ def _copy_of(file: UploadFile) -> Callable[[Path], object]:
     return write
 
 
-def _masked(now: Services, form: FormData) -> Callable[[Path], object]:
+def _masked(now: Services, caller: Caller, form: FormData) -> Callable[[Path], object]:
     original = _original(text_of(form, "original_ref"))
     filename, subfolder = str(original.get("filename") or ""), str(original.get("subfolder") or "")
     place = named_place(filename, subfolder, str(original.get("type") or "output"))
-    path = local_path(now.folders, place)
+    path = local_path(folders_of(now, caller), place)
     if path is None:
         raise NotFound(f"there is no picture '{place.relative:.200}' in {place.folder} to put the mask on")
     mask: BinaryIO = _file(form).file

@@ -14,6 +14,7 @@ from adapters.doors.http.comfy.pictures import Rendering, render
 from adapters.doors.http.comfy.ranges import blob_response
 from adapters.doors.http.comfy.wire_files import blob_of, local_path, named_place
 from adapters.doors.http.services import ServicesNow
+from adapters.doors.http.spaces import folders_of
 
 router = APIRouter()
 # What a browser would run in this service's name is downloaded instead.
@@ -37,7 +38,7 @@ _ACTIVE = frozenset(
 def view(
     request: Request,
     now: ServicesNow,
-    _: Annotated[Caller, Depends(require("read"))],
+    caller: Annotated[Caller, Depends(require("read"))],
     filename: Annotated[str, Query(max_length=1000)],
     subfolder: Annotated[str, Query(max_length=1000)] = "",
     folder: Annotated[str, Query(alias="type")] = "output",
@@ -47,8 +48,8 @@ def view(
     """``preview=webp;90`` or ``jpeg`` is a smaller file; ``channel`` is ``rgb``, ``a`` or ``rgba``. Takes ranges."""
     place = named_place(filename, subfolder, folder)
     headers = {"Content-Disposition": disposition(place.filename), "X-Content-Type-Options": "nosniff"}
-    path = local_path(now.folders, place)
-    digest = None if path is not None else blob_of(now, place)
+    path = local_path(folders_of(now, caller), place)
+    digest = None if path is not None else blob_of(now, caller, place)
     rendering = Rendering.asked(preview, channel)
     if rendering is not None:
         with path.open("rb") if path is not None else now.blobs.open(digest or "") as file:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.doors.http.auth import Caller
 from adapters.doors.http.services import Services
+from adapters.doors.http.spaces import folders_of, saved_output
 from adapters.service.blobs.errors import BlobMissing
 from adapters.service.errors import NotFound, RequestInvalid
 from engine.folders import OWN_FOLDERS, Folders, annotated, contained
@@ -53,32 +55,32 @@ def place_of(name: str, subfolder: str, folder: str) -> Place:
 
 def local_path(folders: Folders, place: Place) -> Path | None:
     """The file in the folder here; ``None`` where there is none, or where a link leads out of the folder."""
-    root: Path = getattr(folders, place.folder)
-    path = contained(root, place.relative)
-    try:
-        if path is None or not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+    for root in folders.places(place.folder):
+        path = contained(root, place.relative)
+        try:
+            if path is not None and path.is_file() and path.resolve().is_relative_to(root.resolve()):
+                return path
+        except (OSError, ValueError):  # A name too long for the file system, say.
             return None
-    except (OSError, ValueError):  # A name too long for the file system, say.
-        return None
-    return path
+    return None
 
 
-def blob_of(now: Services, place: Place) -> str:
+def blob_of(now: Services, caller: Caller, place: Place) -> str:
     """The digest of the newest output that was saved under this name. Raises ``NotFound``."""
-    output = now.store.jobs.output_file(place.folder, place.subfolder, place.filename)
+    output = saved_output(now, caller, place.folder, place.subfolder, place.filename)
     if output is None or output.digest is None:
         raise NotFound(f"there is no file '{place.relative:.200}' in {place.folder}")
     return output.digest
 
 
-def read_saved(now: Services, file: Mapping[str, Any], digest: str | None) -> tuple[bytes, str]:
+def read_saved(now: Services, caller: Caller, file: Mapping[str, Any], digest: str | None) -> tuple[bytes, str]:
     """Contents and media type of a file that a node saved, from its blob or else its folder. Raises ``BlobMissing``."""
     place = Place(str(file["type"]), str(file["subfolder"]), str(file["filename"]))
     media_type = mimetypes.guess_type(place.filename)[0] or "image/png"
     if digest is not None:
         with now.blobs.open(digest) as blob:
             return blob.read(), media_type
-    path = local_path(now.folders, place)
+    path = local_path(folders_of(now, caller), place)
     try:
         if path is not None:
             return path.read_bytes(), media_type

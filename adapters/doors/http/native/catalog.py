@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.doors.http.native.access import Reader
 from adapters.doors.http.openapi import problems
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import folders_of
 from adapters.service.errors import NotFound
 from adapters.service.prepare.generate.choices import chosen_checkpoint
 from engine.errors import ModelMissing
@@ -44,19 +45,20 @@ class ModelEntry(BaseModel):
 
 
 @router.get("/nodes", operation_id="list_nodes", summary="All node classes")
-def list_nodes(now: ServicesNow, _caller: Reader) -> dict[str, NodeClass]:
+def list_nodes(now: ServicesNow, caller: Reader) -> dict[str, NodeClass]:
     """Every node class by its name, with its inputs, their ranges and choices; file choices list what is here now."""
-    return {name: NodeClass(**object_info(spec, now.folders)) for name, spec in now.registry.items()}
+    folders = folders_of(now, caller)
+    return {name: NodeClass(**object_info(spec, folders)) for name, spec in now.registry.items()}
 
 
 @router.get("/nodes/{class_type}", operation_id="get_node", summary="One node class", responses=problems(404))
-def get_node(class_type: Annotated[str, Path(max_length=200)], now: ServicesNow, _caller: Reader) -> NodeClass:
+def get_node(class_type: Annotated[str, Path(max_length=200)], now: ServicesNow, caller: Reader) -> NodeClass:
     """One node class."""
     spec = now.registry.get(class_type)
     if spec is None:
         near = nearest(class_type, now.registry)
         raise NotFound(f"there is no node class '{class_type}'", remedy=f"did you mean {near}?" if near else "")
-    return NodeClass(**object_info(spec, now.folders))
+    return NodeClass(**object_info(spec, folders_of(now, caller)))
 
 
 @router.get("/models", operation_id="list_models", summary="Model files", responses=problems(404))

@@ -41,14 +41,14 @@ class Verdict(BaseModel):
     responses=problems(400, 401, 403, 408, 413, 415, 422, 429, 503),
     openapi_extra=form_body(WorkflowRequest),
 )
-async def check_workflow(request: Request, now: ServicesNow, _caller: Submitter) -> Verdict:
+async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) -> Verdict:
     """All problems of a workflow (unknown nodes, missing models, wrong values), and the memory that its models take.
 
     Status 422 only where the body is no workflow at all.
     """
     body = await read_body(request, WorkflowRequest)
     try:
-        prepared = await prepare(body, now)
+        prepared = await prepare(body, now, caller)
     except GraphInvalid as error:  # nodes that are none, overrides of nothing: there is no graph to check
         if body.picture is not None:
             raise

@@ -21,6 +21,7 @@ from adapters.doors.http.native.submit import ACCEPTED, KeyHeader, reply, with_n
 from adapters.doors.http.native.submitting import submit
 from adapters.doors.http.native.waiting import Wait
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.doors.http.spaces import folders_of
 from adapters.service.prepare.generate.compose import compose
 from adapters.service.prepare.generate.parameters import PictureParameters
 from adapters.service.store.records import Job
@@ -56,8 +57,8 @@ async def generate_job(
         # Two requests of one key are to be the same, so its seed is not left to chance.
         digest = sha256(f"{caller.owner}\n{options.idempotency_key}".encode()).digest()
         parameters = parameters.model_copy(update={"seed": int.from_bytes(digest[:4])})
-    made = await run_sync(compose, parameters, now.folders, now.warm)
+    made = await run_sync(compose, parameters, folders_of(now, caller), now.warm)
     request = WorkflowRequest(workflow=dict(made.nodes), files=dict(made.files))
-    prepared = await prepare(Body(request, request.files), now)
+    prepared = await prepare(Body(request, request.files), now, caller)
     prepared = replace(prepared, notes=(*made.notes, *prepared.notes))
     return await submit(options, prepared, now, caller, {"seed": made.seed})

@@ -9,6 +9,7 @@ import psutil
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from adapters.doors.http.auth import Caller
 from adapters.doors.http.native.access import Reader
 from adapters.doors.http.native.moments import moment
 from adapters.doors.http.services import Services, ServicesNow
@@ -64,13 +65,13 @@ class MemoryInfo(BaseModel):
 
 
 @router.get("/v1/stats", operation_id="get_stats", summary="Queue and workers")
-def get_stats(now: ServicesNow, _caller: Reader) -> Stats:
-    """The queue's length and age, and what the workers are doing."""
+def get_stats(now: ServicesNow, caller: Reader) -> Stats:
+    """How many jobs you have (all there are, with the scope `admin`), the queue's age, and what the workers do."""
     return Stats(
-        jobs={state: now.store.jobs.count(state) for state in JobState},
+        jobs={state: now.store.jobs.count(state, caller.only_owner) for state in JobState},
         queue_limit=now.settings.queue_limit,
         oldest_waiting_s=round(now.store.jobs.oldest_waiting_s(), 3),
-        workers=[_worker(worker) for worker in alive(now)],
+        workers=[_worker(worker, caller) for worker in alive(now)],
     )
 
 
@@ -93,7 +94,8 @@ def alive(now: Services) -> list[Worker]:
     return now.store.workers.alive(now.settings.lease_s)
 
 
-def _worker(worker: Worker) -> WorkerDocument:
+def _worker(worker: Worker, caller: Caller) -> WorkerDocument:
+    hidden = () if caller.is_admin else ("jobs",)  # whose they are is not known here
     return WorkerDocument(
         id=worker.id,
         state=worker.state,
@@ -101,7 +103,7 @@ def _worker(worker: Worker) -> WorkerDocument:
         pid=worker.pid,
         started_at=moment(worker.started_at),
         heartbeat_at=moment(worker.heartbeat_at),
-        info=dict(worker.info),
+        info={name: value for name, value in worker.info.items() if name not in hidden},
     )
 
 

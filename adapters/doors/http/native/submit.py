@@ -56,7 +56,7 @@ async def submit_job(
     """
     body = await read_body(request, JobRequest)
     try:
-        prepared = await prepare(body, now)
+        prepared = await prepare(body, now, caller)
     finally:
         await body.close()
     wanted = body.request

@@ -38,6 +38,7 @@ async def submit(
         extra_pnginfo=prepared.workflow.extra_pnginfo,
         targets=prepared.targets,
         owner=caller.owner,
+        space=caller.space,
         priority=request.priority,
         max_attempts=int(attempts),
         time_limit_s=limit_s,

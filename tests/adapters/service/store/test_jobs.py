@@ -136,7 +136,7 @@ def test_unfinished_jobs_come_with_the_position_of_the_newest_event(store: Store
     store.leases.claim("worker", 30)
     store.jobs.cancel(gone)
     position = store.events.last_position()
-    assert store.jobs.unfinished() == (position, {running: JobState.RUNNING, waiting: JobState.QUEUED})
+    assert store.jobs.unfinished() == (position, {running: (JobState.RUNNING, ""), waiting: (JobState.QUEUED, "")})
 
 
 def test_ended_jobs_come_in_the_order_of_their_ends(store: Store) -> None:

@@ -81,7 +81,8 @@ def test_pictures_of_a_distant_worker_arrive(web: Service, worker: Service, keys
     assert list(Path(web.settings["output"]).iterdir()) == []
     saved = httpx.get(f"{web.url}/history/{prompt_id}", headers=keys["ann"]).json()[prompt_id]["outputs"]["3"]["images"]
     reply = httpx.get(f"{web.url}/view", params=saved[0], headers=keys["ann"])
-    assert reply.content == (Path(worker.settings["output"]) / saved[0]["filename"]).read_bytes()
+    (file,) = Path(worker.settings["output"]).glob(f"key_*/{saved[0]['filename']}")
+    assert reply.content == file.read_bytes()
 
 
 def test_pictures_arrive_though_a_later_node_fails(
