@@ -86,6 +86,7 @@ class FileChoice:
     ``before`` and ``after`` are choices that are no files (``"None"``, ``"pixel_space"``) and stand before or after the
     files. ``upload`` names the upload kind that user interfaces offer (``image``, ``video``, ``audio``). A node whose
     input is a FileChoice depends on that file's contents: its fingerprint becomes part of the cache key by itself.
+    ``network``: the file holds a large network, so that outputs over the same one are made next to each other.
     """
 
     kind: str
@@ -95,6 +96,7 @@ class FileChoice:
     optional: bool = False
     tooltip: str = ""
     allow_data_url: bool = False
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,6 @@ from engine.graph import Graph, resolved
 from engine.inputs import FileChoice
 from engine.schema import Marker
 
-# Folders of the files that take long to load; adapters change what is loaded and count with it.
-NETWORK_KINDS = frozenset({"checkpoints", "diffusion_models"})
 _MOST_FILES = 64
 
 
@@ -39,4 +37,4 @@ def _network_files(graph: Graph, node_id: str) -> tuple[str, ...]:
 
 
 def _is_network(marker: Marker) -> bool:
-    return isinstance(marker, FileChoice) and marker.kind in NETWORK_KINDS
+    return isinstance(marker, FileChoice) and marker.network

@@ -48,7 +48,7 @@ def vae_encode_for_inpaint(
 
     The noise mask is the mask grown by ``grow_mask_by`` pixels, so that the seam falls outside.
     """
-    picture, hole = diffusion.holes.cut_hole(pixels.pixels, mask.values)
+    picture, hole = diffusion.holes.cut_hole(pixels.pixels, mask.values, vae.space.factors[2])
     samples = diffusion.vae.encode(ctx, vae, picture)
     return Latent(samples, noise_mask=diffusion.holes.grow(hole, grow_mask_by))
 

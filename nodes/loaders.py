@@ -23,7 +23,7 @@ class Checkpoint(NamedTuple):
 
 
 @node("CheckpointLoaderSimple", category="loaders", display_name="Load Checkpoint")
-def load_checkpoint(ctx: Context, *, ckpt_name: Annotated[str, FileChoice("checkpoints")]) -> Checkpoint:
+def load_checkpoint(ctx: Context, *, ckpt_name: Annotated[str, FileChoice("checkpoints", network=True)]) -> Checkpoint:
     """The denoiser, text encoders and VAE of a single-file checkpoint (SD1.x, SD2.x, SDXL base or refiner)."""
     return _outputs(diffusion.checkpoints.load_checkpoint(ctx.folders.find("checkpoints", ckpt_name)), ckpt_name)
 
@@ -38,7 +38,7 @@ def load_checkpoint_with_config(
     ctx: Context,
     *,
     config_name: Annotated[str, FileChoice("configs")],
-    ckpt_name: Annotated[str, FileChoice("checkpoints")],
+    ckpt_name: Annotated[str, FileChoice("checkpoints", network=True)],
 ) -> Checkpoint:
     """As CheckpointLoaderSimple; the configuration file says what the network predicts and which text layer counts."""
     checkpoint = diffusion.checkpoints.load_checkpoint(ctx.folders.find("checkpoints", ckpt_name))
@@ -50,7 +50,7 @@ def load_checkpoint_with_config(
 def load_unet(
     ctx: Context,
     *,
-    unet_name: Annotated[str, FileChoice("diffusion_models")],
+    unet_name: Annotated[str, FileChoice("diffusion_models", network=True)],
     weight_dtype: Annotated[str, Choice("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")],
 ) -> Model:
     """A denoiser from a file of its own; ``weight_dtype`` rounds its weights to 8 bits."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated
 
 from engine.context import Context
+from engine.errors import InputInvalid
 from engine.inputs import Bool, Choice, Float, Int
 from engine.registry import node
 from nodes import diffusion
@@ -18,8 +19,20 @@ ResizeMethod = Annotated[str, Choice("bicubic", "nearest-exact", "bilinear", "ar
 
 
 def _base_width(ctx: Context, model: Model) -> int:
-    """Channels of the UNet's first level."""
+    """Channels of the UNet's first level. Raises ``InputInvalid`` for other networks."""
+    if "before_output" not in model.family.hooks:
+        raise InputInvalid(
+            f"FreeU scales the skips of a UNet, which models of {model.family.title} do not have",
+            input="model",
+            remedy="leave this node out, or take a model with a UNet",
+        )
     return ctx.models.shapes(model.weights)["conv_in.weight"][0]
+
+
+def _note_without(ctx: Context, model: Model, hook: str, what: str) -> None:
+    """Say that a patch changes nothing where the model's network has no place for it."""
+    if hook not in model.family.hooks:
+        ctx.note(f"{what} changes nothing: models of {model.family.title} have no place for it")
 
 
 @node("FreeU", category=CATEGORY)
@@ -51,6 +64,7 @@ def hyper_tile(
     scale_depth: Annotated[bool, Bool()] = False,
 ) -> Model:
     """Self-attention in tiles of at least ``tile_size`` pixels: faster at large sizes."""
+    _note_without(ctx, model, "self_attention", "HyperTile")
     hypertile = diffusion.patches.hypertile.hypertile
     return model.with_hooks_per_sampling(
         lambda source: hypertile(tile_size, swap_size, max_depth, source, scale_depth=scale_depth)
@@ -62,6 +76,7 @@ def merge_tokens(
     ctx: Context, *, model: Model, ratio: Annotated[float, Float(min=0.0, max=1.0, step=0.01)] = 0.3
 ) -> Model:
     """Similar tokens attend as one at the finest level: faster, a little less exact."""
+    _note_without(ctx, model, "self_attention", "TomePatchModel")
     return model.with_hooks_per_sampling(partial(diffusion.patches.tome.token_merging, ratio))
 
 
@@ -79,6 +94,7 @@ def deep_cache(
 
     ``cache_depth``: how many outer blocks run always; less is faster. Outside ``start_step`` to ``end_step`` all run.
     """
+    _note_without(ctx, model, "deep", "DeepCache")
     deepcache = diffusion.patches.deepcache.deepcache
     return model.with_hooks_per_sampling(lambda _: deepcache(cache_interval, cache_depth, start_step, end_step))
 
@@ -97,6 +113,7 @@ def deep_shrink(
     upscale_method: ResizeMethod = "bicubic",
 ) -> Model:
     """A smaller feature map from one input block on during the first steps: large pictures stay coherent."""
+    _note_without(ctx, model, "after_input", "PatchModelAddDownscale")
     patch = diffusion.patches.downscale.deep_shrink(
         model.parameterization,
         block_number,

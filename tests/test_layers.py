@@ -10,6 +10,8 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
+from nodes.families.found import families
+
 ROOT = Path(__file__).parents[1]
 LAYERS = ("engine", "nodes", "adapters")
 ENGINE_MAY_IMPORT = {"networkx", "pydantic", "numpy", "torch", "yaml", "safetensors"}
@@ -156,6 +158,39 @@ def test_light_engine_modules_load_nothing_heavy() -> None:
 def test_node_declarations_load_nothing_heavy() -> None:
     declarations = sorted((ROOT / "nodes").glob("*.py"))
     wrong = [(p.name, m) for p in declarations for m in imports(p, at_load=True) if m.split(".")[0] in HEAVY]
+    assert not wrong
+
+
+FAMILIES = sorted(path.parent.name for path in (ROOT / "nodes" / "families").glob("*/__init__.py"))
+SHARED = [
+    path
+    for layer in LAYERS
+    for path in files(layer)
+    if path.relative_to(ROOT).parts[:2] != ("nodes", "families") or len(path.relative_to(ROOT).parts) == 3
+]
+
+
+def test_only_families_import_families() -> None:
+    """What is shared finds families by their folders and knows none; a folder may build on another's parts."""
+    assert {"sd", "sdxl"} <= set(FAMILIES)
+    own = tuple(f"nodes.families.{name}" for name in FAMILIES)
+    wrong = [(p.name, m) for p in SHARED for m in imports(p, at_load=False) if m.startswith(own)]
+    assert not [each for each in wrong if each[1] in own or each[1].startswith(tuple(f"{name}." for name in own))]
+
+
+def test_shared_mathematics_names_no_family() -> None:
+    """No text that the program compares or looks up is a family's name, or that of one of its sets of encoders."""
+    names = {*FAMILIES, *(texts.name for family in families().values() for texts in family.texts)}
+    wrong = []
+    for path in SHARED:
+        if not path.is_relative_to(ROOT / "nodes" / "diffusion") and path.parent != ROOT / "nodes" / "families":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        wrong += [
+            (path.name, part.lineno, part.value)
+            for part in ast.walk(tree)
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in names
+        ]
     assert not wrong
 
 

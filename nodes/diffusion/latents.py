@@ -127,12 +127,13 @@ def composite(target: Tensor, source: Tensor, x: int, y: int, mask: Tensor | Non
     """
     height, width = target.shape[-2:]
     if resize_source:
-        source = F.interpolate(source, size=(height, width), mode="bilinear")
+        source = resize(source, width, height, "bilinear")
     source = repeat_batch(source, target.shape[0])
     shares = torch.ones_like(source[:, :1])
     if mask is not None:
         mask = mask.reshape(-1, 1, *mask.shape[-2:]).to(source)
         shares = repeat_batch(F.interpolate(mask, size=source.shape[-2:], mode="bilinear"), target.shape[0])
+        shares = shares.reshape(shares.shape[0], *(1,) * (source.ndim - 3), *shares.shape[-2:])
     top, left = max(y, 0), max(x, 0)
     bottom, right = min(y + source.shape[-2], height), min(x + source.shape[-1], width)
     target = target.clone()

@@ -17,7 +17,7 @@ from engine.workflow import NodeDocument, Workflow
 
 Whole = Annotated[int, Int(min=-1_000_000, max=1_000_000)]
 LazyWhole = Annotated[int, Int(lazy=True)]
-FileName = Annotated[str, FileChoice("checkpoints", before=("none",))]
+FileName = Annotated[str, FileChoice("checkpoints", before=("none",), network=True)]
 Picture = Annotated[str, FileChoice("input", upload="image", allow_data_url=True)]
 
 

@@ -30,6 +30,17 @@ def _of_pictures(shapes: Shapes) -> bool:
     return not holds("time_stack.")(shapes) and not holds("time_mixer")(shapes)
 
 
+UNET_HOOKS = (
+    "self_attention",
+    "inner_self_attention",
+    "cross_attention",
+    "after_input",
+    "after_input_skip",
+    "after_middle",
+    "before_output",
+    "deep",
+)
+
 FAMILY = Family(
     name="sd",
     title="Stable Diffusion 1 and 2",
@@ -42,6 +53,7 @@ FAMILY = Family(
         ),
     ),
     space=SPACE,
+    hooks=UNET_HOOKS,
     vaes=(KL, PIXELS),
     controls=(CONTROLNET, UNION, ADAPTER),
     texts=(

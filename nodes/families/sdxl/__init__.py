@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodes.families.clip_marks import is_clip
 from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks
-from nodes.families.sd import CONTROL
+from nodes.families.sd import CONTROL, UNET_HOOKS
 from nodes.latent_space import LatentSpace
 
 SPACE = LatentSpace(
@@ -44,6 +44,7 @@ FAMILY = Family(
         ),
         TextSet("sdxl_refiner", ("clip_g",), prefixes={"clip_g": ("conditioner.embedders.0.model.",)}),
     ),
+    hooks=UNET_HOOKS,
     encoders=(
         EncoderKind("clip_g", "OpenCLIP bigG", (Marks(test=is_clip("clip_g")),), "nodes.diffusion.text.clip_model"),
     ),

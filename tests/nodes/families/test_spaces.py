@@ -12,8 +12,11 @@ from torch import Tensor
 
 from engine.context import Context
 from engine.errors import InputInvalid
+from engine.events import Event, EventLog, NodeNote
 from engine.folders import Folders
 from engine.model_store import ModelStore
+from nodes import model_patches
+from nodes.diffusion import latents
 from nodes.diffusion.fitting import fit_latent, fit_noise_mask
 from nodes.diffusion.sampling import sample
 from nodes.latent import empty, empty_latent, empty_sd3_latent, repeat_latent_batch
@@ -170,3 +173,26 @@ def test_masks_fit_grids_of_any_dimensions(mask: Tensor, shape: tuple[int, ...])
 
 def test_films_are_repeated_as_pictures_are() -> None:
     assert repeat_latent_batch(None, samples=film(), amount=3).samples.shape == (3, 3, 3, 2, 4)  # type: ignore[arg-type]
+
+
+def test_films_are_resized_and_composed_frame_by_frame() -> None:
+    film_latent, picture = torch.randn(2, 3, 4, 6, 8), torch.randn(1, 3, 4, 3, 4)
+    whole = latents.resize(film_latent, 5, 7, "bilinear")
+    assert whole.shape == (2, 3, 4, 7, 5)
+    for frame in range(4):
+        torch.testing.assert_close(whole[:, :, frame], latents.resize(film_latent[:, :, frame], 5, 7, "bilinear"))
+    mask = torch.rand(1, 3, 4)
+    laid = latents.composite(film_latent, picture, 2, 1, mask, resize_source=False)
+    for frame in range(4):
+        expected = latents.composite(film_latent[:, :, frame], picture[:, :, frame], 2, 1, mask, resize_source=False)
+        torch.testing.assert_close(laid[:, :, frame], expected)
+
+
+def test_patches_of_unets_on_other_networks(ctx: Context) -> None:
+    with pytest.raises(InputInvalid, match="skips of a UNet, which models of Toy film do not have"):
+        model_patches.free_u(ctx, model=model())
+    told: list[Event] = []
+    model_patches.merge_tokens(replace(ctx, log=EventLog(told.append)), model=model())
+    assert [event.message for event in told if isinstance(event, NodeNote)] == [
+        "TomePatchModel changes nothing: models of Toy film have no place for it"
+    ]
