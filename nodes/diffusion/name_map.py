@@ -37,12 +37,13 @@ class NameMap:
     names. ``others``: by the names of further layouts (diffusers', a trainer's), which LoRAs use. Names end in
     ``.weight`` or ``.bias``, or are those of parameters that stand alone. ``prefixes``: what LoRA files put before a
     module's name beyond the usual ``lora_unet_``, ``diffusion_model.`` and the like, to which ``transformer.`` belongs
-    for ``others``.
+    for ``others``. ``widening``: parameters that a LoRA may give more columns, for pictures beside the noisy latent.
     """
 
     native: Mapping[str, Spans]
     others: Mapping[str, Spans] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+    widening: frozenset[str] = frozenset()
 
     def native_names(self) -> dict[str, str]:
         """The (first) native name of each parameter."""

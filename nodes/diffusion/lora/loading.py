@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from engine.counted import counted
 from engine.fingerprint import file_fingerprint
 from engine.model_store import ModelStore
-from nodes.diffusion.lora.layers import Layer, Replacement
+from nodes.diffusion.lora.layers import Layer, LowRank, Replacement
 from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.lora.reading import LayerName, Read, few, read_layers
 from nodes.diffusion.lora.rows import Placed, combined
@@ -68,15 +68,18 @@ class _Fit:
 
     def onto_model(self, model: Model, strength: float) -> Model:
         shapes = self.models.shapes(model.weights)
-        found = self._assign(model_targets(model.family.names.name_map(shapes)).find, shapes)
-        return model.with_weight_patch(self._patch(found, strength)) if strength != 0 and found else model
+        names = model.family.names.name_map(shapes)
+        find = model_targets(names).find
+        wider = self._wider(find, shapes, names.widening)
+        found = self._assign(find, {**shapes, **wider})
+        return model.with_weight_patch(self._patch(found, strength, wider)) if strength != 0 and found else model
 
     def onto_clip(self, clip: Clip, strength: float) -> Clip:
         for index, weights in enumerate(clip.weights):
             shapes = self.models.shapes(weights)
             found = self._assign(_text_finder(shapes, clip.kinds[index], clip.kinds), shapes)
             if strength != 0 and found:
-                clip = clip.with_weight_patch(index, self._patch(found, strength))
+                clip = clip.with_weight_patch(index, self._patch(found, strength, {}))
         return clip
 
     def tell(self, note: Note, *, without_text: bool) -> None:
@@ -110,8 +113,18 @@ class _Fit:
                 self.misshapen.add((name, kind))
         return {parameter: combined(parts) for parameter, parts in placed.items()}
 
-    def _patch(self, found: Mapping[str, Layer | Replacement], strength: float) -> LoraPatch:
-        return LoraPatch(found, strength, file_fingerprint(self.file))
+    def _wider(self, find: Callable[[str, str], Spans], shapes: Shapes, widening: Set[str]) -> Shapes:
+        """The shapes that the file gives parameters of ``widening``, where they have more columns than now."""
+        found = {}
+        for (name, kind), layer in self.read.layers.items():
+            for parameter in widening & {span.parameter for span in find(name, kind)}:
+                rows, columns = shapes[parameter]
+                if isinstance(layer, LowRank) and layer.down.dim() == 2 and layer.down.shape[1] > columns:
+                    found[parameter] = (rows, layer.down.shape[1])
+        return found
+
+    def _patch(self, found: Mapping[str, Layer | Replacement], strength: float, wider: Shapes) -> LoraPatch:
+        return LoraPatch(found, strength, file_fingerprint(self.file), wider)
 
 
 def _text_finder(shapes: Shapes, kind: str, kinds: Sequence[str]) -> Callable[[str, str], Spans]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from nodes.diffusion.lora.layers import Layer, Replacement
@@ -35,6 +36,14 @@ class LoraPatch:
     def apply(self, name: str, weight: Tensor) -> Tensor:
         """``weight`` (float32) with the LoRA put on: a new tensor."""
         layer = self.layers[name]
+        if name in self.shapes:
+            weight = _widened(weight, self.shapes[name])
         if isinstance(layer, Replacement):
             return layer.put(weight)
         return weight + self.strength * at_strength(layer, self.strength).delta(weight)
+
+
+def _widened(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """``weight`` in the corner of zeros of ``shape``; one that another patch has widened already is left alone."""
+    missing = [wanted - have for wanted, have in zip(shape, weight.shape, strict=True)]
+    return F.pad(weight, [side for gap in reversed(missing) for side in (0, max(gap, 0))])

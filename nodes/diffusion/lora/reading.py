@@ -69,7 +69,10 @@ _ENDINGS: Mapping[str, str] = {
     ".diff_b": "bias_diff",
     ".b_norm": "bias_norm",
     ".set_weight": "set",
+    ".lora_B.bias": "bias_diff",
 }
+# Files that control a transformer by a picture hold whole norms beside their low-rank changes.
+_NORM, _SCALE = "_norm", ".scale"
 _BY_LENGTH = sorted(_ENDINGS, key=len, reverse=True)
 
 Parts = Mapping[str, Tensor]
@@ -94,7 +97,9 @@ def read_layers(tensors: Mapping[str, Tensor]) -> Read:
     strange = []
     for name in tensors:
         ending = next((e for e in _BY_LENGTH if name.endswith(e)), None)
-        if ending is None:
+        if name.endswith(_NORM + _SCALE):
+            modules[name.removesuffix(_SCALE)]["set"] = tensors[name]
+        elif ending is None:
             strange.append(name)
         else:
             modules[name.removesuffix(ending)][_ENDINGS[ending]] = tensors[name]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from nodes.diffusion.lora.layers import Layer, Replacement
+from nodes.diffusion.lora.layers import Layer, LowRank, Replacement
 from nodes.diffusion.name_map import Range, Span
 
 
@@ -72,6 +72,8 @@ class Placed:
             return self.layer
         if isinstance(self.layer, Replacement):
             return Replacement(self.layer.value[slice(*rows)])
+        if isinstance(self.layer, LowRank) and self.layer.mid is None and self.layer.up.shape[0] == self.file_rows:
+            return replace(self.layer, up=self.layer.up[slice(*rows)])
         return RowsOf(self.layer, rows, self.file_rows)
 
 

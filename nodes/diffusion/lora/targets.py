@@ -10,7 +10,7 @@ from nodes.diffusion.name_map import NameMap, Spans
 
 _PREFIXES = (
     "lora_unet_", "lycoris_", "base_model_model_unet_", "base_model_model_", "model_diffusion_model_",
-    "diffusion_model_", "unet_", "",
+    "diffusion_model_", "lora_transformer_", "unet_", "",
 )  # fmt: skip
 _TEXT_PREFIXES = ("lora_te_", "lora_te1_", "text_encoder_", "base_model_model_text_encoder_", "base_model_model_",
                   "text_encoders_clip_l_transformer_", "text_encoders_clip_h_transformer_")  # fmt: skip
@@ -63,8 +63,13 @@ def _by_module(spans: Mapping[str, Spans]) -> Targets:
     found = {}
     for name, places in spans.items():
         module, _, leaf = name.rpartition(".")
-        # What is neither is a parameter that stands alone, or a norm's weight by another name.
-        found[(_canonical(module), leaf) if leaf in ("weight", "bias") else (_canonical(name), "weight")] = places
+        if leaf in ("weight", "bias"):
+            found[_canonical(module), leaf] = places
+            continue
+        # A parameter that stands alone, or a norm's weight by another name.
+        found[_canonical(name), "weight"] = places
+        if leaf == "scale":
+            found[_canonical(module), "weight"] = places
     return found
 
 

@@ -64,4 +64,8 @@ def name_map(shapes: Shapes) -> NameMap:
     """The authors' names, with diffusers' own beside them. ``shapes``: of a ``FluxTransformer2DModel``."""
     # The file has the last norm's shift before its scale, diffusers the other way round.
     last = swapped_halves("final_layer.adaLN_modulation.1", "norm_out.linear", shapes)
-    return NameMap(by_table(BLOCKS | _ELSE, shapes) | last, others=whole({name: name for name in shapes}))
+    return NameMap(
+        by_table(BLOCKS | _ELSE, shapes) | last,
+        others=whole({name: name for name in shapes}),
+        widening=frozenset({"x_embedder.weight"}),
+    )
