@@ -65,8 +65,10 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     from engine.fingerprint import keep_fingerprints_in
     from engine.limits import Limits
     from engine.model_store import ModelStore
+    from nodes.diffusion import pickled
 
     keep_fingerprints_in(settings.fingerprints)
+    pickled.accept_up_to(int(settings.pickled_gib * pickled.GIB))
     models = ModelStore(device=settings.device, precision=settings.precision)
     models.computing = load_computing(settings, models.device)
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None

@@ -34,8 +34,6 @@ DTYPES: Mapping[str, torch.dtype] = {
 
 # What a file is that is not safetensors, by its first bytes.
 _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a pickle in a zip (torch.save)", "pickles can run code when opened: convert it to safetensors"),
-    (b"\x80", "a pickle", "pickles can run code when opened: convert it to safetensors"),
     (b"GGUF", "a GGUF file", "take the safetensors version of this model"),
     (b"<", "a web page or XML", "the download probably failed: fetch the file again"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"),

@@ -1,4 +1,4 @@
-"""Opens safetensors files: facts from the header at once, tensors memory-mapped when they are asked for."""
+"""Opens weight files: facts of their tensors at once, the tensors memory-mapped when they are asked for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from nodes.diffusion.pickled import Pickled, is_pickled
 from nodes.diffusion.quantization import check_formats, with_scales
 from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header, stacked
 
@@ -24,12 +26,35 @@ Place = str | Rows | tuple[str | Rows, ...]
 """Where a tensor is taken from: one by name, rows of one, or several of these stacked along the first dimension."""
 
 
+class Mapped:
+    """A safetensors file's bytes: one private mapping of the file, so that nothing is read before it is used."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        # A private copy-on-write map: torch wants writable memory, and the file must never change.
+        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+
+    def flat(self, fact: TensorFact) -> Tensor:
+        """The numbers of a tensor, or of some of its rows, in one dimension; not of an empty one."""
+        if fact.start % fact.dtype.itemsize:
+            raw = torch.frombuffer(bytearray(self._map[fact.start : fact.end]), dtype=torch.uint8)
+            return raw.view(fact.dtype)
+        return torch.frombuffer(self._map, dtype=fact.dtype, count=math.prod(fact.shape), offset=fact.start)
+
+    def bytes(self, fact: TensorFact) -> memoryview:
+        """The same as bytes."""
+        return memoryview(self._map)[fact.start : fact.end]
+
+    def release(self) -> None:
+        """Give back the memory that reading took; the next read fetches the bytes again."""
+        if hasattr(self._map, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
 class WeightFile:
-    """A safetensors file. Its tensors share one private mapping of the file: nothing is read before it is used.
+    """A safetensors file, or a pickled one that holds weights alone. Nothing is read before it is used.
 
     ``facts``: by tensor name, in file order; ``metadata``: the header's free texts; ``identity``: equal for two
-    openings of one unchanged file. Raises ``ModelUnreadable`` where the file is truncated, is not safetensors, or is
-    a pickle.
+    openings of one unchanged file. Raises ``ModelUnreadable`` where the file is truncated or of another format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,19 +64,28 @@ class WeightFile:
                 stat = os.fstat(file.fileno())
                 self.size_bytes = stat.st_size
                 self.identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-                header, data_start = read_header(path, file, self.size_bytes)
-                # A private copy-on-write map: torch wants writable memory, and the file must never change.
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                facts = self._open(file)
         except OSError as error:
             raise ModelUnreadable(
                 f"model file '{path.name}' cannot be read: {error.strerror or error}",
                 remedy="check that it may be read, and the disk",
             ) from error
-        metadata = header.pop("__metadata__", None)
-        self.metadata: dict[str, str] = metadata if isinstance(metadata, dict) else {}
-        facts = {name: read_fact(path, name, entry, data_start, self.size_bytes) for name, entry in header.items()}
         self.facts: Mapping[str, TensorFact] = with_scales(facts)
         check_formats(path.name, self.metadata, self.facts, self.read)
+
+    def _open(self, file: BinaryIO) -> dict[str, TensorFact]:
+        self.metadata: dict[str, str] = {}
+        self._stored: Mapped | Pickled
+        if is_pickled(file.read(9)):
+            self._stored = Pickled(self.path, self.size_bytes)
+            return self._stored.facts
+        file.seek(0)
+        header, data_start = read_header(self.path, file, self.size_bytes)
+        self._stored = Mapped(file)
+        metadata = header.pop("__metadata__", None)
+        if isinstance(metadata, dict):
+            self.metadata = metadata
+        return {name: read_fact(self.path, name, one, data_start, self.size_bytes) for name, one in header.items()}
 
     def tensor(self, name: str) -> Tensor:
         """The tensor, backed by the file. Copied only where it does not start at a multiple of its item size."""
@@ -61,20 +95,15 @@ class WeightFile:
         """The tensor that ``fact`` describes; see :meth:`tensor`."""
         if fact.pieces:
             return torch.cat([self.read(piece) for piece in fact.pieces])
-        count = math.prod(fact.shape)
-        if count == 0:
+        if not math.prod(fact.shape):
             return torch.empty(fact.shape, dtype=fact.dtype)
-        if fact.start % fact.dtype.itemsize:
-            raw = torch.frombuffer(bytearray(self._map[fact.start : fact.end]), dtype=torch.uint8)
-            return raw.view(fact.dtype).reshape(fact.shape)
-        flat = torch.frombuffer(self._map, dtype=fact.dtype, count=count, offset=fact.start)
-        return flat.reshape(fact.shape)
+        return self._stored.flat(fact).reshape(fact.shape)
 
     def bytes(self, fact: TensorFact) -> memoryview:
         """The tensor's bytes as they stand in the file."""
         if fact.pieces:
             return memoryview(bytearray().join(self.bytes(piece) for piece in fact.pieces))
-        return memoryview(self._map)[fact.start : fact.end]
+        return self._stored.bytes(fact)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -83,8 +112,7 @@ class WeightFile:
 
     def release(self) -> None:
         """Give back the memory that reading took. The tensors stay readable: the next read fetches them again."""
-        if hasattr(self._map, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+        self._stored.release()
 
     def view(self, *prefixes: str) -> WeightView:
         """The tensors whose names start with the first of ``prefixes`` that any name starts with, stripped of it."""

@@ -100,6 +100,19 @@ def test_cosxl_marks_itself_by_the_ends_of_its_levels(
     assert model.parameterization.timestep(torch.tensor(1.0)).item() == 0.0
 
 
+def test_a_pickled_checkpoint_is_the_same_model(ctx: Context, folder: Path) -> None:
+    torch.save({"state_dict": tensors_of(folder), "global_step": 3}, folder / "checkpoints" / "old.ckpt")
+    pickled, stored = (loaders.load_checkpoint(ctx, ckpt_name=name) for name in ("old.ckpt", "tiny_sd15.safetensors"))
+    assert isinstance(pickled.CLIP, Clip) and isinstance(stored.CLIP, Clip)
+    assert isinstance(pickled.VAE, Vae) and isinstance(stored.VAE, Vae)
+    for ours, theirs in zip(
+        (pickled.MODEL.weights, *pickled.CLIP.weights, pickled.VAE.weights),
+        (stored.MODEL.weights, *stored.CLIP.weights, stored.VAE.weights),
+        strict=True,
+    ):
+        assert ours.key == theirs.key
+
+
 def test_opening_reads_no_weights(ctx: Context) -> None:
     loaders.load_checkpoint(ctx, ckpt_name="tiny_sd15.safetensors")
     assert ctx.models.stats() == []
@@ -239,7 +252,7 @@ class TestWrongFiles:
         with pytest.raises(ModelUnreadable, match="truncated"):
             loaders.load_checkpoint(ctx, ckpt_name="cut.safetensors")
 
-    def test_a_pickle(self, ctx: Context, folder: Path) -> None:
+    def test_a_pickle_without_weights(self, ctx: Context, folder: Path) -> None:
         torch.save({"state_dict": {}}, folder / "checkpoints" / "old.ckpt")
-        with pytest.raises(ModelUnreadable, match="pickle"):
+        with pytest.raises(ModelUnreadable, match=r"'old\.ckpt' is no checkpoint"):
             loaders.load_checkpoint(ctx, ckpt_name="old.ckpt")

@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
     ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
     a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``,
-    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code. ``hdr``: what
+    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code. ``pickled_gib``: how
+    large pickled weights (.pth, .ckpt ...) may be, which are read as weights only; 0 for none. ``hdr``: what
     pictures of HDR films are, ``sdr`` (as ordinary screens show them) or ``as_stored``.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     attention: Attention = "auto"
     compile: Compile = "off"
     step_noise: StepNoise = "device"
+    pickled_gib: float = Field(default=32.0, ge=0)
     hdr: Hdr = "sdr"
     compiled: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "compiled")
     # The service: where its data are, who may come in, how much it takes.

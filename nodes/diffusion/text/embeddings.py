@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from engine.errors import ModelUnreadable, first_line
 from engine.folders import contained
+from nodes.diffusion import pickled
 from nodes.diffusion.text.prompt import EMBEDDING, parse
 from nodes.diffusion.weights import WeightFile
 
@@ -62,7 +62,7 @@ def read_embedding(file: Path, part: str, width: int) -> Tensor | None:
     """
     try:
         found = _vectors(_content(file), part, width)
-    except (ModelUnreadable, OSError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except (ModelUnreadable, OSError, RuntimeError, ValueError, TypeError) as error:
         log.warning("embedding '%s' cannot be read and is left out: %s", file.name, first_line(error))
         return None
     if not found.is_floating_point() or found.ndim not in (1, 2) or found.numel() == 0:
@@ -90,8 +90,7 @@ def _with_subfolders(folders: Sequence[Path]) -> Iterator[Path]:
 def _content(file: Path) -> Any:
     if file.suffix.lower() == ".safetensors":
         return WeightFile(file).view("")
-    with torch.serialization.safe_globals([torch.nn.ParameterDict]):
-        return torch.load(file, map_location="cpu", weights_only=True)
+    return pickled.load(file, file.stat().st_size)
 
 
 def _vectors(content: Any, part: str, width: int) -> Tensor:

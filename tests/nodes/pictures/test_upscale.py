@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.errors import DeviceMemoryExhausted, InputInvalid, ModelUnreadable
 from engine.model_store import ModelStore
@@ -113,6 +113,22 @@ def test_network_is_held_once(models_dir: Path, tmp_path: Path) -> None:
     first, second = upscale.load(file), upscale.load(tmp_path / "copy.safetensors")
     assert first.weights.key == second.weights.key
     assert first.scale == 4
+
+
+@pytest.mark.parametrize("wrapped", ["", "params_ema", "params", "state_dict"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_pickled_network_enlarges_as_the_other(models_dir: Path, tmp_path: Path, wrapped: str, zipped: bool) -> None:
+    file = models_dir / "upscale_models" / "tiny_esrgan_x4.safetensors"
+    tensors = load_file(file)
+    content = {wrapped: tensors, "epoch": 3} if wrapped else tensors
+    torch.save(content, tmp_path / "tiny.pth", _use_new_zipfile_serialization=zipped)
+    pixels = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+    models = ModelStore("cpu")
+    ours, theirs = (
+        upscale.enlarge(pixels, upscale.load(path), models, silent) for path in (tmp_path / "tiny.pth", file)
+    )
+    assert ours.shape == (1, 64, 64, 3)
+    assert torch.equal(ours, theirs)
 
 
 def test_other_files_are_refused(models_dir: Path, tmp_path: Path) -> None:
