@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,6 +125,9 @@ def annotated(name: str) -> tuple[str, str]:
     return name, ""
 
 
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
 def contained(folder: Path, name: str) -> Path | None:
     """``folder / name`` if that stays inside ``folder`` by name and the name is a sane relative one, else ``None``.
 
@@ -133,7 +137,7 @@ def contained(folder: Path, name: str) -> Path | None:
     if not name or "\0" in name or name.startswith(("/", "\\")):
         return None
     parts = name.replace("\\", "/").split("/")
-    if ".." in parts or ":" in parts[0]:
+    if ".." in parts or (len(parts) > 1 and _DRIVE.fullmatch(parts[0])):
         return None
     return folder.joinpath(*parts)
 

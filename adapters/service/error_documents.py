@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
+from adapters.host.paths import hide_paths
 from adapters.host.plain import plain
 from engine.errors import DagfusionError, GraphInvalid, shortened
 
 _MOST_MESSAGE = 4000
 
 
-def error_document(error: BaseException) -> dict[str, Any]:
+def error_document(error: BaseException, *, paths: bool = False) -> dict[str, Any]:
     """``type``, ``message``, ``remedy``; ``problems`` of an invalid graph; node, class and input where known.
 
-    An error that is not ours keeps its text; its traceback is for logs only.
+    An error that is not ours keeps its text; its traceback is for logs only. ``paths``: whoever is told sits at this
+    machine, and may know where its files are.
     """
     document: dict[str, Any] = plain(_document(error))
-    return document
+    return document if paths else cast(dict[str, Any], hide_paths(document))
 
 
 def _document(error: BaseException) -> dict[str, Any]:

@@ -84,6 +84,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
     request.MediaTypeRefused: Row("media-type-refused", "This kind of content is not taken"),
     request.RateLimited: Row("rate-limited", "Too many requests", retry=True),
     request.ServiceBusy: Row("busy", "The service is busy", retry=True),
+    request.FolderUnavailable: Row("folder-unavailable", "A folder of the service does not work", retry=True),
     request.TooManySockets: Row("too-many-sockets", "Too many connections", retry=True),
 }
 # Ends of jobs that are no exceptions of this process: they are named in a job's error document only.

@@ -85,6 +85,12 @@ class RateLimited(RequestRefused):
         self.headers = dict(headers or {})
 
 
+class FolderUnavailable(RequestRefused):
+    """A folder of the service is gone or cannot be written to: what is taken now could not be kept."""
+
+    retry_after_s = 30
+
+
 class TooManySockets(RequestRefused):
     """As many connections are open as are allowed to be."""
 

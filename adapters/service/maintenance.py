@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.host.settings import Settings
 from adapters.service.blobs.errors import BlobStoreUnavailable
 from adapters.service.blobs.store import BlobStore
+from adapters.service.new_files import sweep_parts
 from adapters.service.steadiness import Steadiness
 from adapters.service.store import Store
 from adapters.service.store.outage import tell_away
@@ -74,6 +75,7 @@ def clean_up(store: Store, settings: Settings, older_than_days: float | None = N
         forgotten += count
     in_use = store.jobs.digests()
     removed = len(BlobStore(settings.blob_url).sweep(in_use)) + sweep_placed(settings.input, in_use)
+    removed += sum(sweep_parts(folder) for folder in (settings.input, settings.output, settings.temp))
     if forgotten or removed:
         _log.info("cleaned up: %s, %s", counted(forgotten, "job"), counted(removed, "file"))
     return forgotten, removed

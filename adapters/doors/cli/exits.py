@@ -30,7 +30,7 @@ def exit_code(error: BaseException) -> int:
 
 def as_document(error: DagfusionError) -> dict[str, object]:
     """The error for machines, as everywhere else, but with its kind as ``error``, and the code of a failed fetch."""
-    document = error_document(error)
+    document = error_document(error, paths=True)
     code = {"code": error.code} if isinstance(error, PullFailed) else {}
     return {"error": document.pop("type"), **document, **code}
 

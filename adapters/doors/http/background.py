@@ -12,7 +12,7 @@ from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
 from adapters.doors.http.metrics import Metrics, Now
-from adapters.doors.http.services import open_services
+from adapters.doors.http.services import Services, open_services
 from adapters.doors.http.tracing import trace_jobs
 from adapters.host.settings import Settings
 from adapters.service.store.errors import AWAY
@@ -38,6 +38,7 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(steadily, services.tail.run)
             tasks.start_soon(steadily, partial(metrics.follow, services))
+            tasks.start_soon(steadily, partial(_watch_folders, services))
             if app.state.tracer is not None:
                 tasks.start_soon(steadily, partial(trace_jobs, services, app.state.tracer))
             async with anyio.create_task_group() as deliveries:
@@ -49,6 +50,13 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     finally:
         await services.outbound.aclose()
         await run_sync(services.store.close)
+
+
+async def _watch_folders(services: Services) -> None:
+    """Let the log hear of a folder that is gone before anybody asks."""
+    while True:
+        await run_sync(services.folder_faults.found)
+        await anyio.sleep(services.settings.lease_s / 3)
 
 
 async def steadily(task: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from adapters.doors.http.services import Services, ServicesNow
 
@@ -18,11 +18,12 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """How many workers are ready for jobs, and how many are still loading."""
+    """How many workers are ready for jobs, and how many are still loading; what keeps the service from its work."""
 
     ready: bool
     workers_ready: int
     workers_starting: int
+    faults: list[str] = Field(default=[], description="Folders that are gone or cannot be written to.")
 
 
 @router.get("/health", operation_id="get_health", summary="Whether the web process lives")
@@ -57,6 +58,14 @@ async def ping(now: ServicesNow) -> Readiness | Response:
 
 async def _readiness(now: Services) -> Readiness:
     workers = await run_sync(now.store.workers.alive, now.settings.lease_s)
-    ready = sum(worker.state == "ready" for worker in workers)
+    own = await run_sync(now.folder_faults.found)
+    ready = [worker for worker in workers if worker.state == "ready"]
+    able = [worker for worker in ready if not worker.info.get("faults")]
+    theirs = {fault for worker in ready for fault in worker.info.get("faults", ())}
     starting = sum(worker.state == "starting" for worker in workers)
-    return Readiness(ready=ready > 0, workers_ready=ready, workers_starting=starting)
+    return Readiness(
+        ready=bool(able) and not own,
+        workers_ready=len(able),
+        workers_starting=starting,
+        faults=[*own, *sorted(theirs - {*own})],
+    )

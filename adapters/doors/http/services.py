@@ -16,6 +16,7 @@ from adapters.host.secret import load_secret
 from adapters.host.settings import Settings
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
+from adapters.service.folder_faults import FolderFaults
 from adapters.service.intake.take import Intake, IntakeLimits
 from adapters.service.outbound.client import OutboundClient
 from adapters.service.outbound.policy import AddressPolicy, AllowList
@@ -45,6 +46,7 @@ class Services:
     conversions: Conversions
     secret: bytes
     warm: Sequence[str]
+    folder_faults: FolderFaults
 
 
 def open_services(settings: Settings) -> Services:
@@ -67,6 +69,7 @@ def open_services(settings: Settings) -> Services:
         conversions=Conversions(blobs),
         secret=load_secret(settings),
         warm=warm_names(settings),
+        folder_faults=FolderFaults(store, blobs),
     )
 
 

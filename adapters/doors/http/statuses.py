@@ -51,6 +51,7 @@ STATUSES: Mapping[str, int] = {
     "media-type-refused": 415,
     "rate-limited": 429,
     "busy": 503,
+    "folder-unavailable": 503,
     "too-many-sockets": 503,
     "worker-lost": 502,
     "worker-stopped": 502,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-def worker_info(engine: Engine | None, hands: Hands) -> dict[str, Any]:
-    """JSON-ready. Without an engine (the worker is starting) only memory."""
+def worker_info(engine: Engine | None, hands: Hands, faults: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON-ready. Without an engine (the worker is starting) only memory.
+
+    ``faults``: what keeps the worker from taking jobs.
+    """
     info: dict[str, Any] = {"jobs": [hand.job.id for hand in hands.all()], "memory": _memory(engine)}
+    if faults:
+        info["faults"] = list(faults)
     if engine is None:
         return info
     device = engine.models.device

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,7 @@ from adapters.run.worker.read_ahead import ReadAhead
 from adapters.run.worker.warm import warm
 from adapters.run.worker.watch import Watch
 from adapters.service.blobs.store import BlobStore
+from adapters.service.folder_faults import FolderFaults, run_folders
 from adapters.service.store import Store
 from adapters.service.store.errors import LeaseLost
 from adapters.service.store.outage import reason_of, tell_away
@@ -47,13 +49,15 @@ class Worker:
         self._store = Store(settings.database)
         self._hands = Hands()
         self._engine: Engine | None = None
+        self._folder_faults: FolderFaults | None = None
+        self._faults: tuple[str, ...] = ()
         self._draining = threading.Event()
         self._at_once = threading.Event()
         # A job leaves the device before its outputs are stored: the next one computes meanwhile.
         self._device_slots = threading.Semaphore(settings.concurrency)
         self._all_slots = threading.Semaphore(settings.concurrency + 1)
         every_s = settings.lease_s / _BEATS_A_LEASE
-        self._heartbeat = Heartbeat(self._store, worker_id, every_s, lambda: worker_info(self._engine, self._hands))
+        self._heartbeat = Heartbeat(self._store, worker_id, every_s, self._info)
         self._watch = Watch(
             self._store,
             self._hands,
@@ -91,6 +95,7 @@ class Worker:
         self._heartbeat.start()
         try:
             blobs = BlobStore(self._settings.blob_url)
+            self._folder_faults = FolderFaults(self._store, blobs, run_folders(self._settings))
             engine = load_engine(self._settings, load_registry(self._settings), load_folders(self._settings))
             warm(engine, warm_names(self._settings))
             self._engine = engine
@@ -145,7 +150,8 @@ class Worker:
         """Claim a job and start it, or let go of what :meth:`_acquire` took; False where none waits."""
         claimed = None
         try:
-            claimed = self._store.leases.claim(self._id, self._settings.lease_s)
+            if self._able():
+                claimed = self._store.leases.claim(self._id, self._settings.lease_s)
         except SQLAlchemyError as error:
             tell_away(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
@@ -155,6 +161,17 @@ class Worker:
             return False
         self._begin(pool, runner, InHand(*claimed), self._device_slots.release, self._all_slots.release)
         return True
+
+    def _able(self) -> bool:
+        """Whether what a job makes could be kept: better that it waits than that it computes in vain."""
+        faults = () if self._folder_faults is None else self._folder_faults.found()
+        if faults != self._faults:
+            self._faults = faults
+            self._heartbeat.hurry()
+        return not faults
+
+    def _info(self) -> dict[str, Any]:
+        return worker_info(self._engine, self._hands, self._faults)
 
     def _acquire(self) -> bool:
         """A free hand and a turn at the device; False where the worker drains before there is one."""

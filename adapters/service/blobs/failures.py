@@ -16,7 +16,7 @@ def reachable(digest: str | None = None) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         if digest is None:
-            raise BlobStoreUnavailable(f"the blob store is gone: {error}") from error
+            raise BlobStoreUnavailable(f"the blob store is gone: {error.strerror or 'a file is missing'}") from error
         raise missing(digest) from error
     except (DagfusionError, NotImplementedError):
         raise

@@ -54,9 +54,17 @@ class BlobStore:
         except OSError as error:
             raise BlobStoreUnavailable(f"blobs cannot be kept in '{url}': {error.strerror}") from error
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the blobs are; ``None`` in a remote store."""
+        return Path(self._root) if self.is_local else None
+
     def writer(self) -> BlobWriter:
         """To write a blob in pieces and look at it before it is committed. Use it as a context."""
         with reachable():
+            if self.folder is not None and not self.folder.is_dir():
+                raise BlobStoreUnavailable("the folder of the blobs was removed")
+            make_private(self._spool)
             return BlobWriter(self._spool, self._publish)
 
     def put_stream(self, chunks: Iterable[bytes]) -> Blob:

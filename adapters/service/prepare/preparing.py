@@ -54,7 +54,7 @@ class Preparation:
         reading = read_document(document, self.registry)
         workflow = set_inputs(reading.workflow, overrides or {}, self.registry)
         workflow = rewrite_inputs(workflow, self.registry, files)
-        _check_ids(workflow)
+        check_ids(workflow)
         wanted = _targets(targets, workflow)
         place_files(files, self.blobs, self.folders.input)
         checked = inspect(workflow, self.registry, self.folders, wanted)
@@ -69,8 +69,8 @@ def _targets(names: Sequence[str] | None, workflow: Workflow) -> tuple[str, ...]
     return tuple(dict.fromkeys(node_id for name in names for node_id in nodes_named(name, workflow.nodes)))
 
 
-def _check_ids(workflow: Workflow) -> None:
-    """Databases keep ids as texts of limited length, which hold no NUL."""
+def check_ids(workflow: Workflow) -> None:
+    """Databases keep ids as texts of limited length, which hold no NUL. Raises ``GraphInvalid`` for others."""
     bad = [node_id for node_id in workflow.nodes if len(node_id) > _MAX_ID_CHARS or "\0" in node_id]
     if bad:
         message = f"a node's id may have {_MAX_ID_CHARS} characters, none of them NUL"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
@@ -70,6 +71,11 @@ class Database:
                     connection.execute(select(func.pg_notify(NOTIFY_CHANNEL, "")))
         if self.doorbell is not None:
             self.doorbell.ring()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where SQLite's file is; ``None`` for a server's database."""
+        return Path(self.url.database or "").absolute().parent if self.sqlite else None
 
     def check_file(self) -> None:
         """Raise ``DatabaseGone`` where SQLite's file is no longer the one that was opened."""

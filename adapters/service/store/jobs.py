@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,7 +60,7 @@ class Jobs:
                 raise JobIdTaken(new.id or "") from error
         with self._database.read() as connection:
             known = self._known(connection, new)
-        if known is None or known.content_hash != _content_hash(new):
+        if known is None or known.content_hash != _content_hash(new) or not _same_webhook(known.webhook, new):
             raise IdempotencyConflict(new.idempotency_key or "")
         return job_from(known), False
 
@@ -288,6 +288,14 @@ class Jobs:
 
 def _count(connection: Connection, state: JobState) -> int:
     return int(connection.execute(_COUNT, {"state": state}).scalar_one())
+
+
+def _same_webhook(known: Mapping[str, Any] | None, new: NewJob) -> bool:
+    """Whether the messages go to where the request wants them; a secret that was made for it is another each time."""
+    if known is None or new.webhook is None:
+        return known is None and new.webhook is None
+    same = (known["url"], sorted(known["events"])) == (new.webhook.url, sorted(new.webhook.events))
+    return same and (not new.own_secret or known["secret"] == new.webhook.secret)
 
 
 def _content_hash(new: NewJob) -> str:

@@ -53,8 +53,8 @@ class NewJob:
     """A checked request. ``prompt`` is the workflow in API form; ``targets`` the wanted output nodes (None: all).
 
     ``rank``: ComfyUI's queue number; ``front`` puts the job before all others of its priority. ``options``: what the
-    door that took it wants to know again (output format, ...); it is not interpreted here. ``space``: whose folders it
-    reads and writes; empty where they are everybody's.
+    door that took it wants to know again (output format, ...); it is not interpreted here. ``own_secret``: that of
+    the webhook came with the request. ``space``: whose folders it reads and writes; empty where they are everybody's.
     """
 
     prompt: Mapping[str, Any]
@@ -72,6 +72,7 @@ class NewJob:
     idempotency_key: str | None = None
     files: tuple[InputFile, ...] = ()
     webhook: Webhook | None = None
+    own_secret: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     space: str = ""
 

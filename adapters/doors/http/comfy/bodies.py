@@ -1,4 +1,7 @@
-"""JSON bodies, whatever content type the client calls them: ComfyUI's own example sends them as a form."""
+"""JSON bodies, also under the content types that ComfyUI's clients call them: its own example sends them as a form.
+
+What any page's form or script could send without asking first, but no client does, is not taken.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,16 @@ from anyio.to_thread import run_sync
 from fastapi import Request
 
 from adapters.doors.http.bodies import read_json
-from adapters.service.errors import RequestInvalid
+from adapters.service.errors import MediaTypeRefused, RequestInvalid
+
+_REFUSED = frozenset({"text/plain", "multipart/form-data"})
 
 
 async def read_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
-    """The body. Raises ``WorkflowUnreadable`` (no JSON) and ``RequestInvalid`` (no object)."""
+    """The body. Raises ``MediaTypeRefused``, ``WorkflowUnreadable`` (no JSON) and ``RequestInvalid`` (no object)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in _REFUSED:
+        raise MediaTypeRefused(f"the body is called {kind}", remedy="send JSON as application/json")
     body = await request.body()
     if may_be_empty and not body.strip():
         return {}

@@ -52,6 +52,7 @@ ERROR_TYPES: Mapping[str, str] = {
     "media-type-refused": "invalid_request",
     "rate-limited": "rate_limited",
     "busy": "server_error",
+    "folder-unavailable": "server_error",
     "too-many-sockets": "server_error",
     "worker-lost": "execution_error",
     "worker-stopped": "execution_error",

@@ -45,5 +45,6 @@ async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, D
 
 def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
     submission = read_submission(body, now.registry, folders_of(now, caller), now.settings, caller.owner)
+    now.folder_faults.refuse()
     job, _ = now.store.jobs.submit(submission.job, now.settings.queue_limit)
     return {"prompt_id": job.id, "number": queue_number(job), "node_errors": submission.node_errors}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from adapters.doors.http.comfy.error_types import error_object
 from adapters.doors.http.statuses import status_of
+from adapters.host.paths import hide_paths
 from adapters.service.errors import PromptRefused
 from engine.counted import counted
 from engine.errors import DagfusionError, GraphInvalid, Problem
@@ -50,7 +51,7 @@ def refusal(problems: Sequence[Problem], errors: dict[str, Any]) -> PromptRefuse
     for problem in problems:
         if problem.code == "prompt_no_outputs":
             return PromptRefused(problem.code, problem.message, problem.remedy)
-    details = "\n".join(str(problem) for problem in problems)
+    details = str(hide_paths("\n".join(str(problem) for problem in problems)))
     count = len(errors)
     message = f"{counted(count, 'node')} of the workflow cannot run"
     return PromptRefused("prompt_outputs_failed_validation", message, details, node_errors=errors)
@@ -114,4 +115,5 @@ def _node_error(problem: Problem, workflow: Workflow, configs: Configs) -> dict[
 def _plain_error(problem: Problem) -> dict[str, Any]:
     place = problem.input or ""
     details = f"{place}: {problem.remedy}" if place and problem.remedy else place or problem.remedy
-    return {"type": problem.code, "message": problem.message, "details": details, "extra_info": {}}
+    told = {"type": problem.code, "message": problem.message, "details": details, "extra_info": {}}
+    return cast(dict[str, Any], hide_paths(told))

@@ -10,6 +10,7 @@ from typing import Any
 from adapters.doors.http.comfy.prompt_errors import node_errors, refusal
 from adapters.host.settings import Settings
 from adapters.service.errors import PromptRefused
+from adapters.service.prepare.preparing import check_ids
 from adapters.service.store.records import NewJob
 from engine.collection import collection_paused
 from engine.document import read_document
@@ -49,6 +50,7 @@ def read_submission(
     with collection_paused():
         reading = read_document(prompt, registry)
         workflow = reading.workflow
+        check_ids(workflow)
         checked = _check(workflow, registry, folders, _targets(body))
         errors = node_errors(workflow, checked, registry, folders)
         _require_outputs(checked, errors)

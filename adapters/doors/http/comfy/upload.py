@@ -14,13 +14,13 @@ from starlette.datastructures import FormData, UploadFile
 
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.forms import read_form, text_of
-from adapters.doors.http.comfy.new_files import publish
 from adapters.doors.http.comfy.pictures import with_alpha_of
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.comfy.wire_files import local_path, named_place, place_of
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.doors.http.spaces import folders_of
 from adapters.service.errors import NotFound, RequestInvalid
+from adapters.service.new_files import publish
 from engine.folders import Folders
 
 router = APIRouter()

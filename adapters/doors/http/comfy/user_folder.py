@@ -10,13 +10,17 @@ from adapters.doors.http.comfy.wire_files import is_plain
 from adapters.doors.http.services import Services
 from adapters.host.private_folder import make_private
 from adapters.service.errors import RequestInvalid
+from adapters.service.new_files import not_written
 
 
 def user_folder(now: Services, caller: Caller) -> Path:
     """The caller's folder, made if needed. Where no keys are in use, there is one for everybody."""
     name = hashlib.sha256(caller.owner.encode()).hexdigest()[:32] if caller.owner else "default"
     folder = now.settings.data.absolute() / "user" / name
-    make_private(folder)
+    try:
+        make_private(folder)
+    except OSError as error:
+        raise not_written("your folder cannot be made", error) from error
     return folder
 
 

@@ -9,21 +9,25 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BeforeValidator
 from starlette.responses import FileResponse, Response
 
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.bodies import read_json
 from adapters.doors.http.comfy.bodies import read_object
-from adapters.doors.http.comfy.new_files import publish
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.comfy.user_folder import checked, listing, user_folder
 from adapters.doors.http.services import ServicesNow
-from adapters.service.errors import FileExists, NotFound, RequestInvalid
+from adapters.service.errors import FileExists, NotFound
+from adapters.service.new_files import not_written, publish
 
 router = APIRouter()
 _Reader = Annotated[Caller, Depends(require("read"))]
 _Submitter = Annotated[Caller, Depends(require("submit"))]
 _SETTINGS = "comfy.settings.json"
+# ComfyUI takes any text here, and one of them as the other answer.
+Flag = Annotated[bool, BeforeValidator(lambda text: str(text).lower() in ("true", "1"))]
+Unless = Annotated[bool, BeforeValidator(lambda text: str(text).lower() not in ("false", "0"))]
 
 
 @router.get("/users")
@@ -64,13 +68,13 @@ def list_files(
     now: ServicesNow,
     caller: _Reader,
     folder: Annotated[str, Query(alias="dir", min_length=1)],
-    recurse: bool = False,
-    full_info: bool = False,
-    split: bool = False,
+    recurse: Flag = False,
+    full_info: Flag = False,
+    split: Flag = False,
 ) -> WireJSON:
     """Files in a folder, as paths below it; with ``full_info`` as objects, with ``split`` as paths and their parts."""
     root = checked(user_folder(now, caller), folder)
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise NotFound("there is no such folder")
     found = listing(root, recurse=recurse)
     if full_info:
@@ -87,29 +91,29 @@ def get_file(name: str, now: ServicesNow, caller: _Reader) -> FileResponse:
 
 @router.post("/userdata/{name:path}/move/{target:path}")
 def move_file(
-    name: str, target: str, now: ServicesNow, caller: _Submitter, overwrite: bool = True, full_info: bool = False
+    name: str, target: str, now: ServicesNow, caller: _Submitter, overwrite: Unless = True, full_info: Flag = False
 ) -> WireJSON:
     """Rename a file."""
     root = user_folder(now, caller)
     source, goal = _existing(checked(root, name)), checked(root, target)
-    if goal.exists() and not overwrite:
+    if os.path.lexists(goal) and not overwrite:
         raise FileExists("there is a file of that name", remedy="choose another name, or overwrite it")
     try:
         goal.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, goal)
     except OSError as error:
-        raise RequestInvalid(f"the file cannot be moved: {error.strerror}") from error
+        raise not_written("the file cannot be moved", error) from error
     return WireJSON(_told(goal, root, full_info))
 
 
 @router.post("/userdata/{name:path}")
 async def store_file(
-    name: str, request: Request, now: ServicesNow, caller: _Submitter, overwrite: bool = True, full_info: bool = False
+    name: str, request: Request, now: ServicesNow, caller: _Submitter, overwrite: Unless = True, full_info: Flag = False
 ) -> WireJSON:
     """Store the body as a file."""
     root = user_folder(now, caller)
     goal, body = checked(root, name), await request.body()
-    if goal.exists() and not overwrite:
+    if os.path.lexists(goal) and not overwrite:
         raise FileExists("there is a file of that name", remedy="choose another name, or overwrite it")
     relative = goal.relative_to(root).as_posix()
     await run_sync(lambda: publish(root, relative, lambda part: part.write_bytes(body), overwrite=True))
@@ -124,7 +128,11 @@ def delete_file(name: str, now: ServicesNow, caller: _Submitter) -> Response:
 
 
 def _existing(path: Path) -> Path:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that no file can have
+        there = False
+    if not there:
         raise NotFound("there is no such file")
     return path
 

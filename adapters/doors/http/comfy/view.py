@@ -17,20 +17,18 @@ from adapters.doors.http.services import ServicesNow
 from adapters.doors.http.spaces import folders_of
 
 router = APIRouter()
-# What a browser would run in this service's name is downloaded instead.
-_ACTIVE = frozenset(
+# What a browser may show by itself. Whatever else it is, it might be run in this service's name: it is downloaded.
+_SHOWN = frozenset(
     {
-        "text/html",
-        "text/html-sandboxed",
-        "application/xhtml+xml",
-        "text/javascript",
-        "application/javascript",
-        "text/css",
-        "text/xml",
-        "application/xml",
-        "image/svg+xml",
-        "application/pdf",
+        *(f"image/{kind}" for kind in ("png", "apng", "jpeg", "webp", "gif", "bmp", "avif", "jxl", "heic", "tiff")),
+        *(f"video/{kind}" for kind in ("mp4", "webm", "ogg", "quicktime", "x-matroska")),
+        *(f"audio/{kind}" for kind in ("mpeg", "mp4", "ogg", "opus", "wav", "x-wav", "flac", "x-flac", "aac", "webm")),
     }
+)
+# Even where a browser takes it for a page: no scripts, no forms, no origin, nothing loaded but itself.
+_POLICY = (
+    "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'"
 )
 
 
@@ -47,7 +45,11 @@ def view(
 ) -> Response:
     """``preview=webp;90`` or ``jpeg`` is a smaller file; ``channel`` is ``rgb``, ``a`` or ``rgba``. Takes ranges."""
     place = named_place(filename, subfolder, folder)
-    headers = {"Content-Disposition": disposition(place.filename), "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "Content-Disposition": disposition(place.filename),
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
     path = local_path(folders_of(now, caller), place)
     digest = None if path is not None else blob_of(now, caller, place)
     rendering = Rendering.asked(preview, channel)
@@ -63,13 +65,17 @@ def view(
 
 
 def media_type_of(filename: str) -> str:
-    """By the name's ending; ``application/octet-stream`` for what would run in a browser."""
-    guessed = mimetypes.guess_type(filename)[0] or "application/octet-stream"
-    return "application/octet-stream" if guessed in _ACTIVE else guessed
+    """By the name's ending; ``application/octet-stream`` for what is not a known kind of media."""
+    guessed = mimetypes.guess_type(filename)[0] or ""
+    return guessed if guessed in _SHOWN else "application/octet-stream"
 
 
 def disposition(filename: str) -> str:
-    """The header ``Content-Disposition``: ComfyUI's ``filename="..."``, and the exact name where that is not ASCII."""
+    """The header ``Content-Disposition``: ComfyUI's ``filename="..."``, and the exact name where that is not ASCII.
+
+    What is not a known kind of media is an attachment.
+    """
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in filename)
     exact = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return f'filename="{plain}"{exact}'
+    kind = "" if media_type_of(filename) in _SHOWN else "attachment; "
+    return f'{kind}filename="{plain}"{exact}'

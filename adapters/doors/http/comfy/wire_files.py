@@ -14,6 +14,7 @@ from adapters.doors.http.services import Services
 from adapters.doors.http.spaces import folders_of, saved_output
 from adapters.service.blobs.errors import BlobMissing
 from adapters.service.errors import NotFound, RequestInvalid
+from adapters.service.new_files import is_part
 from engine.folders import OWN_FOLDERS, Folders, annotated, contained
 
 _UNUSUAL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -55,7 +56,7 @@ def place_of(name: str, subfolder: str, folder: str) -> Place:
 
 def local_path(folders: Folders, place: Place) -> Path | None:
     """The file in the folder here; ``None`` where there is none, or where a link leads out of the folder."""
-    for root in folders.places(place.folder):
+    for root in () if is_part(place.filename) else folders.places(place.folder):
         path = contained(root, place.relative)
         try:
             if path is not None and path.is_file() and path.resolve().is_relative_to(root.resolve()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -11,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from adapters.doors.http.native.access import JobId, Reader, Submitter, visible_job
 from adapters.doors.http.native.job_documents import JobDocument, job_document, job_summary
+from adapters.doors.http.native.moments import Moment
 from adapters.doors.http.native.output_documents import Delivery
 from adapters.doors.http.native.waiting import Wait, until_ended
 from adapters.doors.http.openapi import problems
@@ -33,8 +33,10 @@ def list_jobs(
     caller: Reader,
     state: Annotated[list[JobState] | None, Query(description="Only jobs in these states.")] = None,
     source: Annotated[str | None, Query(description="Only of this door.", pattern=r"^[a-z-]{1,12}$")] = None,
-    created_after: Annotated[datetime | None, Query(description="Only jobs that came after this.")] = None,
-    created_before: Annotated[datetime | None, Query(description="Only jobs that came before this.")] = None,
+    created_after: Annotated[Moment | None, Query(description="Only jobs after this (UTC if without a zone).")] = None,
+    created_before: Annotated[
+        Moment | None, Query(description="Only jobs before this (UTC if without a zone).")
+    ] = None,
     cursor: Annotated[int | None, Query(ge=0, lt=2**53, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+# A time that a request names; without a zone it is UTC, whatever zone the server is in.
+Moment = Annotated[datetime, AfterValidator(lambda told: told if told.tzinfo else told.replace(tzinfo=UTC))]
 
 
 def moment(unix_s: float) -> datetime:

@@ -31,6 +31,7 @@ async def submit(
     """
     if prepared.checked.problems:
         raise GraphInvalid(prepared.checked.problems)
+    await run_sync(now.folder_faults.refuse)
     limit_s = _within("time_limit_s", request.time_limit_s, now.settings.time_limit_s)
     attempts = _within("max_attempts", request.max_attempts, now.settings.max_attempts)
     new = NewJob(
@@ -45,6 +46,7 @@ async def submit(
         idempotency_key=request.idempotency_key,
         files=prepared.files,
         webhook=None if request.webhook is None else await _webhook(request.webhook, now),
+        own_secret=request.webhook is not None and request.webhook.secret is not None,
         options={
             "previews": request.previews,
             "output": request.output.model_dump(mode="json"),

@@ -17,13 +17,13 @@ from starlette.testclient import TestClient
 
 from adapters.doors.http.comfy.frames import without_texts
 from adapters.doors.http.comfy.messages import Message
-from adapters.doors.http.comfy.new_files import publish
 from adapters.doors.http.comfy.outbox import MAX_WAITING, Outbox, OutboxFull, PreviewPicture
 from adapters.doors.http.comfy.prompt_errors import reply
 from adapters.doors.http.comfy.ranges import blob_response
 from adapters.doors.http.comfy.view import disposition
 from adapters.doors.http.comfy.wire_files import is_plain
 from adapters.service.blobs.store import BlobStore
+from adapters.service.new_files import publish
 from adapters.service.store.errors import QueueFull
 
 DATA = bytes(range(256)) * 10

@@ -32,11 +32,27 @@ def test_a_prompt_is_taken_and_numbered(http: httpx.Client, service: Service) ->
     assert service.ended(second["prompt_id"]).state == "completed"
 
 
-def test_it_is_there_under_api_as_well_and_whatever_the_content_type(http: httpx.Client) -> None:
+def test_it_is_there_under_api_as_well_and_under_the_content_types_of_clients(http: httpx.Client) -> None:
     body = b'{"prompt": {"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, '
     body += b'"color": 21}}, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}}'
-    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json"):
-        assert http.post("/api/prompt", content=body, headers={"Content-Type": kind}).status_code == 200
+    for kind in ("application/x-www-form-urlencoded", "application/json", "application/octet-stream", None):
+        headers = {} if kind is None else {"Content-Type": kind}
+        assert http.post("/api/prompt", content=body, headers=headers).status_code == 200
+
+
+def test_a_body_as_any_pages_form_sends_it_is_refused(http: httpx.Client) -> None:
+    for kind in ("text/plain", "Text/Plain; charset=utf-8", "multipart/form-data; boundary=x"):
+        for path in ("/prompt", "/queue", "/history"):
+            assert http.post(path, content=b"{}", headers={"Content-Type": kind}).status_code == 415, (kind, path)
+
+
+@pytest.mark.parametrize("node_id", ["x" * 300, "a\0b"])
+def test_ids_that_no_database_keeps_are_refused_before_anything_runs(http: httpx.Client, node_id: str) -> None:
+    prompt = picture_prompt(24)
+    prompt[node_id] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    reply = post(http, prompt)
+    assert reply.status_code == 400
+    assert reply.json()["error"]["type"] == "invalid_prompt"
 
 
 def test_what_a_client_sends_beside_the_prompt_is_kept(http: httpx.Client, service: Service) -> None:

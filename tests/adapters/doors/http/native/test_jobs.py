@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -296,3 +297,42 @@ def test_a_failing_node_is_named(http: httpx.Client, service: Service) -> None:
     assert (job["error"]["node_id"], job["error"]["class_type"]) == ("2", "SaveImage")
     assert "leaves the output folder" in job["error"]["message"]
     assert http.post("/v1/jobs?wait=30", json={"workflow": PICTURE}).json()["state"] == "completed"
+
+
+def test_the_same_key_with_another_webhook_is_another_request(tmp_path: Path) -> None:
+    with serving(tmp_path, allowed_hosts=["127.0.0.1"]) as own, own.client() as client:
+
+        def submit(webhook: dict[str, Any] | None) -> int:
+            body = {"workflow": PICTURE, "idempotency_key": "k", "webhook": webhook}
+            return client.post("/v1/jobs", json=body).status_code
+
+        first = {"url": "http://127.0.0.1:9/a"}
+        secret = "whsec_" + base64.b64encode(b"x" * 24).decode()
+        assert submit(first) == 202
+        assert submit(first) == 202  # the secret that is made for it is another one, and does not count
+        assert submit({**first, "events": ["failed", "completed", "cancelled"]}) == 202
+        for other in (
+            None,
+            {"url": "http://127.0.0.1:9/b"},
+            {**first, "events": ["failed"]},
+            {**first, "secret": secret},
+        ):
+            assert submit(other) == 409, other
+
+
+def test_a_time_without_a_zone_is_utc(web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        job_id = client.post("/v1/jobs", json={"workflow": PICTURE}).json()["id"]
+        hour = timedelta(hours=1)
+        before, after = (datetime.now(UTC) - hour).replace(tzinfo=None), (datetime.now(UTC) + hour).replace(tzinfo=None)
+
+        def listed(**query: str) -> bool:
+            return job_id in [job["id"] for job in client.get("/v1/jobs", params=query).json()["jobs"]]
+
+        assert listed(created_after=before.isoformat()) and listed(created_before=after.isoformat())
+        assert not listed(created_after=after.isoformat()) and not listed(created_before=before.isoformat())
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import filecmp
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from errno import EEXIST, EILSEQ, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 
-from adapters.service.errors import RequestInvalid
+from adapters.service.errors import FolderUnavailable, RequestInvalid
+from engine.errors import DagfusionError
 
 _MOST_OF_ONE_NAME = 10_000
+_ABANDONED_S = 3600.0
+_PART = re.compile(r"\.[0-9a-f]{16}\.\w+")
+_OF_THE_NAME = frozenset({ENAMETOOLONG, EINVAL, EILSEQ, EISDIR, ENOTDIR, EEXIST, ENOTEMPTY, ELOOP})
 
 
 def publish(root: Path, relative: str, write: Callable[[Path], object], *, overwrite: bool) -> Path:
@@ -31,8 +39,32 @@ def publish(root: Path, relative: str, write: Callable[[Path], object], *, overw
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RequestInvalid(f"'{relative:.200}' cannot be written: {reason}", remedy="choose another name") from error
+        raise not_written(f"'{relative:.200}' cannot be written", error) from error
+
+
+def not_written(what: str, error: OSError) -> DagfusionError:
+    """The error for a file that could not be made: of the name that was chosen, or of the folder or disk."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in _OF_THE_NAME:
+        return RequestInvalid(f"{what}: {reason}", remedy="choose another name")
+    return FolderUnavailable(f"{what}: {reason}", remedy="see that the service may write there, and has room")
+
+
+def is_part(name: str) -> bool:
+    """Whether a file has the name of one that is being written, by :func:`publish` or by a run."""
+    return _PART.fullmatch(name) is not None
+
+
+def sweep_parts(root: Path, older_than_s: float = _ABANDONED_S) -> int:
+    """Remove what writers left that were killed; how many files."""
+    removed = 0
+    for folder, _, names in os.walk(root):
+        for part in (Path(folder, name) for name in names if is_part(name)):
+            with suppress(OSError):  # Its writer has just ended.
+                if part.stat().st_mtime < time.time() - older_than_s:
+                    part.unlink()
+                    removed += 1
+    return removed
 
 
 def _replace(part: Path, target: Path) -> Path:
