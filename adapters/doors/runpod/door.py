@@ -7,28 +7,23 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from anyio.to_thread import run_sync
 
-from adapters.doors.runpod.replies import Bucket, Reply, failed, limit_of
-from adapters.doors.runpod.requests import PictureInput, RunWish, WorkflowInput, read_input
-from adapters.host.loading import warm_names
+from adapters.doors.runpod.replies import MAX_INPUT_BYTES, failed, limit_of
 from adapters.host.settings import Settings
+from adapters.run.direct.desk import Desk
 from adapters.run.direct.messages import Completed, End, Failed, Message, Previewed, Stopped
+from adapters.run.direct.replies import Bucket, Reply
 from adapters.run.direct.runner import JobRunner
 from adapters.service.conversions import Conversions
 from adapters.service.error_documents import error_document
 from adapters.service.error_table import public_document
-from adapters.service.errors import RequestInvalid
-from adapters.service.intake.take import Intake, IntakeLimits
-from adapters.service.outbound.client import OutboundClient
-from adapters.service.outbound.policy import AddressPolicy, AllowList
-from adapters.service.prepare.generate.compose import compose
-from adapters.service.prepare.preparing import Preparation
+from adapters.service.prepare.requests import read_input
 from engine.context import CancelToken
-from engine.errors import Cancelled, DagfusionError, GraphInvalid
+from engine.errors import Cancelled, DagfusionError
 
 _REPORT_EVERY_S = 1.0
 _PREVIEW_EVERY_S = 1.0
@@ -54,10 +49,7 @@ class Door:
 
     def __init__(self, settings: Settings, runner: JobRunner, steps: Steps, bucket: Bucket | None = None) -> None:
         self._settings, self._runner, self._steps, self._bucket = settings, runner, steps, bucket
-        engine = runner.engine
-        self._preparation = Preparation(engine.registry, engine.folders, runner.blobs)
-        outbound = OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts)))
-        self._intake = Intake(runner.blobs, outbound, IntakeLimits.of(settings))
+        self._desk = Desk(settings, runner)
         self._conversions = Conversions(runner.blobs)
 
     async def answer(self, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,11 +65,12 @@ class Door:
         """Previews, if they are wanted, then the reply. Raises nothing but ``CancelledError``."""
         job_id = str(job.get("id", ""))
         try:
-            wish = await run_sync(read_input, job.get("input"))
-            document, reply = await self._prepared(job_id, wish, previews)
+            wish = await run_sync(read_input, job.get("input"), MAX_INPUT_BYTES)
+            order = await self._desk.take(job_id, wish, previews=previews)
+            reply = Reply(job_id, limit_of(job_id), wish.output, order.notes, order.seed, self._bucket)
             cancel = CancelToken()
             end: Message = Stopped()
-            async with aclosing(self._follow(job, self._runner.run(document, cancel), cancel)) as parts:
+            async with aclosing(self._follow(job, self._runner.run(order.document, cancel), cancel)) as parts:
                 async for part in parts:
                     if isinstance(part, End):
                         end = part
@@ -90,41 +83,6 @@ class Door:
         except Exception as error:  # noqa: BLE001 - RunPod would show the traceback to the client
             _log.exception("unexpected error", extra={"job_id": job_id})
             yield failed(public_document(error))
-
-    async def _prepared(
-        self, job_id: str, wish: WorkflowInput | PictureInput, previews: bool
-    ) -> tuple[dict[str, Any], Reply]:
-        """The job's document, and how it is to be answered."""
-        seed: int | None = None
-        notes: tuple[str, ...] = ()
-        if isinstance(wish, PictureInput):
-            made = await run_sync(compose, wish, self._runner.engine.folders, warm_names(self._settings))
-            seed, notes = made.seed, made.notes
-            files = await self._intake.take(made.files)
-            prepared = await run_sync(self._preparation.prepare, made.nodes, files)
-        else:
-            notes = wish.notes
-            files = await self._intake.take(wish.sources)
-            prepared = await run_sync(self._preparation.prepare, wish.workflow, files, wish.overrides, wish.targets)
-        if prepared.checked.problems:
-            raise GraphInvalid(prepared.checked.problems)
-        document = {
-            "id": job_id,
-            "prompt": prepared.workflow.as_prompt(),
-            "extra_pnginfo": prepared.workflow.extra_pnginfo,
-            "targets": prepared.targets,
-            "files": [asdict(file) for file in files],
-            "options": {"previews": previews if wish.previews is None else wish.previews},
-            "time_limit_s": self._time_limit_s(wish),
-        }
-        told = (*notes, *prepared.notes)
-        return document, Reply(job_id, limit_of(job_id), wish.output, told, seed, self._bucket)
-
-    def _time_limit_s(self, wish: RunWish) -> float:
-        limit = self._settings.time_limit_s
-        if wish.time_limit_s is not None and wish.time_limit_s > limit:
-            raise RequestInvalid(f"time_limit_s: {wish.time_limit_s:g} is more than {limit:g}", remedy="ask for less")
-        return wish.time_limit_s or limit
 
     async def _follow(
         self, job: Mapping[str, Any], messages: Iterator[Message], cancel: CancelToken

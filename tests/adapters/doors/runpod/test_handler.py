@@ -69,9 +69,11 @@ def test_a_test_input_is_run_once(tmp_path: Path) -> None:
 
 
 def test_the_test_input_of_this_repository_is_one_that_is_understood() -> None:
-    from adapters.doors.runpod.requests import PictureInput, read_input
+    from adapters.doors.runpod.replies import MAX_INPUT_BYTES
+    from adapters.service.prepare.requests import PictureInput, read_input
 
-    assert isinstance(read_input(json.loads((ROOT / "test_input.json").read_text())["input"]), PictureInput)
+    given = json.loads((ROOT / "test_input.json").read_text())["input"]
+    assert isinstance(read_input(given, MAX_INPUT_BYTES), PictureInput)
 
 
 def test_a_handler_that_cannot_start_says_why_and_ends(tmp_path: Path) -> None:

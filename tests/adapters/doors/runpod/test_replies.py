@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from adapters.doors.runpod.replies import RUN_BYTES, RUNSYNC_BYTES, Reply, failed, limit_of, size_of
-from adapters.doors.runpod.requests import OutputWish
+from adapters.doors.runpod.replies import RUN_BYTES, RUNSYNC_BYTES, failed, limit_of
+from adapters.run.direct.replies import Reply, size_of
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
 from adapters.service.error_documents import error_document
 from adapters.service.errors import BodyTooLarge
+from adapters.service.prepare.requests import OutputWish
 from adapters.service.store.records import Output
 from engine.errors import GraphInvalid, NodeFailed, OutOfMemory, Problem
 

@@ -1,4 +1,4 @@
-"""The ``input`` of a RunPod job: a workflow with its pictures, or the plain parameters of a picture."""
+"""A request that is answered at once, as serverless doors take it: a workflow with pictures, or plain parameters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from adapters.service.prepare.validation import validated
 from engine.strict_json import parse_json
 from engine.suggest import nearest
 
-# Its gateway takes no more than that, of /runsync; larger ones come from nobody but those who try things out.
-MAX_INPUT_BYTES = 20_000_000
 _FEW, _MAX_NAME = 10, 100  # of fields that are not used
 
 
@@ -88,30 +86,30 @@ class PictureInput(PictureParameters, RunWish):
     """A picture by plain parameters, in this program's names or in diffusers'."""
 
 
-def read_input(given: Any) -> WorkflowInput | PictureInput:
+def read_input(given: Any, max_bytes: int) -> WorkflowInput | PictureInput:
     """What a job asks for. Text is taken for JSON, as worker-comfyui does.
 
     Raises ``RequestInvalid``, ``BodyTooLarge``, and ``WorkflowUnreadable`` for text that is no JSON.
     """
     if isinstance(given, str):
-        given = parse_json(given, "the input", max_bytes=MAX_INPUT_BYTES)
+        given = parse_json(given, "the input", max_bytes=max_bytes)
     if not isinstance(given, Mapping):
         raise RequestInvalid(f"the input is {_kind(given)}, not an object", remedy=_EITHER)
-    _check_size(given)
+    _check_size(given, max_bytes)
     if "workflow" not in given and isinstance(given.get("prompt"), Mapping):
         given = {**given, "workflow": given["prompt"]}  # as ComfyUI's own route calls a graph
         given.pop("prompt")
     if "workflow" in given:
-        return _workflow_input(given)
+        return _workflow_input(given, max_bytes)
     if "prompt" in given:
         return validated(PictureInput, translated(given))
     raise RequestInvalid("the input has neither a 'workflow' nor a 'prompt'", remedy=_EITHER)
 
 
-def _workflow_input(given: Mapping[str, Any]) -> WorkflowInput:
+def _workflow_input(given: Mapping[str, Any], max_bytes: int) -> WorkflowInput:
     fields = dict(given)
     if isinstance(fields["workflow"], str):
-        fields["workflow"] = parse_json(fields["workflow"], "the workflow", max_bytes=MAX_INPUT_BYTES)
+        fields["workflow"] = parse_json(fields["workflow"], "the workflow", max_bytes=max_bytes)
     fields["ignored"] = tuple(str(name)[:_MAX_NAME] for name in given if name not in WorkflowInput.model_fields)
     return validated(WorkflowInput, fields)
 
@@ -129,13 +127,13 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "something else")
 
 
-def _check_size(given: Mapping[str, Any]) -> None:
+def _check_size(given: Mapping[str, Any], max_bytes: int) -> None:
     try:
         size = len(json.dumps(given, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     except RecursionError as error:
         raise RequestInvalid("the input is nested too deeply") from error
-    if size > MAX_INPUT_BYTES:
+    if size > max_bytes:
         raise BodyTooLarge(
-            f"the input has {size:,} bytes; RunPod takes {MAX_INPUT_BYTES:,}",
+            f"the input has {size:,} bytes; this door takes {max_bytes:,}",
             remedy="give pictures by URL rather than inside the request",
         )

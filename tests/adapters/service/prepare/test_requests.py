@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.doors.runpod.requests import MAX_INPUT_BYTES, PictureInput, WorkflowInput, read_input
 from adapters.service.errors import BodyTooLarge, RequestInvalid
+from adapters.service.prepare import requests
+from adapters.service.prepare.requests import PictureInput, WorkflowInput
 from engine.errors import DagfusionError
+
+MAX_INPUT_BYTES = 20_000_000
+
+
+def read_input(given: Any) -> WorkflowInput | PictureInput:
+    return requests.read_input(given, MAX_INPUT_BYTES)
+
 
 WORKFLOW = {"1": {"class_type": "EmptyImage", "inputs": {}}}
 IMAGES = [{"name": "a.png", "image": "data:image/png;base64,AAAA"}, {"name": "b/c.png", "image": "BBBB"}]
@@ -113,7 +121,7 @@ def test_a_graph_may_be_called_prompt_and_be_json_text(given: dict[str, Any]) ->
 
 def test_thirty_megabytes_are_refused() -> None:
     picture = {"name": "a.png", "image": "A" * 30_000_000}
-    with pytest.raises(BodyTooLarge, match=f"RunPod takes {MAX_INPUT_BYTES:,}"):
+    with pytest.raises(BodyTooLarge, match=f"takes {MAX_INPUT_BYTES:,}"):
         read_input({"workflow": WORKFLOW, "images": [picture]})
     with pytest.raises(DagfusionError, match="MiB"):
         read_input("A" * 30_000_000)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Literal
 
-from adapters.doors.runpod.requests import OutputWish
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import SUFFIXES, Conversions, PictureFormat, media_type_of
 from adapters.service.errors import MediaTypeRefused
+from adapters.service.prepare.requests import OutputWish
 from adapters.service.store.records import Output
 
 _QUALITIES = (90, 75, 50, 25)

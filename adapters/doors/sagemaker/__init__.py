@@ -1,0 +1,1 @@
+"""The door to AWS SageMaker: a container that answers ``/ping`` and ``/invocations``."""
