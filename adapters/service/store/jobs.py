@@ -32,6 +32,8 @@ NEXT_FEW = select(jobs).where(_QUEUED).order_by(*_ORDER).limit(bindparam("count"
 STILL_QUEUED = select(jobs.c.id, jobs.c.attempts).where(_QUEUED, jobs.c.id == bindparam("job"))
 _STATE = select(jobs.c.state).where(jobs.c.id == bindparam("job"))
 _ADD = insert(jobs).returning(jobs.c.sequence)
+_OWNER = select(jobs.c.owner).where(jobs.c.id == bindparam("job"))
+_OUTPUT = select(outputs).where(outputs.c.job_id == bindparam("job"), outputs.c.name == bindparam("output"))
 _OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
 _INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)
 _COUNT = select(func.count()).select_from(jobs).where(jobs.c.state == bindparam("state"))
@@ -75,6 +77,12 @@ class Jobs:
         with self._database.read() as connection:
             state = connection.execute(_STATE, {"job": job_id}).scalar_one_or_none()
         return state is None or JobState(state).ended
+
+    def owner_of(self, job_id: str) -> str | None:
+        """Whose it is; ``None`` where there is none."""
+        with self._database.read() as connection:
+            owner: str | None = connection.execute(_OWNER, {"job": job_id}).scalar_one_or_none()
+        return owner
 
     def next_waiting(self) -> Job | None:
         """The job that a worker would take now."""
@@ -195,6 +203,12 @@ class Jobs:
         """What the job made, in order."""
         with self._database.read() as connection:
             return [output_from(row) for row in connection.execute(_OUTPUTS, {"job": job_id})]
+
+    def output(self, job_id: str, name: str) -> Output | None:
+        """One of the things that the job made."""
+        with self._database.read() as connection:
+            row = connection.execute(_OUTPUT, {"job": job_id, "output": name}).one_or_none()
+        return None if row is None else output_from(row)
 
     def output_file(self, folder: str, subfolder: str, filename: str, space: str = "") -> Output | None:
         """The newest output that a job of this space saved under this name."""

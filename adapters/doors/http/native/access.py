@@ -21,5 +21,16 @@ def visible_job(now: Services, job_id: str, caller: Caller) -> Job:
     """The job. Raises ``NotFound`` where there is none, or none that the caller may see."""
     job = now.store.jobs.get(job_id)
     if job is None or not caller.sees(job.owner):
-        raise NotFound("there is no such job", remedy="check its id; jobs are removed after their retention time")
+        raise _no_such_job()
     return job
+
+
+def check_visible(now: Services, job_id: str, caller: Caller) -> None:
+    """The same for those who do not need the job itself, whose workflow may be long."""
+    owner = now.store.jobs.owner_of(job_id)
+    if owner is None or not caller.sees(owner):
+        raise _no_such_job()
+
+
+def _no_such_job() -> NotFound:
+    return NotFound("there is no such job", remedy="check its id; jobs are removed after their retention time")

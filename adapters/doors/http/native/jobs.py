@@ -8,7 +8,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from adapters.doors.http.native.access import JobId, Reader, Submitter, visible_job
+from adapters.doors.http.native.access import JobId, Reader, Submitter, check_visible, visible_job
 from adapters.doors.http.native.job_documents import JobDocument, job_document, job_summary
 from adapters.doors.http.native.moments import Moment
 from adapters.doors.http.native.output_documents import Delivery
@@ -84,6 +84,6 @@ def cancel_job(job_id: JobId, now: ServicesNow, caller: Submitter) -> JobDocumen
 
     A job that has ended stays as it is.
     """
-    visible_job(now, job_id, caller)
+    check_visible(now, job_id, caller)
     now.store.jobs.cancel(job_id)
     return job_document(visible_job(now, job_id, caller), now)

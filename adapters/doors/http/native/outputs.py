@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
 
 from adapters.doors.http.auth import require
-from adapters.doors.http.native.access import JobId, visible_job
+from adapters.doors.http.native.access import JobId, check_visible
 from adapters.doors.http.native.output_documents import converts, download_name, is_picture
 from adapters.doors.http.openapi import problems
 from adapters.doors.http.services import Services, ServicesNow
@@ -59,7 +59,7 @@ async def get_output(
     """
     if signature is None or expires is None:
         caller = await require("read")(request)
-        await run_sync(visible_job, now, job_id, caller)
+        await run_sync(check_visible, now, job_id, caller)
     output = await run_sync(_find, now, job_id, name)
     if signature is not None and expires is not None:
         verify_download(now.secret, output.digest or "", output.name, expires, signature)
@@ -103,11 +103,10 @@ async def _file(
 
 
 def _find(now: Services, job_id: str, name: str) -> Output:
-    found = next((output for output in now.store.jobs.outputs(job_id) if output.name == name), None)
+    found = now.store.jobs.output(job_id, name)
     if found is not None:
         return found
-    job = now.store.jobs.get(job_id)
-    if job is not None and not job.state.ended:
+    if not now.store.jobs.has_ended(job_id):
         raise NotEnded("the job has not ended yet", remedy="wait for its end, then ask again")
     raise NotFound(f"the job has no output '{name[:100]}'", remedy="take the names from the job's outputs")
 

@@ -101,8 +101,8 @@ class _Visible:
         if self._caller.is_admin:
             return True
         if job_id not in self._owners:
-            job = await run_sync(self._now.store.jobs.get, job_id)
+            owner = await run_sync(self._now.store.jobs.owner_of, job_id)
             if len(self._owners) >= _OWNERS_KEPT:
                 self._owners.clear()
-            self._owners[job_id] = job is not None and self._caller.sees(job.owner)
+            self._owners[job_id] = owner is not None and self._caller.sees(owner)
         return self._owners[job_id]

@@ -68,8 +68,8 @@ def redeliver_webhook(message_id: MessageId, now: ServicesNow, caller: Submitter
 
 
 def _visible(delivery: Delivery | None, now: Services, caller: Caller) -> Delivery:
-    job = None if delivery is None else now.store.jobs.get(delivery.job_id)
-    if delivery is None or job is None or not caller.sees(job.owner):
+    owner = None if delivery is None else now.store.jobs.owner_of(delivery.job_id)
+    if delivery is None or owner is None or not caller.sees(owner):
         raise NotFound("there is no such webhook message", remedy="take the ids from GET /v1/webhooks")
     return delivery
 

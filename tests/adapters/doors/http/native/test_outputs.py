@@ -187,6 +187,27 @@ def test_names_lead_nowhere_else(web: Web, client: httpx.Client, name: str) -> N
     assert b"SQLite" not in reply.content
 
 
+def test_one_of_many_outputs_is_looked_up(web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the list of outputs nor the workflow, which may be as long, is read for it."""
+    texts = [
+        Output(name=f"1_text_{i}", node_id="1", class_type="PreviewAny", kind="text", cached=False, data=f"text {i}")
+        for i in range(10_200)
+    ]
+    made = web.made("last.png", _picture(), "image/png")
+    job_id = web.job_with(client, *texts, made)
+    link = client.get(f"/v1/jobs/{job_id}").json()["outputs"][-1]["url"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("all of it is read for one output")
+
+    monkeypatch.setattr(web.services.store.jobs, "outputs", refuse)
+    monkeypatch.setattr(web.services.store.jobs, "get", refuse)
+    assert client.get(f"/v1/jobs/{job_id}/outputs/1_text_7000").text == "text 7000"
+    assert client.get(f"/v1/jobs/{job_id}/outputs/last.png").content == _picture()
+    assert client.get(httpx.URL(link).raw_path.decode()).content == _picture()
+    assert client.get(f"/v1/jobs/{job_id}/outputs/none").status_code == 404
+
+
 def test_a_job_that_runs_has_no_outputs_yet(web: Web, client: httpx.Client) -> None:
     job_id = client.post("/v1/jobs", json={"workflow": PICTURE}).json()["id"]
     assert client.get(f"/v1/jobs/{job_id}/outputs/x.png").status_code == 409
