@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 from typing import get_args
 
 import torch
 
 from engine.computing import Precision
 from engine.errors import DagfusionError
+from engine.host_memory import host_memory_bytes
 
 VRAM_SHARE = 0.85  # of a device's memory goes to weights where no budget is set; activations need the rest
 RAM_SHARE = 0.6
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
@@ -62,14 +60,3 @@ def default_budget_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * VRAM_SHARE)
     return int(host_memory_bytes() * RAM_SHARE)
-
-
-def host_memory_bytes() -> int:
-    """The machine's memory, or the container's limit where that is smaller."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for file in _CGROUP_LIMITS:
-        try:
-            total = min(total, int(file.read_text()))
-        except (OSError, ValueError):
-            continue
-    return total

@@ -14,6 +14,7 @@ from engine.errors import Problem
 from engine.events import EventLog, Listener
 from engine.folders import Folders
 from engine.limits import Limits
+from engine.memory_check import with_memory
 from engine.place import Admit
 from engine.publishing import FileStore, Named
 from engine.result import RunResult
@@ -77,7 +78,8 @@ class Engine:
     ) -> Checked:
         """Like :meth:`check`, with the sound nodes and the outputs that can run."""
         with collection_paused():
-            return inspect(workflow, self.registry, folders or self.folders, outputs)
+            checked = inspect(workflow, self.registry, folders or self.folders, outputs)
+            return with_memory(checked, self.limits)
 
     def run(
         self,

@@ -6,17 +6,58 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import InputInvalid
+from engine.errors import DeviceMemoryExhausted, InputInvalid
+from engine.host_memory import free_memory_bytes, host_memory_bytes
 
 MIB = 2**20
+_MEMORY_SHARE = 0.75
+_SMALL_BYTES = 64 * MIB  # what takes no more is not worth a look at what is free
 _ITEM_BYTES = 16  # what an item of a list or mapping takes at least
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``text_bytes``: of the texts that one node makes and shows (in UTF-8), with what their lists take."""
+    """``text_bytes``: of the texts that one node makes and shows (in UTF-8), with what their lists take.
+
+    ``memory_bytes``: of what one node makes at once, as far as its inputs tell that beforehand; where nobody said, a
+    share of what the machine or the container has. ``pixels``: of one picture, or of one frame of a film, that is read.
+    """
 
     text_bytes: int = 16 * MIB
+    memory_bytes: int | None = None
+    pixels: int = 64 * 10**6
+
+    @property
+    def most_memory_bytes(self) -> int:
+        """``memory_bytes``, or that share."""
+        return int(host_memory_bytes() * _MEMORY_SHARE) if self.memory_bytes is None else self.memory_bytes
+
+    def check_memory(self, needed_bytes: int) -> None:
+        """Raises ``InputInvalid`` where a node may not take so much at once."""
+        if needed_bytes > self.most_memory_bytes:
+            raise InputInvalid(
+                f"it would take {_gib(needed_bytes)} of memory at once, and a node may take "
+                f"{_gib(self.most_memory_bytes)} (this machine has {_gib(host_memory_bytes())})",
+                remedy="make fewer or smaller pictures at a time, or raise DAGFUSION_MAX_MEMORY_MIB",
+            )
+
+    def admit(self, needed_bytes: int) -> None:
+        """The same, for what is taken now. Raises ``DeviceMemoryExhausted`` where so much is not free."""
+        self.check_memory(needed_bytes)
+        if needed_bytes > _SMALL_BYTES and needed_bytes > (free_bytes := free_memory_bytes()):
+            raise DeviceMemoryExhausted(
+                f"it would take {_gib(needed_bytes)} of memory at once, and {_gib(free_bytes)} are free",
+                remedy="make fewer or smaller pictures at a time; what was kept of earlier runs is freed now",
+            )
+
+    def check_pixels(self, name: str, width_px: int, height_px: int, *, input: str | None = None) -> None:
+        """Raises ``InputInvalid`` for a picture that is too large to be read."""
+        if width_px * height_px > self.pixels:
+            raise InputInvalid(
+                f"{name} ({width_px}x{height_px}) has more than {self.pixels / 1e6:g} megapixels",
+                input=input,
+                remedy="make it smaller, or raise DAGFUSION_MAX_MEGAPIXELS",
+            )
 
     def check_text(self, made_bytes: int) -> None:
         """Raises ``InputInvalid`` where that is too much text."""
@@ -25,6 +66,10 @@ class Limits:
                 f"it makes more than {self.text_bytes / MIB:g} MiB of text, which is as much as one node may",
                 remedy="make shorter texts or lists, or raise DAGFUSION_MAX_TEXT_MIB",
             )
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / MIB:.1f} MiB"
 
 
 def text_bytes(values: Iterable[Any], most: int) -> int:

@@ -47,7 +47,10 @@ class NodeCall:
                 self.blocked = self.blocked or block.message
                 self.made.append(slots_of(spec, block))
                 continue
-            returned = spec.run(self.ctx, **with_nested(spec, without_absent(spec, arguments)))
+            given = with_nested(spec, without_absent(spec, arguments))
+            if spec.memory is not None:
+                limits.admit(spec.memory(**given))
+            returned = spec.run(self.ctx, **given)
             made = returned if type(returned) is Expansion else slots_of(spec, returned)
             made_bytes += 0 if isinstance(made, Expansion) else text_bytes(made, limits.text_bytes)
             limits.check_text(made_bytes)

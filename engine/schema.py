@@ -71,7 +71,8 @@ class NodeSpec:
     result depends on; ``lazy(ctx, **inputs)`` names the lazy inputs that are needed (not yet known ones are ``None``);
     ``validate(ctx, **literals)`` returns an error message or ``None``. ``keep``: what it makes costs more to make than
     to read, and depends on nothing but inputs, files and fingerprint, also after a restart: it may be kept on disk.
-    ``aside``: it works on files and needs no device, so other runs compute meanwhile.
+    ``aside``: it works on files and needs no device, so other runs compute meanwhile. ``memory(**inputs)``: the bytes
+    that it takes for what it makes; more than there may be is refused before it runs.
     """
 
     name: str
@@ -88,6 +89,7 @@ class NodeSpec:
     fingerprint: Callable[..., Any] | None = None
     lazy: Callable[..., Any] | None = None
     validate: Callable[..., str | None] | None = None
+    memory: Callable[..., int] | None = None
     version: str = "1"
     experimental: bool = False
     deprecated: bool = False

@@ -11,7 +11,7 @@ from engine.errors import InputInvalid
 from engine.inputs import Choice, Count, Seed
 from engine.registry import node
 from engine.types import Image, Mask
-from nodes import pictures
+from nodes import memory, pictures
 from nodes.batches import PlaceInBatch, place_in_batch
 from nodes.picture_inputs import Border, Color, Fraction, Offset, Side
 
@@ -41,7 +41,7 @@ class Size(NamedTuple):
     batch_size: int
 
 
-@node("EmptyImage", category="image")
+@node("EmptyImage", category="image", memory=memory.empty_image)
 def empty_image(
     ctx: Context, *, width: Side = 512, height: Side = 512, batch_size: Count = 1, color: Color = 0
 ) -> Image:
@@ -91,7 +91,7 @@ def from_batch(
     return Image(image.pixels[start : start + length].clone())
 
 
-@node("RepeatImageBatch", category="image/batch")
+@node("RepeatImageBatch", category="image/batch", memory=memory.repeated_image)
 def repeat_batch(ctx: Context, *, image: Image, amount: Count = 1) -> Image:
     """The whole batch, ``amount`` times over."""
     return Image(image.pixels.repeat(amount, 1, 1, 1))
@@ -141,7 +141,7 @@ def composite_masked(
     return Image(pictures.draw.composite(destination.pixels, drawn, x, y, values))
 
 
-@node("ImagePadForOutpaint", category="image", display_name="Pad Image for Outpainting")
+@node("ImagePadForOutpaint", category="image", display_name="Pad Image for Outpainting", memory=memory.padded_image)
 def pad_for_outpaint(
     ctx: Context,
     *,

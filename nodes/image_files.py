@@ -15,7 +15,7 @@ from engine.folders import annotated
 from engine.inputs import Choice, FileChoice, Float, Int, Text, Wire
 from engine.registry import node
 from engine.types import Image, Mask
-from nodes import media, pictures
+from nodes import media, memory, pictures
 from nodes.image import ImageAndMask
 from nodes.metadata import pictures as texts
 from nodes.picture_inputs import Prefix
@@ -145,7 +145,14 @@ def send_image_websocket(ctx: Context, *, images: Image, format: Annotated[str, 
     save_image_websocket(ctx, images=images)
 
 
-@node("SaveAnimatedPNG", category="image/animation", output_node=True, aside=True, output_names=("images",))
+@node(
+    "SaveAnimatedPNG",
+    category="image/animation",
+    output_node=True,
+    aside=True,
+    output_names=("images",),
+    memory=memory.frames_as_levels,
+)
 def save_animated_png(
     ctx: Context,
     *,
@@ -166,7 +173,14 @@ def save_animated_png(
     return images
 
 
-@node("SaveAnimatedWEBP", category="image/animation", output_node=True, aside=True, output_names=("images",))
+@node(
+    "SaveAnimatedWEBP",
+    category="image/animation",
+    output_node=True,
+    aside=True,
+    output_names=("images",),
+    memory=memory.frames_as_levels,
+)
 def save_animated_webp(
     ctx: Context,
     *,
@@ -204,5 +218,10 @@ def _series(ctx: Context, prefix: str, images: Image) -> Series:
 def _save_png(ctx: Context, images: Image, series: Series, compress_level: int = 4, kind: str = "images") -> None:
     for picture in images.pixels:
         ctx.check_cancelled()
-        write = partial(pictures.encode.png, pixels=picture, compress_level=compress_level)
+        write = partial(
+            pictures.encode.png,
+            pixels=picture,
+            compress_level=compress_level,
+            check_cancelled=ctx.check_cancelled,
+        )
         ctx.show(kind, series.save(".png", "image/png", write, texts.png))

@@ -11,7 +11,7 @@ from engine.context import Context
 from engine.inputs import Choice, Float, Int
 from engine.registry import node
 from engine.types import Image
-from nodes import pictures
+from nodes import memory, pictures
 from nodes.picture_inputs import Offset, ResizeMethod, Side
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _RGB = {
 }
 
 
-@node("ImageScale", category="image/upscaling", display_name="Upscale Image")
+@node("ImageScale", category="image/upscaling", display_name="Upscale Image", memory=memory.image_of_size)
 def scale(
     ctx: Context,
     *,
@@ -48,7 +48,7 @@ def scale(
     return Image(pictures.resize.to_size(image.pixels, width, height, upscale_method, crop=crop == "center"))
 
 
-@node("ImageScaleBy", category="image/upscaling", display_name="Upscale Image By")
+@node("ImageScaleBy", category="image/upscaling", display_name="Upscale Image By", memory=memory.scaled_image)
 def scale_by(
     ctx: Context,
     *,
@@ -82,7 +82,7 @@ def scale_to_total_pixels(
     return Image(pictures.resize.to_size(image.pixels, new_width, new_height, upscale_method))
 
 
-@node("ImageScaleToMaxDimension", category="image/upscaling")
+@node("ImageScaleToMaxDimension", category="image/upscaling", memory=memory.fitted_image)
 def scale_to_max_dimension(
     ctx: Context,
     *,
@@ -153,7 +153,7 @@ def stitch(
     )
 
 
-@node("ResizeAndPadImage", category="image/transform")
+@node("ResizeAndPadImage", category="image/transform", memory=memory.framed_image)
 def resize_and_pad(
     ctx: Context,
     *,

@@ -10,7 +10,7 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
 from engine.registry import node
-from nodes import diffusion
+from nodes import diffusion, memory
 from nodes.batches import PlaceInBatch, place_in_batch
 from nodes.latent_space import LatentSpace
 from nodes.values import Latent
@@ -30,7 +30,7 @@ def empty(space: LatentSpace, width_px: int, height_px: int, *, frames: int = 1,
     return Latent(torch.zeros(space.shape(width_px, height_px, frames, batch)), space=space)
 
 
-@node("EmptyLatentImage", category="latent", display_name="Empty Latent Image")
+@node("EmptyLatentImage", category="latent", display_name="Empty Latent Image", memory=memory.empty_latent(4))
 def empty_latent(ctx: Context, *, width: Pixels = 512, height: Pixels = 512, batch_size: Count = 1) -> Latent:
     """Zeros to denoise: float32[batch, 4, height / 8, width / 8]. Samplers fit them to models of other spaces."""
     return empty(_FOUR_CHANNELS, width, height, batch=batch_size)
@@ -39,7 +39,7 @@ def empty_latent(ctx: Context, *, width: Pixels = 512, height: Pixels = 512, bat
 Pixels16 = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 
 
-@node("EmptySD3LatentImage", category="latent/sd3")
+@node("EmptySD3LatentImage", category="latent/sd3", memory=memory.empty_latent(16))
 def empty_sd3_latent(ctx: Context, *, width: Pixels16 = 1024, height: Pixels16 = 1024, batch_size: Count = 1) -> Latent:
     """Zeros to denoise for models with 16 latent channels: float32[batch, 16, height / 8, width / 8]."""
     return empty(_SIXTEEN_CHANNELS, width, height, batch=batch_size)
@@ -70,7 +70,7 @@ def latent_from_batch(
     return replace(samples, samples=samples.samples[picked], noise_mask=mask, batch_index=index[picked])
 
 
-@node("RepeatLatentBatch", category="latent/batch", display_name="Repeat Latent Batch")
+@node("RepeatLatentBatch", category="latent/batch", display_name="Repeat Latent Batch", memory=memory.repeated_latent)
 def repeat_latent_batch(ctx: Context, *, samples: Latent, amount: Annotated[int, Int(min=1, max=64)] = 1) -> Latent:
     """The batch ``amount`` times in a row; every copy gets noise of its own."""
     batch = samples.samples.shape[0]

@@ -13,7 +13,7 @@ from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
 from engine.types import Mask
-from nodes import diffusion
+from nodes import diffusion, memory
 from nodes.hooks import GuidancePatches, Guided
 from nodes.latent_space import PIXELS_PER_LATENT
 from nodes.values import Latent, Model
@@ -43,7 +43,7 @@ class LatentOperation:
 # --- size and place ----------------------------------------------------------------------------------------------
 
 
-@node("LatentUpscale", category="latent", display_name="Upscale Latent")
+@node("LatentUpscale", category="latent", display_name="Upscale Latent", memory=memory.upscaled_latent)
 def latent_upscale(
     ctx: Context,
     *,
@@ -68,7 +68,7 @@ def latent_upscale(
     return replace(samples, samples=resized)
 
 
-@node("LatentUpscaleBy", category="latent", display_name="Upscale Latent By")
+@node("LatentUpscaleBy", category="latent", display_name="Upscale Latent By", memory=memory.scaled_latent)
 def latent_upscale_by(
     ctx: Context,
     *,

@@ -11,7 +11,7 @@ from engine.errors import InputInvalid
 from engine.inputs import MAX_SIDE_PX, Choice, Int
 from engine.registry import node
 from engine.types import Image, Mask
-from nodes import pictures
+from nodes import memory, pictures
 from nodes.picture_inputs import Color, Fraction, Offset, Side
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ else:
     torch = lazy.load("torch")
 
 
-@node("SolidMask", category="mask")
+@node("SolidMask", category="mask", memory=memory.empty_mask)
 def solid_mask(ctx: Context, *, value: Fraction = 1.0, width: Side = 512, height: Side = 512) -> Mask:
     """One value: float[1, height, width]."""
     return Mask(torch.full((1, height, width), value, dtype=torch.float32))

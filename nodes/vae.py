@@ -8,7 +8,7 @@ from engine.context import Context
 from engine.inputs import Int
 from engine.registry import node
 from engine.types import Image
-from nodes import diffusion
+from nodes import diffusion, memory
 from nodes.values import Latent, Vae
 
 MAX_TILE_PX = 4096
@@ -22,13 +22,13 @@ TemporalOverlap = Annotated[
 ]
 
 
-@node("VAEDecode", category="latent", display_name="VAE Decode")
+@node("VAEDecode", category="latent", display_name="VAE Decode", memory=memory.decoded)
 def vae_decode(ctx: Context, *, samples: Latent, vae: Vae) -> Image:
     """The picture of a latent: float32[batch, height * 8, width * 8, 3], 0..1."""
     return Image(diffusion.vae.decode(ctx, vae, samples.samples))
 
 
-@node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)")
+@node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", memory=memory.decoded)
 def vae_decode_tiled(
     ctx: Context,
     *,

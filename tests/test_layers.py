@@ -33,7 +33,7 @@ LIGHT_ENGINE = {
     *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders", "suggest", "workflow"),
     *("calls", "coerce", "links", "resolve", "resolved", "validate", "packs", "file_inputs", "object_info"),
     *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "turns", "computing"),
-    *("place", "underway", "counted", "notes", "limits", "media_suffixes", "dynamic"),
+    *("place", "underway", "counted", "notes", "limits", "host_memory", "memory_check", "media_suffixes", "dynamic"),
     *("encoded", "scratch", "publishing", "output_names", "request"),
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from adapters.host.settings import EMBEDDED_MODELS, MIB, Settings, keep_compiled_code_in, let_waiting_threads_sleep
 from engine.folders import Folders, model_folders
+from engine.limits import Limits
 from engine.registry import Registry
 from nodes import builtin_registry
 
@@ -63,7 +64,6 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     keep_compiled_code_in(settings.compiled)
     from engine.engine import Engine
     from engine.fingerprint import keep_fingerprints_in
-    from engine.limits import Limits
     from engine.model_store import ModelStore
     from nodes.diffusion import pickled
 
@@ -74,7 +74,6 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
     together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
     cache_bytes = settings.cache_mib * MIB
-    limits = Limits(text_bytes=settings.max_text_mib * MIB)
     return Engine(
         registry,
         folders,
@@ -83,7 +82,16 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
         at_once=together,
         disk_cache=disk_cache,
         hdr=settings.hdr,
-        limits=limits,
+        limits=load_limits(settings),
+    )
+
+
+def load_limits(settings: Settings) -> Limits:
+    """How much nodes may make and read."""
+    return Limits(
+        text_bytes=settings.max_text_mib * MIB,
+        memory_bytes=None if settings.max_memory_mib is None else settings.max_memory_mib * MIB,
+        pixels=int(settings.max_megapixels * 1_000_000),
     )
 
 

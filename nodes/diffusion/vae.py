@@ -13,11 +13,16 @@ from torch import Tensor
 
 from engine.context import Context
 from engine.errors import DeviceMemoryExhausted, InputInvalid
+from engine.host_memory import free_memory_bytes
 from nodes.diffusion.vae_tiled import blend_tiles, count_tiles
 from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
 log = logging.getLogger(__name__)
+
+# The widest layers at the picture's size: 128 channels of float32, some four copies of them at a time.
+_WORK_BYTES_PER_PIXEL = 128 * 4 * 4
+_ALWAYS_BYTES = 2**30  # tiles of 512 pixels take half of that
 
 # The sizes of the tiles that memory shortage falls back to, in pixels.
 FALLBACK_TILE_PX = 512
@@ -32,6 +37,8 @@ def decode(ctx: Context, vae: Vae, samples: Tensor) -> Tensor:
     """
     with _lent(ctx, vae) as network:
         samples = _fitting(samples, network.space)
+        if not _fits(ctx, network, samples[:1], network.factor):
+            return _decode_tiled(ctx, network, samples, FALLBACK_TILE_PX, FALLBACK_DECODE_OVERLAP_PX)
         try:
             pictures = [_each(ctx, network.decode, item) for item in samples.chunk(len(samples))]
             return _to_picture(torch.cat(pictures))
@@ -48,6 +55,8 @@ def encode(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
     """
     with _lent(ctx, vae) as network:
         planes = _to_planes(pixels, network.space)
+        if not _fits(ctx, network, planes[:1], 1):
+            return _encode_tiled(ctx, network, planes, FALLBACK_TILE_PX, FALLBACK_ENCODE_OVERLAP_PX)
         try:
             return torch.cat([_each(ctx, network.encode, item) for item in planes.chunk(len(planes))])
         except torch.OutOfMemoryError:
@@ -96,6 +105,20 @@ class _Network:
 def _lent(ctx: Context, vae: Vae) -> Iterator[_Network]:
     with torch.no_grad(), ctx.models.lease(vae.weights) as module:
         yield _Network(vae, module)
+
+
+def _fits(ctx: Context, network: _Network, item: Tensor, factor: int) -> bool:
+    """Whether the host's memory holds the widest layers for a picture of ``factor`` times the item's sides.
+
+    Devices say so themselves, and films are taken in pieces; the system would end this process.
+    """
+    if ctx.models.device.type != "cpu" or network.space.dims != 2:
+        return True
+    pixels = item.shape[-1] * item.shape[-2] * factor**2
+    fits = pixels * _WORK_BYTES_PER_PIXEL < max(free_memory_bytes(), _ALWAYS_BYTES)
+    if not fits:
+        log.warning("memory does not hold the VAE's work on %.0f megapixels; it is done in tiles", pixels / 1e6)
+    return fits
 
 
 def _each(ctx: Context, run: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:

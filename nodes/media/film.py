@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InputInvalid
+from engine.limits import Limits
 from engine.types import Audio
 from nodes.media import frames, opening, orientation, sound
 from nodes.media.clock import MAX_FRAMES, Clock, read_times
@@ -26,7 +27,7 @@ class FilmFile:
 
     ``size``: (width, height) as shown, in square pixels. ``coded``: as stored. ``held``: how many more times the first
     picture is shown, for sound that begins before it. ``sound_start_s``: where in the file's time the sound begins to
-    count; ``None`` for a silent film.
+    count; ``None`` for a silent film. ``limits``: how much of it may be in memory at once.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class FilmFile:
     meaning: Meaning
     held: int
     sound_start_s: Fraction | None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def count(self) -> int:
@@ -137,6 +139,7 @@ def look(path: Path, run: Run = NOBODY) -> FilmFile:
             raise InputInvalid(f"'{path.name}' holds no frames", input="video", remedy=opening.FILM)
         turn = orientation.of_frame(first)
         coded = (first.width, first.height)
+        run.limits.check_pixels(f"'{path.name}'", *coded, input="video")
         square = orientation.square_size(*coded, track.sample_aspect_ratio)
         meaning = meaning_of(first, track.codec.canonical_name)
         if opening.undecodable_tracks(container):
@@ -149,13 +152,15 @@ def look(path: Path, run: Run = NOBODY) -> FilmFile:
             remedy="cut it into shorter films",
         )
     start_s = _sound_start(path)
-    held, sound_start_s = 0, clock.start_s
+    held = 0
+    sound_start_s: Fraction | None = clock.start_s
     if start_s is not None:
         lead_s = clock.start_s - start_s
         if lead_s > max(Fraction(_DELAY_S), _DELAY_FRAMES / clock.rate) and lead_s * clock.rate < MAX_FRAMES:
             held, sound_start_s = round(lead_s * clock.rate), start_s
     shown = turn.size(*square)
-    return FilmFile(path, clock, coded, shown, turn, meaning, held, None if start_s is None else sound_start_s)
+    sound_start_s = None if start_s is None else sound_start_s
+    return FilmFile(path, clock, coded, shown, turn, meaning, held, sound_start_s, run.limits)
 
 
 def _clock(path: Path) -> Clock:

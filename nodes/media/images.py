@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import InputInvalid
 from engine.types import Image
 from nodes.media import tone
 from nodes.media.colour import Picture
 from nodes.media.film import FilmFile
 from nodes.media.telling import NOBODY, Run
 
-# All frames together: 26 GB as float32.
-MAX_PIXELS = 2**31
+FLOAT_BYTES = 4
 # Films whose frames take more stay in their files.
 IN_MEMORY_BYTES = 128 * 2**20
 _AHEAD = 2  # pictures that are decoded while one is converted
@@ -54,20 +52,15 @@ class FilmImage(Image):
 def image_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Image:
     """The film's frames: float32[frames, height, width, 3 or 4], at once or when they are asked for."""
     width, height = film.size
-    if film.count * width * height * film.channels * 4 <= IN_MEMORY_BYTES:
+    if film.count * width * height * film.channels * FLOAT_BYTES <= IN_MEMORY_BYTES:
         return Image(tensor_of(film, hdr, run))
     return FilmImage(film, hdr)
 
 
 def tensor_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Tensor:
-    """All frames in memory. Raises ``InputInvalid`` for more than ``MAX_PIXELS``."""
+    """All frames in memory. Raises ``InputInvalid`` or ``DeviceMemoryExhausted`` where it does not hold them."""
     width, height = film.size
-    if film.count * width * height > MAX_PIXELS:
-        raise InputInvalid(
-            f"'{film.path.name}' has {film.count:,} frames of {width}x{height}, more than {MAX_PIXELS:,} pixels",
-            input="video",
-            remedy="shorten it or make it smaller",
-        )
+    film.limits.admit(film.count * height * width * film.channels * FLOAT_BYTES)
     frames = torch.empty(film.count, height, width, film.channels)
     number = 0
     for number, picture in enumerate(_ahead(film.pictures(run)), start=1):

@@ -20,8 +20,9 @@ from engine.types import Image
 from nodes.media import deep_stills, film, heif, images, jxl, opening, pillow_files
 from nodes.media.telling import NOBODY, Run
 
-# All frames together; what Pillow itself refuses. 20,000 px wide is fine up to 8,900 px high.
-MAX_PIXELS = 178_956_970
+MAX_PIXELS = 178_956_970  # of all frames together
+# While a picture is read: three channels and a mask as float32, twice for a batch of several, and as levels.
+_BYTES_PER_PIXEL = 40
 KNOWN = "convert it to PNG, JPEG or WebP"
 WHOLE = "upload the whole file again, or save it anew in a picture editor"
 _HEAD_BYTES = 64
@@ -40,7 +41,8 @@ def read(source: Source, run: Run = NOBODY, hdr: str = "sdr") -> tuple[Image, Te
     """All frames that have the first one's size, and their masks (1 - alpha; 64x64 zeros where no frame has alpha).
 
     float32[frames, height, width, 3] and float32[frames, height, width], 0..1, turned as the file says; a film's
-    frames too. Raises ``InputInvalid`` for a file that is no picture, is damaged or has more than ``MAX_PIXELS``.
+    frames too. Raises ``InputInvalid`` for a file that is no picture, is damaged, has a frame of more pixels than the
+    run's limits allow, or more than ``MAX_PIXELS`` in all.
     """
     try:
         stills = list(_stills(source, run, hdr))
@@ -50,7 +52,7 @@ def read(source: Source, run: Run = NOBODY, hdr: str = "sdr") -> tuple[Image, Te
     fitting = [still for still in stills if still.rgb.shape == first.rgb.shape]
     if len(fitting) < len(stills):
         run.note(f"{name_of(source)}: {len(stills) - len(fitting)} pictures of another size are left out")
-    pixels = Image(torch.stack([still.rgb for still in fitting]))
+    pixels = Image(first.rgb[None] if len(fitting) == 1 else torch.stack([still.rgb for still in fitting]))
     if all(still.alpha is None for still in fitting):
         return pixels, torch.zeros(len(fitting), 64, 64)
     opaque = torch.zeros(first.rgb.shape[:2])
@@ -85,11 +87,11 @@ def _stills(source: Source, run: Run, hdr: str) -> Iterator[Still]:
         file.seek(0)
         try:
             if heif.is_heif(head):
-                yield _of_levels(*heif.read(file, name, MAX_PIXELS, hdr))
+                yield _of_levels(*heif.read(file, name, run.limits.pixels, hdr))
             elif jxl.is_jxl(head):
-                yield from (_of_levels(*frame) for frame in jxl.read(file, name, MAX_PIXELS))
+                yield from (_of_levels(*frame) for frame in jxl.read(file, name, run.limits.pixels))
             elif deep_stills.is_exr(head):
-                yield _of_levels(*deep_stills.read(source, hdr, MAX_PIXELS))
+                yield _of_levels(*deep_stills.read(source, hdr, run.limits.pixels))
             else:
                 yield from _pillow_stills(file, source, run, hdr)
         except UnidentifiedImageError as error:
@@ -103,14 +105,16 @@ def _pillow_stills(file: BinaryIO, source: Source, run: Run, hdr: str) -> Iterat
 
     def check(picture: Pillow.Image) -> None:
         nonlocal left, deep
+        run.limits.check_pixels(name, picture.width, picture.height, input="image")
         left -= picture.width * picture.height
         deep = deep or deep_stills.has_16_bits(picture)
         if left < 0:
             raise InputInvalid(
-                f"{name} ({picture.width}x{picture.height}) has more than {MAX_PIXELS:,} pixels",
+                f"{name} has frames of more than {MAX_PIXELS:,} pixels together",
                 input="image",
                 remedy="make it smaller, or take fewer frames",
             )
+        run.limits.admit((MAX_PIXELS - left) * _BYTES_PER_PIXEL)
 
     with pillow_files.opened(file, check, note=lambda what: run.note(f"{name}: {what}")) as picture:
         left = MAX_PIXELS
@@ -140,7 +144,8 @@ def _rgb(frame: Pillow.Image) -> np.ndarray:
         levels = np.asarray(frame).astype(np.float32)
         grey = np.clip(levels if frame.mode == "F" else levels / np.float32(65535.0), 0, 1)
         return np.repeat(grey[..., None], 3, axis=2)
-    return np.asarray(frame.convert("RGB"), dtype=np.float32) / np.float32(255.0)
+    levels = np.array(frame if frame.mode == "RGB" else frame.convert("RGB"), dtype=np.float32)
+    return np.divide(levels, np.float32(255.0), out=levels)
 
 
 def _alpha(frame: Pillow.Image) -> np.ndarray | None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from engine.limits import Limits
+
 
 class Run(Protocol):
     """What a node's :class:`engine.context.Context` offers."""
+
+    limits: Limits
 
     def note(self, message: str) -> None:
         """Tell whoever watches the run what was done otherwise than asked."""
@@ -17,6 +21,8 @@ class Run(Protocol):
 
 class Nobody:
     """For work outside a run."""
+
+    limits = Limits()
 
     def note(self, message: str) -> None:
         """Nobody hears it."""

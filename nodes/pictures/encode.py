@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
+_STRIP_VALUES = 2**24  # worked on at a time, as large pictures would take several times their memory
+
 
 def levels(pixels: Tensor) -> np.ndarray:
     """uint8 levels of float pixels, rounded down; what is outside 0..1 is clipped, NaN is 0."""
-    return (pixels * 255.0).clamp(0, 255).nan_to_num(0.0).to(torch.uint8).numpy()
+    made = torch.empty(pixels.shape, dtype=torch.uint8)
+    rows = max(1, _STRIP_VALUES // max(1, pixels[0].numel())) if len(pixels) else 1
+    for first in range(0, len(pixels), rows):
+        part = slice(first, first + rows)
+        made[part] = (pixels[part] * 255.0).clamp_(0, 255).nan_to_num_(0.0)
+    return made.numpy()
 
 
-def png(path: Path, pixels: Tensor, compress_level: int = 4) -> None:
-    """Write float[height, width, channels]."""
-    _picture(pixels).save(path, format="PNG", compress_level=compress_level)
+def png(
+    path: Path, pixels: Tensor, compress_level: int = 4, check_cancelled: Callable[[], None] = lambda: None
+) -> None:
+    """Write float[height, width, channels]; ``check_cancelled`` may end that at any time."""
+    with path.open("wb") as file:
+        checked = cast(BinaryIO, _Checked(file, check_cancelled))
+        _picture(pixels).save(checked, format="PNG", compress_level=compress_level)
+
+
+class _Checked:
+    """A file to write to that asks whether to go on with each piece: encoding a large picture takes a minute."""
+
+    def __init__(self, file: BinaryIO, check: Callable[[], None]) -> None:
+        self._file, self._check = file, check
+
+    def write(self, piece: bytes) -> int:
+        self._check()
+        return self._file.write(piece)
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def animated_png(path: Path, pixels: Tensor, fps: float, compress_level: int) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from adapters.doors.cli import exits
 from adapters.doors.cli.reading import read, tell
 from adapters.doors.cli.session import Options, Session
+from adapters.host.loading import load_limits
 from engine.counted import counted
 from engine.errors import Problem
+from engine.memory_check import with_memory
 from engine.validate import inspect
 from nodes.families.checking import file_problems
 
@@ -20,7 +22,8 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     """Print all problems, or that there are none. Ends the process with code 1 where there are any."""
     session = Session(options, path)
     workflow = read(path, session.registry, overrides)
-    checked = inspect(workflow, session.registry, session.folders)
+    limits = load_limits(session.settings)
+    checked = with_memory(inspect(workflow, session.registry, session.folders), limits)
     problems = [*checked.problems, *file_problems(checked.nodes)]
     if options.json:
         told = [asdict(problem) for problem in problems]

@@ -25,13 +25,13 @@ class Settings(BaseSettings):
 
     ``models``: ComfyUI ``models`` folders, separated like PATH. ``fingerprints``: the file that keeps model files'
     hashes between processes. ``cache_mib``: budget for node outputs kept between runs. ``max_text_mib``: how much text
-    one node may make. ``disk_cache``: folder of those
-    that outlive the process, which processes may share; ``disk_cache_mib``: its budget, 0 for none. ``device``:
-    ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto`` is float16 on a GPU; on
-    a CPU it is bfloat16 for large networks where that is quicker, else float32. ``attention``, ``compile``,
-    ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of compiled code. ``pickled_gib``: how
-    large pickled weights (.pth, .ckpt ...) may be, which are read as weights only; 0 for none. ``hdr``: what
-    pictures of HDR films are, ``sdr`` (as ordinary screens show them) or ``as_stored``.
+    one node may make; ``max_memory_mib``: how much memory it may take at once, by default 3/4 of the machine's.
+    ``disk_cache``: folder of those that outlive the process, which processes may share; ``disk_cache_mib``: its budget,
+    0 for none. ``device``: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``. ``precision``: what networks compute in; ``auto``
+    is float16 on a GPU; on a CPU it is bfloat16 for large networks where that is quicker, else float32.
+    ``attention``, ``compile``, ``step_noise``: see :class:`engine.computing.Computing`; ``compiled``: folder of
+    compiled code. ``pickled_gib``: how large pickled weights (.pth, .ckpt ...) may be, which are read as weights only;
+    0 for none. ``hdr``: what pictures of HDR films are, ``sdr`` (as ordinary screens show them) or ``as_stored``.
 
     ``data``: folder of the queue's database, the blobs and the signing secret. ``database_url``: PostgreSQL instead of
     the SQLite file in ``data``. ``blobs``: any fsspec URL instead of a folder in ``data``. ``api_keys``: keys that may
@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     fingerprints: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "fingerprints.json")
     cache_mib: int = Field(default=2048, ge=0)
     max_text_mib: int = Field(default=16, ge=1)
+    max_memory_mib: int | None = Field(default=None, ge=1)
     disk_cache: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "outputs")
     disk_cache_mib: int = Field(default=1024, ge=0)
     device: str = "auto"
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
     tracing: bool = False
     max_body_mib: int = Field(default=100, ge=1)
     max_file_mib: int = Field(default=256, ge=1)
-    max_megapixels: float = Field(default=100.0, gt=0)
+    max_megapixels: float = Field(default=64.0, gt=0)
     inline_limit_kib: int = Field(default=4096, ge=0)
     # Which models there are to be, and where they are fetched from. Sites go by the names that their own tools know.
     manifest: Path | None = None

@@ -38,7 +38,7 @@ def _cores() -> float:
 
 
 def _memory() -> Finding:
-    from engine.devices import host_memory_bytes
+    from engine.host_memory import host_memory_bytes
 
     total, free = host_memory_bytes(), psutil.virtual_memory().available
     value = f"{gigabytes(total)}, {gigabytes(min(free, total))} free"

@@ -64,15 +64,31 @@ def check_contents(name: str, path: Path, max_pixels: int) -> Kind:
         width_px, height_px = _size(name, path, kind)
         if width_px < 1 or height_px < 1:
             raise InputRefused(name, "it has no pixels")
-        if width_px * height_px > max_pixels:
-            raise InputTooLarge(
-                name,
-                f"its {width_px}x{height_px} pixels are more than {max_pixels / 1e6:g} megapixels",
-                remedy="make it smaller",
-            )
+        _check_pixels(name, width_px, height_px, max_pixels)
     elif kind is SAFETENSORS:
         _check_safetensors(name, path)
     return kind
+
+
+def check_picture(name: str, path: Path, max_pixels: int) -> None:
+    """Raise ``InputTooLarge`` for a picture of too many pixels; whatever else the file is or lacks is not looked at."""
+    with open(path, "rb") as file:
+        kind = kind_of(file.read(HEAD_BYTES))
+    if kind in _SIZE_READERS:
+        try:
+            width_px, height_px = _size(name, path, kind)
+        except InputRefused:  # whoever reads it says what is wrong with it
+            return
+        _check_pixels(name, width_px, height_px, max_pixels)
+
+
+def _check_pixels(name: str, width_px: int, height_px: int, max_pixels: int) -> None:
+    if width_px * height_px > max_pixels:
+        raise InputTooLarge(
+            name,
+            f"its {width_px}x{height_px} pixels are more than {max_pixels / 1e6:g} megapixels",
+            remedy="make it smaller, or raise DAGFUSION_MAX_MEGAPIXELS",
+        )
 
 
 def _size(name: str, path: Path, kind: Kind) -> tuple[int, int]:

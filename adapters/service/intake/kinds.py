@@ -90,8 +90,11 @@ def kind_of(head: bytes) -> Kind | None:
 
 def _by_brand(brand: bytes, others: bytes) -> Kind:
     """An ISO base media file: a picture, a film or sound, by its brands."""
+    # Readers go by any of the brands that it is compatible with.
+    if any(others[at : at + 4] in (b"avif", b"avis") for at in range(0, len(others) - 3, 4)):
+        return AVIF
     if brand in _HEIC_BRANDS | _GENERAL_BRANDS:
-        return AVIF if b"avif" in others else HEIC
+        return HEIC
     return _3GP if brand.startswith((b"3gp", b"3g2")) else _BY_BRAND.get(brand, _MP4)
 
 

@@ -44,7 +44,7 @@ class IntakeLimits:
     max_files: int = 64
     max_file_bytes: int = 256 * 2**20
     max_total_bytes: int = 1024 * 2**20
-    max_pixels: int = 100_000_000
+    max_pixels: int = 64_000_000
     fetch_s: float = 60.0
 
     @classmethod

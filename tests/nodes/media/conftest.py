@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from engine.limits import Limits
+
 
 class Listener:
     """Keeps the notes."""
+
+    limits = Limits()
 
     def __init__(self) -> None:
         self.notes: list[str] = []

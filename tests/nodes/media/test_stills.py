@@ -165,14 +165,14 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_decompression_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(InputInvalid, match="has more than 178,956,970 pixels"):
+    with pytest.raises(InputInvalid, match=r"60000x60000\) has more than 64 megapixels"):
         read(png_header(60_000, 60_000))
 
 
 def test_animation_counts_all_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stills, "MAX_PIXELS", 40)
     frames = [Pillow.new("RGB", (4, 4), (level, 0, 0)) for level in (0, 99, 200)]
-    with pytest.raises(InputInvalid, match="has more than 40 pixels"):
+    with pytest.raises(InputInvalid, match="more than 40 pixels together"):
         read(as_file(frames[0], "GIF", save_all=True, append_images=frames[1:]))
 
 

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 from engine.errors import InputInvalid
+from engine.limits import Limits
 from engine.types import Audio, Image, Video
 from nodes.media import film, images, saving, sound_files, writing
 from nodes.media.saving import Wanted
+from nodes.media.telling import Nobody
 from tests.nodes.media.conftest import Listener
 from tests.nodes.media.films import Film, tone
 
@@ -178,7 +180,7 @@ def test_odd_sides_and_no_frames_are_refused(tmp_path: Path) -> None:
         write(tmp_path / "a.webm", FRAMES[:0], 12, "vp9")
 
 
-def test_faulty_files_are_refused(mp4: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faulty_files_are_refused(mp4: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "cut.mp4").write_bytes(mp4.read_bytes()[:700])
     (tmp_path / "empty.mp4").touch()
@@ -186,9 +188,20 @@ def test_faulty_files_are_refused(mp4: Path, tmp_path: Path, monkeypatch: pytest
         with pytest.raises(InputInvalid, match=f"'{name}'") as caught:
             film.look(tmp_path / name)
         assert str(tmp_path) not in str(caught.value)
-    monkeypatch.setattr(images, "MAX_PIXELS", 32 * 48 * 5)
-    with pytest.raises(InputInvalid, match="more than"):
-        pixels_of(mp4)
+
+
+def test_films_that_are_too_much_are_refused_before_they_are_decoded(mp4: Path) -> None:
+    class Small(Nobody):
+        limits = Limits(memory_bytes=10_000)
+
+    class Narrow(Nobody):
+        limits = Limits(pixels=32 * 48 - 1)
+
+    look = film.look(mp4, Small())
+    with pytest.raises(InputInvalid, match="memory"):
+        images.image_of(look, "sdr")
+    with pytest.raises(InputInvalid, match=r"'.*' \(.*x.*\) has more than .* megapixels"):
+        film.look(mp4, Narrow())
 
 
 def test_sound_without_pictures_is_no_film(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from adapters.doors.http.comfy.wire_files import local_path, named_place, place_
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.doors.http.spaces import folders_of
 from adapters.service.errors import NotFound, RequestInvalid
+from adapters.service.intake.contents import check_picture
 from adapters.service.new_files import publish
 from engine.folders import Folders
 
@@ -33,7 +34,7 @@ async def upload_image(request: Request, now: ServicesNow, caller: _Submitter) -
     same name only is kept, and the new one called ``name (1).png``, unless ``overwrite`` is true.
     """
     async with read_form(request, now.settings) as form:
-        return WireJSON(await run_sync(_save, folders_of(now, caller), form, _copy_of(_file(form))))
+        return WireJSON(await run_sync(_save, folders_of(now, caller), form, _copy_of(now, _file(form))))
 
 
 @router.post("/upload/mask")
@@ -60,10 +61,11 @@ def _file(form: FormData) -> UploadFile:
     return found
 
 
-def _copy_of(file: UploadFile) -> Callable[[Path], object]:
+def _copy_of(now: Services, file: UploadFile) -> Callable[[Path], object]:
     def write(target: Path) -> None:
         with target.open("xb") as out:
             shutil.copyfileobj(file.file, out, 2**20)
+        check_picture(file.filename or "", target, int(now.settings.max_megapixels * 1e6))
 
     return write
 

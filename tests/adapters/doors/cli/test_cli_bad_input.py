@@ -143,3 +143,15 @@ def test_a_broken_model_file_fails_the_run_with_its_name(
     assert len(process.stderr.strip().splitlines()) == 1
     assert "node 1 (CheckpointLoaderSimple), input 'ckpt_name': model file 'broken.safetensors'" in process.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_check_tells_what_no_node_may_take_of_memory(dagfusion: Dagfusion, tmp_path: Path) -> None:
+    picture = {"class_type": "EmptyImage", "inputs": {"width": 16384, "height": 16384, "batch_size": 4096, "color": 0}}
+    prompt = {"1": picture, "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a"}}}
+    (tmp_path / "large.json").write_text(json.dumps(prompt))
+    for command in ("check", "run"):
+        process = dagfusion(command, "large.json")
+        assert process.returncode != 0
+        told = process.stdout + process.stderr
+        assert "node 1 (EmptyImage)" in told and "12288.0 GiB of memory" in told
+        assert "DAGFUSION_MAX_MEMORY_MIB" in told

@@ -92,19 +92,30 @@ def test_what_follows_a_picture_does_no_harm(path: Path, form: str) -> None:
 
 
 @settings(
-    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=200,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(st.sampled_from(FORMS), st.data())
-def test_a_damaged_picture_is_taken_or_refused_and_nothing_else(path: Path, form: str, data: st.DataObject) -> None:
+def test_no_damage_lets_a_picture_in_that_is_larger_than_it_seems(path: Path, form: str, data: st.DataObject) -> None:
+    """Whatever a header says after it: a limit below the pixels that Pillow decodes refuses the file."""
     content = bytearray(picture(form, 20, 20))
     for _ in range(data.draw(st.integers(1, 5))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    pixels = _pixels_decoded(bytes(content))
     with contextlib.suppress(InputRefused):
         check(path, bytes(content))
+    if pixels > 1:
+        with pytest.raises(InputRefused):
+            check(path, bytes(content), pixels - 1)
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=150,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(
     st.sampled_from(
@@ -112,9 +123,28 @@ def test_a_damaged_picture_is_taken_or_refused_and_nothing_else(path: Path, form
     ),
     st.binary(max_size=100),
 )
-def test_any_bytes_are_taken_or_refused(path: Path, start: bytes, rest: bytes) -> None:
+def test_any_bytes_are_refused_unless_all_of_a_file_is_there(path: Path, start: bytes, rest: bytes) -> None:
+    """What is refused is left as it is; what is taken after all has no more pixels than its header can say."""
+    pixels = _pixels_decoded(start + rest)
     with contextlib.suppress(InputRefused):
         check(path, start + rest)
+        assert rest, "the first bytes of a kind are no file"
+    assert path.read_bytes() == start + rest
+    if pixels > 1:
+        with pytest.raises(InputRefused):
+            check(path, start + rest, pixels - 1)
+
+
+def _pixels_decoded(content: bytes) -> int:
+    """How many pixels one frame has when Pillow has decoded it; 0 where it cannot."""
+    try:
+        with Pillow.open(io.BytesIO(content)) as decoded:
+            if decoded.width * decoded.height > 10**7:
+                return 0
+            decoded.load()
+            return decoded.width * decoded.height
+    except Exception:  # noqa: BLE001 - Pillow raises anything for damaged files
+        return 0
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,16 @@ def test_pictures_that_are_none_or_too_large_are_not_decoded(http: httpx.Client,
             assert view(http, name, **query).status_code == 422
 
 
+def test_an_upload_of_too_many_pixels_is_refused_and_leaves_nothing(http: httpx.Client, service: Service) -> None:
+    before = sorted(folder_of(service, "input").rglob("*"))
+    reply = upload(http, "bomb.png", _bomb())
+    assert reply.status_code == 413
+    assert "64 megapixels" in reply.text and "bomb.png" in reply.text
+    assert sorted(folder_of(service, "input").rglob("*")) == before
+    for name, data in (("text.png", b"no picture"), ("cut.png", png()[:60]), ("a.bin", b"\0" * 100)):
+        assert upload(http, name, data).status_code == 200  # whoever reads it says what is wrong with it
+
+
 def _bomb() -> bytes:
     """A picture of 30,000 x 30,000 pixels, by what its header says."""
     data = bytearray(png("L", (1, 1), 0))

@@ -1,0 +1,121 @@
+"""Bytes that nodes take for what they make, by their inputs: asked for before a node runs, and by ``check``.
+
+Each function takes a node's inputs by their names, those that it does not need among them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from engine.types import Image
+from nodes.latent_space import PIXELS_PER_LATENT
+from nodes.values import Latent, UpscaleModel, Vae
+
+FLOAT_BYTES = 4
+_RGB = 3
+
+
+def shape_of(image: Image) -> tuple[int, int, int, int]:
+    """Pictures, height, width and channels; a film that lies in its file is not read for it."""
+    film = getattr(image, "film", None)
+    if film is not None:
+        width, height = film.size
+        return film.count, height, width, film.channels
+    count, height, width, channels = image.pixels.shape
+    return count, height, width, channels
+
+
+def empty_latent(channels: int) -> Any:
+    """Of a latent of ``channels`` channels for pictures of this size."""
+
+    def size(*, width: int = 512, height: int = 512, batch_size: int = 1, **_: object) -> int:
+        cells = (width // PIXELS_PER_LATENT) * (height // PIXELS_PER_LATENT)
+        return batch_size * channels * cells * FLOAT_BYTES
+
+    return size
+
+
+def empty_image(*, width: int = 512, height: int = 512, batch_size: int = 1, **_: object) -> int:
+    """Of pictures of this size."""
+    return batch_size * height * width * _RGB * FLOAT_BYTES
+
+
+def empty_mask(*, width: int = 512, height: int = 512, **_: object) -> int:
+    """Of a mask of this size."""
+    return width * height * FLOAT_BYTES
+
+
+def repeated_image(*, image: Image, amount: int = 1, **_: object) -> int:
+    """Of a batch, so many times over."""
+    return math.prod(shape_of(image)) * FLOAT_BYTES * amount
+
+
+def repeated_latent(*, samples: Latent, amount: int = 1, **_: object) -> int:
+    """Of a batch of latents, so many times over."""
+    return math.prod(samples.samples.shape) * FLOAT_BYTES * amount
+
+
+def image_of_size(*, image: Image, width: int = 512, height: int = 512, **_: object) -> int:
+    """Of the batch at this size, which is made plane by plane and put together; 0 keeps a side's proportion."""
+    count, own_height, own_width, channels = shape_of(image)
+    if not width and not height:
+        return 0
+    width = width or round(own_width * height / own_height)
+    height = height or round(own_height * width / own_width)
+    return 2 * count * height * width * channels * FLOAT_BYTES
+
+
+def framed_image(*, image: Image, target_width: int = 512, target_height: int = 512, **_: object) -> int:
+    """Of the batch in a frame of this size."""
+    return image_of_size(image=image, width=target_width, height=target_height)
+
+
+def scaled_image(*, image: Image, scale_by: float = 1.0, **_: object) -> int:
+    """Of the batch with both sides times ``scale_by``."""
+    return int(2 * math.prod(shape_of(image)) * scale_by**2 * FLOAT_BYTES)
+
+
+def fitted_image(*, image: Image, largest_size: int = 512, **_: object) -> int:
+    """Of the batch with its longer side of ``largest_size``."""
+    longer = max(shape_of(image)[1:3])
+    return scaled_image(image=image, scale_by=largest_size / longer)
+
+
+def padded_image(*, image: Image, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, **_: object) -> int:
+    """Of the batch with so many pixels more on each side."""
+    count, height, width, channels = shape_of(image)
+    return int(count * (height + top + bottom) * (width + left + right) * (channels + 1) * FLOAT_BYTES)
+
+
+def enlarged_image(*, image: Image, upscale_model: UpscaleModel, **_: object) -> int:
+    """Of the batch times a network's scale: all of it, one picture with its weights, and the batch put together."""
+    one = math.prod(shape_of(image)[1:]) * upscale_model.scale**2 * FLOAT_BYTES
+    return 2 * one * (shape_of(image)[0] + 1)
+
+
+def upscaled_latent(*, samples: Latent, width: int = 512, height: int = 512, **_: object) -> int:
+    """Of the latents for pictures of this size; 0 keeps a side's proportion."""
+    own_height, own_width = samples.samples.shape[-2:]
+    if not width and not height:
+        return 0
+    width = width or round(own_width * height / own_height)
+    height = height or round(own_height * width / own_width)
+    ahead = math.prod(samples.samples.shape[:-2])
+    return 2 * ahead * (width // PIXELS_PER_LATENT) * (height // PIXELS_PER_LATENT) * FLOAT_BYTES
+
+
+def scaled_latent(*, samples: Latent, scale_by: float = 1.5, **_: object) -> int:
+    """Of the latents with both sides times ``scale_by``."""
+    return int(2 * math.prod(samples.samples.shape) * scale_by**2 * FLOAT_BYTES)
+
+
+def decoded(*, samples: Latent, vae: Vae, **_: object) -> int:
+    """Of the pictures that the latents stand for: the decoder's planes, and those turned into pictures."""
+    cells = math.prod(samples.samples.shape) // samples.samples.shape[1]
+    return 2 * cells * math.prod(vae.space.factors) * _RGB * FLOAT_BYTES
+
+
+def frames_as_levels(*, images: Image, **_: object) -> int:
+    """Of all pictures of a batch as they are encoded together."""
+    return 2 * math.prod(shape_of(images))
