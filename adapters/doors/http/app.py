@@ -18,6 +18,7 @@ from adapters.doors.http.hosts import HostGuard
 from adapters.doors.http.openapi import complete
 from adapters.doors.http.problems import add_handlers
 from adapters.doors.http.replies import Replies
+from adapters.doors.http.revocation import EndsWithItsKey, Visits
 from adapters.doors.http.tracing import RequestSpans, open_tracer
 from adapters.host.settings import Settings
 
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="dagfusion", version=version("dagfusion"), description=_DESCRIPTION, lifespan=lifespan
     )
     app.state.metrics = metrics.Metrics()
+    app.state.visits = Visits()
     app.state.tracer = open_tracer() if settings.tracing else None
     add_handlers(app)
     _add_middleware(app, settings)
@@ -53,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(BodyLimits, settings=settings)
+    app.add_middleware(EndsWithItsKey, visits=app.state.visits)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -11,6 +11,7 @@ from typing import Literal
 from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 
+from adapters.doors.http.revocation import opened_by
 from adapters.doors.http.services import Services, services
 from adapters.host.settings import Settings
 from adapters.service.errors import KeyMissing, ScopeMissing
@@ -82,6 +83,7 @@ async def identify(now: Services, connection: HTTPConnection) -> Caller:
     found: ApiKey | None = await run_sync(now.store.keys.find, key)
     if found is None:
         raise KeyMissing("the API key is unknown or was revoked", remedy="ask the operator of this service for one")
+    opened_by(connection, found.id)
     return Caller(found.id, frozenset(found.scopes), found.rate_limit)
 
 

@@ -37,6 +37,7 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(steadily, services.tail.run)
+            tasks.start_soon(steadily, partial(app.state.visits.watch, services.store.keys))
             tasks.start_soon(steadily, partial(metrics.follow, services))
             tasks.start_soon(steadily, partial(_watch_folders, services))
             if app.state.tracer is not None:

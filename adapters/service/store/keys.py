@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -65,6 +65,12 @@ class Keys:
         """Every key, the revoked ones too, oldest first."""
         with self._database.read() as connection:
             return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.created_at))]
+
+    def revoked(self, key_ids: Collection[str]) -> set[str]:
+        """Those of the keys that may not be used any more."""
+        query = select(api_keys.c.id).where(api_keys.c.id.in_(key_ids), api_keys.c.revoked_at.is_(None))
+        with self._database.read() as connection:
+            return set(key_ids) - {row.id for row in connection.execute(query)}
 
     def revoke(self, key_id: str) -> bool:
         """Take the key back; False where there is no such key, or it was revoked before."""
