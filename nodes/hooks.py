@@ -1,4 +1,4 @@
-"""Hooks: where patches reach into a sampling call, in the UNet's blocks and in how predictions are combined.
+"""Hooks: where patches reach into a sampling call, in a network's blocks and in how predictions are combined.
 
 All are immutable, and a model carries them in tuples. Nothing here imports torch at run time.
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from nodes.diffusion.parameterization import Parameterization
 
 
-# --- hooks into the UNet -----------------------------------------------------------------------------------------
+# --- hooks into the network --------------------------------------------------------------------------------------
 
 Stage = Literal["input", "middle", "output", "double", "single", "block", "refiner"]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where in the UNet a hook is called, counted as the published LDM UNet counts its blocks.
+    """Where in a network a hook is called; a UNet's blocks are counted as the published LDM UNet counts them.
 
-    ``block``: index among input_blocks or output_blocks (0 for the middle). ``depth``: index of the transformer layer
-    within the block's spatial transformer. ``latent_px``: (height, width) of the latent that the UNet was given;
+    ``block``: index among the blocks of the stage (0 for the middle). ``depth``: index of the transformer layer within
+    a UNet's spatial transformer. ``latent_px``: (height, width) of the latent that the network was given;
     ``rows``: for each group of the batch, 0 = positive, 1 = negative (equal group sizes, in batch order).
     """
 
@@ -94,8 +94,9 @@ SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
 
 @dataclass(frozen=True, slots=True)
-class UNetPatches:
-    """Hooks that one UNet call consults. Each tuple is applied in order (attention patches: first is outermost).
+class NetworkPatches:
+    """Hooks that one call of a network consults, those of a UNet first. Each tuple is applied in order (attention
+    patches: first is outermost).
 
     ``inner_self_attention``: inside all of ``self_attention``, in whatever order the patches were put on: what takes
     the place of the attention itself rather than changing what goes into it. One that does not attend further wins.
@@ -116,9 +117,9 @@ class UNetPatches:
     around_block: tuple[BlockWrapper, ...] = ()
     kept_attention: tuple[KeptAttention, ...] = ()
 
-    def __add__(self, other: UNetPatches) -> UNetPatches:
+    def __add__(self, other: NetworkPatches) -> NetworkPatches:
         """Both sets of hooks, ``self``'s first."""
-        return UNetPatches(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return NetworkPatches(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Call:
     :mod:`nodes.diffusion.nested`.
     """
 
-    patches: UNetPatches = field(default_factory=UNetPatches)
+    patches: NetworkPatches = field(default_factory=NetworkPatches)
     rows: tuple[int, ...] = (0,)
     sigma: float = 0.0
     control: Any = None
@@ -149,7 +150,7 @@ class Predict(Protocol):
     another noisy latent than the step's own, at the same sigma.
     """
 
-    def __call__(self, conditioning: Any, patches: UNetPatches, x: Tensor | None = None) -> Tensor: ...
+    def __call__(self, conditioning: Any, patches: NetworkPatches, x: Tensor | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class GuidancePatches:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Hooks into the UNet and into guidance that belong together."""
+    """Hooks into the network and into guidance that belong together."""
 
-    unet: UNetPatches = field(default_factory=UNetPatches)
+    network: NetworkPatches = field(default_factory=NetworkPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)

@@ -41,7 +41,7 @@ def free_u(
 ) -> Model:
     """The model with stronger backbone features (b1, b2) and weaker low frequencies in its skips (s1, s2)."""
     patch = diffusion.patches.freeu.freeu(_base_width(ctx, model), b1, b2, s1, s2, structured=False)
-    return model.with_unet_patches(patch)
+    return model.with_patches(patch)
 
 
 @node("FreeU_V2", category=CATEGORY)
@@ -50,7 +50,7 @@ def free_u_v2(
 ) -> Model:
     """FreeU with a backbone factor that follows the feature map's own mean."""
     patch = diffusion.patches.freeu.freeu(_base_width(ctx, model), b1, b2, s1, s2, structured=True)
-    return model.with_unet_patches(patch)
+    return model.with_patches(patch)
 
 
 @node("HyperTile", category=CATEGORY)
@@ -124,7 +124,7 @@ def deep_shrink(
         down_method=downscale_method,
         up_method=upscale_method,
     )
-    return model.with_unet_patches(patch)
+    return model.with_patches(patch)
 
 
 @node("UNetSelfAttentionMultiply", category="_for_testing/attention_experiments", experimental=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from nodes.hooks import GuidancePatches, Hooks, UNetPatches
+from nodes.hooks import GuidancePatches, Hooks, NetworkPatches
 from nodes.latent_space import LatentSpace
 
 if TYPE_CHECKING:
@@ -73,15 +73,15 @@ class Model:
     variant: Any = None
     keeps_clean: bool = False
     weight_patches: tuple[WeightPatch, ...] = ()
-    unet_patches: UNetPatches = field(default_factory=UNetPatches)
+    patches: NetworkPatches = field(default_factory=NetworkPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
     per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
 
-    def with_unet_patches(self, patches: UNetPatches) -> Model:
+    def with_patches(self, patches: NetworkPatches) -> Model:
         """The same model with more hooks, after those it has."""
         if self.per_sampling:
-            return self.with_hooks_per_sampling(lambda _: Hooks(unet=patches))
-        return replace(self, unet_patches=self.unet_patches + patches)
+            return self.with_hooks_per_sampling(lambda _: Hooks(network=patches))
+        return replace(self, patches=self.patches + patches)
 
     def with_weight_patch(self, patch: WeightPatch) -> Model:
         """The same model with one more change of its weights (a LoRA, a merge)."""
@@ -102,7 +102,7 @@ class Model:
         model = replace(self, per_sampling=())
         for make in self.per_sampling:
             hooks = make(source)
-            model = model.with_unet_patches(hooks.unet).with_guidance(hooks.guidance)
+            model = model.with_patches(hooks.network).with_guidance(hooks.guidance)
         return model
 
 

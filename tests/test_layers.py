@@ -208,6 +208,21 @@ def test_engine_modules_import_each_other_without_cycles() -> None:
     assert set(graph.predecessors("engine.run")) == {"engine.executor"}
 
 
+def test_node_modules_can_be_imported_in_any_order() -> None:
+    """Importing a module imports the packages around it first; none of these leads back to it."""
+    names = {module_name(path): path for path in files("nodes")}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for name, path in names.items():
+        for found in imports(path, at_load=True):
+            parts = found.split(".")
+            around = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+            graph.add_edges_from(
+                (name, each) for each in around & names.keys() if not f"{name}.".startswith(f"{each}.")
+            )
+    circles = [sorted(circle) for circle in nx.strongly_connected_components(graph) if len(circle) > 1]
+    assert not circles
+
+
 def test_nothing_but_the_settings_reads_the_environment() -> None:
     settings = ROOT / "adapters" / "host" / "settings"
     readers = {

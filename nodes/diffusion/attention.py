@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodes.diffusion.backend import current
 from nodes.diffusion.kernels.choice import Mix
-from nodes.hooks import AttentionPatch, Site, UNetPatches
+from nodes.hooks import AttentionPatch, NetworkPatches, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Surroundings:
     """What a block needs to know of the call it is part of. ``context``: [batch, tokens, width] of the prompt."""
 
     context: Tensor
-    patches: UNetPatches
+    patches: NetworkPatches
     site: Site
 
 

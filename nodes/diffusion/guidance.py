@@ -12,7 +12,7 @@ from torch import Tensor
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Placed
-from nodes.hooks import Guided, UNetPatches
+from nodes.hooks import Guided, NetworkPatches
 from nodes.values import Conditioning, Guider
 
 POSITIVE, NEGATIVE, THIRD = 0, 1, 2
@@ -126,7 +126,7 @@ class Guidance:
         step_x = x
 
         def predict(
-            conditioning: Conditioning | Sequence[Placed], patches: UNetPatches, x: Tensor | None = None
+            conditioning: Conditioning | Sequence[Placed], patches: NetworkPatches, x: Tensor | None = None
         ) -> Tensor:
             placed = self._place_more(conditioning) if isinstance(conditioning, Conditioning) else conditioning
             role = NEGATIVE if placed is negative else POSITIVE

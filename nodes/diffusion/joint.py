@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.turns import Turns
 from nodes.diffusion import residuals
 from nodes.diffusion.inputs import Inputs, form, join, values
-from nodes.hooks import Call, UNetPatches
+from nodes.hooks import Call, NetworkPatches
 
 if TYPE_CHECKING:
     from nodes.families.parts import Step
@@ -36,7 +36,7 @@ class Pass:
     def kind(self) -> Hashable | None:
         """Equal for passes that can be one; None for a pass whose hooks look at one job's step."""
         inputs = form(self.inputs)
-        if self.call.patches != UNetPatches() or inputs is None:
+        if self.call.patches != NetworkPatches() or inputs is None:
             return None
         control = None if self.call.control is None else residuals.form(self.call.control)
         shapes = tuple(shape[1:] for shape in self.call.shapes)

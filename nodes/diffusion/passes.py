@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +12,15 @@ from torch import Tensor
 from engine.errors import DeviceMemoryExhausted
 from engine.turns import Turns
 from nodes.diffusion import joint
-from nodes.diffusion.control.call import ControlCall
+from nodes.diffusion.control.call import ControlCall, ControlFunction
 from nodes.diffusion.inputs import Inputs, can_share, join, values
 from nodes.diffusion.joint import Pass
 from nodes.diffusion.nested import Shapes
 from nodes.diffusion.regions import Placed
-from nodes.hooks import Call, UNetPatches
-from nodes.values import Control, Model
+from nodes.hooks import Call, NetworkPatches
+from nodes.values import Model
 
 TINY = 1e-37
-
-
-ControlFunction = Callable[[Control, ControlCall], Any]
-"""What the ControlNets of a chain add to one forward pass, in the form that the family's networks take, or None."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +53,7 @@ class Network:
     ) -> None:
         self._module = module
         self._parameterization = model.parameterization
-        self._patches = model.unet_patches
+        self._patches = model.patches
         self._step = model.family.denoiser.step
         self._control = control
         self._turns = turns or Turns()
@@ -69,7 +65,7 @@ class Network:
         roles: Mapping[int, Sequence[Placed] | None],
         x: Tensor,
         sigma: Tensor,
-        patches: UNetPatches | None = None,
+        patches: NetworkPatches | None = None,
     ) -> dict[int, Tensor]:
         """The prediction of the clean latent for each role, averaged over its prompts by weight.
 
@@ -109,7 +105,7 @@ class Network:
                     ]
         return passes
 
-    def _forward_fitting(self, together: Sequence[_Pass], sigma: Tensor, hooks: UNetPatches) -> list[Tensor]:
+    def _forward_fitting(self, together: Sequence[_Pass], sigma: Tensor, hooks: NetworkPatches) -> list[Tensor]:
         """Forward all at once, or by halves where the device has too little memory for that."""
         try:
             return list(self._forward(together, sigma, hooks))
@@ -126,7 +122,7 @@ class Network:
             for output in self._forward_fitting(part, sigma, hooks)
         ]
 
-    def _forward(self, together: Sequence[_Pass], sigma: Tensor, hooks: UNetPatches) -> tuple[Tensor, ...]:
+    def _forward(self, together: Sequence[_Pass], sigma: Tensor, hooks: NetworkPatches) -> tuple[Tensor, ...]:
         batch = together[0].x.shape[0]
         x = torch.cat([one.x for one in together])
         sigmas = sigma.to(x.device).repeat(len(together))

@@ -14,11 +14,12 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from nodes.diffusion import backend, control, nested, previews, regions, samplers
 from nodes.diffusion import noise as noises
+from nodes.diffusion.control.call import ControlFunction
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.fitting import fit_latent, fit_noise_mask
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.inputs import Scene
-from nodes.diffusion.passes import ControlFunction, Network
+from nodes.diffusion.passes import Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
 from nodes.latent_space import LatentSpace

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion.attention import Surroundings, transform
 from nodes.diffusion.backend import current
-from nodes.hooks import BlockPatch, Site, Stage, UNetPatches
+from nodes.hooks import BlockPatch, NetworkPatches, Site, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ControlResiduals:
     inputs: tuple[Tensor | None, ...] = ()
 
 
-NO_PATCHES = UNetPatches()
+NO_PATCHES = NetworkPatches()
 NO_CONTROL = ControlResiduals()
 
 
@@ -46,7 +46,7 @@ def predict(
     *,
     y: Tensor | None = None,
     control: ControlResiduals | None = None,
-    patches: UNetPatches = NO_PATCHES,
+    patches: NetworkPatches = NO_PATCHES,
     rows: tuple[int, ...] = (0,),
     sigma: float = 0.0,
 ) -> Tensor:
@@ -158,7 +158,7 @@ class Walk:
 
     embedding: Tensor
     context: Tensor
-    patches: UNetPatches
+    patches: NetworkPatches
     latent_px: tuple[int, int]
     rows: tuple[int, ...]
     sigma: float

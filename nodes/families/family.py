@@ -84,9 +84,9 @@ class Family:
     ``name``: its folder; ``title``: as people call it. ``package``: ``__name__`` of its ``__init__.py``; the parts are
     the modules of that package, named as the properties are. ``marks``: of its denoisers' files, one set for each
     published layout. ``space``: of its latents. ``texts``: the sets of encoders that its denoisers read. ``vae``:
-    prefixes of the VAE in a whole checkpoint. ``hooks``: the fields of :class:`nodes.hooks.UNetPatches` that its step
-    consults. ``encoders``, ``vaes``, ``controls``: the kinds that it brings along,
-    which any family may use.
+    prefixes of the VAE in a whole checkpoint. ``side_px``: of pictures that it draws best. ``hooks``: the fields of
+    :class:`nodes.hooks.NetworkPatches` that its step consults. ``encoders``, ``vaes``, ``controls``: the kinds that it
+    brings along, which any family may use.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Family:
     texts: tuple[TextSet, ...] = ()
     vae: tuple[str, ...] = ("first_stage_model.", "vae.")
     hooks: tuple[str, ...] = ("around_block",)
+    side_px: int = 1024
     encoders: tuple[EncoderKind, ...] = ()
     vaes: tuple[VaeKind, ...] = ()
     controls: tuple[ControlKind, ...] = ()

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.weights import Weights
 from nodes.diffusion.parameterization import discrete
 from nodes.families.found import families
-from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, Site, UNetPatches
+from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, NetworkPatches, Site
 from nodes.values import Model
 
 
@@ -40,13 +40,13 @@ def test_hooks_made_per_sampling_keep_their_place_among_the_others() -> None:
 
     def fixed(name: str) -> Hooks:
         return Hooks(
-            UNetPatches(after_middle=(block(name, calls),)),
+            NetworkPatches(after_middle=(block(name, calls),)),
             GuidancePatches(after=(guide(name, calls),), keep_uncond=True),
         )
 
-    patched = model().with_guidance(fixed("a").guidance).with_unet_patches(fixed("a").unet)
+    patched = model().with_guidance(fixed("a").guidance).with_patches(fixed("a").network)
     patched = patched.with_hooks_per_sampling(lambda _: fixed("b"))
-    patched = patched.with_guidance(fixed("c").guidance).with_unet_patches(fixed("c").unet)
+    patched = patched.with_guidance(fixed("c").guidance).with_patches(fixed("c").network)
     patched = patched.with_hooks_per_sampling(lambda _: fixed("d")).with_guidance(fixed("e").guidance)
     ready = patched.with_hooks_made(torch.Generator())
     assert ready.per_sampling == ()
@@ -54,7 +54,7 @@ def test_hooks_made_per_sampling_keep_their_place_among_the_others() -> None:
         change(None)  # type: ignore[arg-type]
     assert calls == ["a", "b", "c", "d", "e"]
     calls.clear()
-    for hook in ready.unet_patches.after_middle:
+    for hook in ready.patches.after_middle:
         hook(torch.zeros(1), None)  # type: ignore[arg-type]
     assert calls == ["a", "b", "c", "d"]
 

@@ -61,3 +61,7 @@ class ControlCall:
         per_group = self.x.shape[0] // self.groups
         repeats, rest = -(-per_group // items.shape[0]), (1,) * (items.ndim - 1)
         return items.repeat(repeats, *rest)[:per_group].repeat(self.groups, *rest)
+
+
+ControlFunction = Callable[[Control, ControlCall], Any]
+"""What the ControlNets of a chain add to one forward pass, in the form that the family's networks take, or None."""

@@ -12,7 +12,7 @@ from nodes.diffusion import unet
 from nodes.diffusion.control.adapters import adapter_features
 from nodes.diffusion.unet import ControlResiduals
 from nodes.families.control_kinds import ADAPTER, UNION
-from nodes.hooks import UNetPatches
+from nodes.hooks import NetworkPatches
 from nodes.values import ControlNet
 
 CONTROL_TYPE_WIDTH = 256  # channels of each control type's wave embedding
@@ -37,7 +37,7 @@ def control_residuals(
         guided = guide(hint) if net.union_type is None else _union_guide(module, guide(hint), net.union_type)
     else:
         guided = guide(hint)
-    walk = unet.Walk(embedding, context, UNetPatches(), (x.shape[-2], x.shape[-1]), (0,), 0.0)
+    walk = unet.Walk(embedding, context, NetworkPatches(), (x.shape[-2], x.shape[-1]), (0,), 0.0)
     skips: list[Tensor] = []
     hidden = x
     for block, (parts, out) in enumerate(zip(unet.input_blocks(module), module.controlnet_down_blocks, strict=True)):

@@ -13,8 +13,7 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from nodes.diffusion import residuals, vae
-from nodes.diffusion.control.call import ControlCall
-from nodes.diffusion.passes import ControlFunction
+from nodes.diffusion.control.call import ControlCall, ControlFunction
 from nodes.values import Control, ControlNet, Model
 
 ModuleKey = tuple[str, ...]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nodes.diffusion.attention import attend as attend_plainly
-from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, NetworkPatches, Site
 
 _SAG_THRESHOLD = 1.0
 _SAG_KERNEL_PX = 9
@@ -23,7 +23,7 @@ def perturbed_attention(scale: float) -> GuidancePatches:
     def guide(guided: Guided) -> Tensor:
         if scale == 0:
             return guided.denoised
-        perturbed = guided.predict(guided.positive, UNetPatches(inner_self_attention=(_identity_in_middle,)))
+        perturbed = guided.predict(guided.positive, NetworkPatches(inner_self_attention=(_identity_in_middle,)))
         return guided.denoised + (guided.cond - perturbed) * scale
 
     return GuidancePatches(after=(guide,))
@@ -51,7 +51,7 @@ class SelfAttentionGuidance:
     def hooks(self) -> Hooks:
         """Fresh hooks for one sampling call."""
         guidance = GuidancePatches(after=(self.guide,), keep_uncond=True)
-        return Hooks(UNetPatches(inner_self_attention=(self.record,)), guidance)
+        return Hooks(NetworkPatches(inner_self_attention=(self.record,)), guidance)
 
     def record(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any) -> Tensor:
         """Keep how much each token of the middle block is looked at: [batch, tokens].
@@ -79,7 +79,7 @@ class SelfAttentionGuidance:
         if uncond is None or self._looked_at is None or min(guided.x.shape[-2:]) <= _SMALLEST_PX:
             return guided.denoised
         degraded = self._blurred_where_looked_at(uncond, self._looked_at)
-        predicted = guided.predict(guided.negative, UNetPatches(), x=degraded + guided.x - uncond)
+        predicted = guided.predict(guided.negative, NetworkPatches(), x=degraded + guided.x - uncond)
         return guided.denoised + (degraded - predicted) * self._scale
 
     def _blurred_where_looked_at(self, x: Tensor, looked_at: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodes.diffusion.guidance import perp_neg
 from nodes.diffusion.patches.spectrum import scale_frequencies
-from nodes.hooks import GuidancePatches, Guided, Hooks, UNetPatches
+from nodes.hooks import GuidancePatches, Guided, Hooks, NetworkPatches
 from nodes.values import Conditioning
 
 _PICTURE = (-3, -2, -1)
@@ -117,7 +117,7 @@ def perpendicular_negative(empty: Conditioning, neg_scale: float) -> GuidancePat
     """Perp-Neg (Armandpour et al. 2023, arXiv 2304.04968): of the negative prompt only what the positive lacks."""
 
     def combine(guided: Guided) -> Tensor:
-        at_empty = guided.predict(empty, UNetPatches())
+        at_empty = guided.predict(empty, NetworkPatches())
         return perp_neg(guided.cond, _uncond_or_zeros(guided), at_empty, neg_scale, guided.cfg)
 
     return GuidancePatches(combine=combine)

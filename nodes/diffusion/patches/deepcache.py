@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodes.hooks import Hooks, UNetPatches
+from nodes.hooks import Hooks, NetworkPatches
 
 _Key = tuple[int, tuple[int, ...], torch.Size]
 
@@ -45,4 +45,4 @@ class DeepCache:
 
 def deepcache(interval: int, depth: int, start: int, end: int) -> Hooks:
     """Fresh hooks for one sampling call; see :class:`DeepCache`."""
-    return Hooks(unet=UNetPatches(deep=(DeepCache(interval, depth, start, end),)))
+    return Hooks(network=NetworkPatches(deep=(DeepCache(interval, depth, start, end),)))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nodes.diffusion.latents import resize
 from nodes.diffusion.parameterization import Parameterization
-from nodes.hooks import Site, UNetPatches
+from nodes.hooks import NetworkPatches, Site
 
 
 def deep_shrink(
@@ -19,7 +19,7 @@ def deep_shrink(
     after_skip: bool,
     down_method: str,
     up_method: str,
-) -> UNetPatches:
+) -> NetworkPatches:
     """Hooks that divide the side lengths at input block ``block`` by ``factor`` while start <= progress <= end.
 
     Output blocks get the size of their skip back. ``after_skip``: the skip itself keeps its size.
@@ -38,5 +38,5 @@ def deep_shrink(
         return hidden, skip
 
     if after_skip:
-        return UNetPatches(after_input_skip=(shrink,), before_output=(restore,))
-    return UNetPatches(after_input=(shrink,), before_output=(restore,))
+        return NetworkPatches(after_input_skip=(shrink,), before_output=(restore,))
+    return NetworkPatches(after_input=(shrink,), before_output=(restore,))

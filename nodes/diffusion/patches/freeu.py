@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.patches.spectrum import scale_frequencies
-from nodes.hooks import Site, SkipPatch, UNetPatches
+from nodes.hooks import NetworkPatches, Site, SkipPatch
 
 # Low frequencies are one index to each side of the centre, as the paper's code has them.
 _LOW_BAND = 1
 
 
-def freeu(width: int, b1: float, b2: float, s1: float, s2: float, *, structured: bool) -> UNetPatches:
+def freeu(width: int, b1: float, b2: float, s1: float, s2: float, *, structured: bool) -> NetworkPatches:
     """Hooks for a UNet of ``width`` base channels: b1, s1 at 4 times that width, b2, s2 at twice.
 
     ``structured``: version 2, where the backbone's factor follows the feature map's own mean.
@@ -31,7 +31,7 @@ def freeu(width: int, b1: float, b2: float, s1: float, s2: float, *, structured:
         return hidden, scale_frequencies(skip, _LOW_BAND, low=low, high=1.0)
 
     patch: SkipPatch = change
-    return UNetPatches(before_output=(patch,))
+    return NetworkPatches(before_output=(patch,))
 
 
 def _normalised_mean(hidden: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodes.hooks import Attend, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, Hooks, NetworkPatches, Site
 from nodes.latent_space import PIXELS_PER_LATENT
 
 
@@ -59,7 +59,9 @@ class Tiling:
 
 def hypertile(tile_px: int, swap: int, depth: int, source: torch.Generator, *, scale_depth: bool) -> Hooks:
     """Fresh hooks for one sampling call; see :class:`Tiling`."""
-    return Hooks(unet=UNetPatches(self_attention=(Tiling(tile_px, swap, depth, source, scale_depth=scale_depth),)))
+    return Hooks(
+        network=NetworkPatches(self_attention=(Tiling(tile_px, swap, depth, source, scale_depth=scale_depth),))
+    )
 
 
 def token_grid(tokens: int, latent_px: tuple[int, int]) -> tuple[int, int]:

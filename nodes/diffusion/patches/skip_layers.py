@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nodes.diffusion.parameterization import Parameterization
-from nodes.hooks import GuidancePatches, Guided, Site, UNetPatches
+from nodes.hooks import GuidancePatches, Guided, NetworkPatches, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class WithoutBlocks:
         return state if site.block in left_out else run(state)
 
 
-def without_blocks(doubles: Iterable[int], singles: Iterable[int]) -> UNetPatches:
+def without_blocks(doubles: Iterable[int], singles: Iterable[int]) -> NetworkPatches:
     """The hooks that leave them out."""
-    return UNetPatches(around_block=(WithoutBlocks(frozenset(doubles), frozenset(singles)),))
+    return NetworkPatches(around_block=(WithoutBlocks(frozenset(doubles), frozenset(singles)),))
 
 
 def skip_layer_guidance(
-    skipped: UNetPatches, scale: float, start: float, end: float, rescale: float, parameterization: Parameterization
+    skipped: NetworkPatches, scale: float, start: float, end: float, rescale: float, parameterization: Parameterization
 ) -> GuidancePatches:
     """``scale`` times the way from the positive prediction without blocks to the one with all, after cfg.
 
@@ -57,7 +57,7 @@ def skip_layer_guidance(
 
 
 def weaker_negative(
-    skipped: UNetPatches, start: float, end: float, parameterization: Parameterization
+    skipped: NetworkPatches, start: float, end: float, parameterization: Parameterization
 ) -> GuidancePatches:
     """The negative prediction without blocks, between ``start`` and ``end`` (0..1) of the sampling."""
     first, last = (parameterization.percent_to_sigma(percent) for percent in (start, end))

@@ -9,7 +9,7 @@ import torch
 from tomesd.merge import bipartite_soft_matching_random2d
 from torch import Tensor
 
-from nodes.hooks import Attend, Hooks, Site, UNetPatches
+from nodes.hooks import Attend, Hooks, NetworkPatches, Site
 
 _STRIDE = 2  # one token of every 2 x 2 is kept as a target, as the paper found best
 
@@ -39,4 +39,4 @@ class Merging:
 
 def token_merging(ratio: float, source: torch.Generator) -> Hooks:
     """Fresh hooks for one sampling call; see :class:`Merging`."""
-    return Hooks(unet=UNetPatches(self_attention=(Merging(ratio, source),)))
+    return Hooks(network=NetworkPatches(self_attention=(Merging(ratio, source),)))

@@ -35,7 +35,7 @@ def load(view: WeightView) -> Model:
 
 
 def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], call: Call) -> Tensor:
-    """One pass through the UNet, with all hooks of :class:`nodes.hooks.UNetPatches` but ``around_block``.
+    """One pass through the UNet, with all hooks of :class:`nodes.hooks.NetworkPatches` but ``around_block``.
 
     ``inputs``: ``context``, [rows, tokens, width]; ``y``, the vector beside the prompt, [rows, width], where a network
     takes one; ``channels``: what stands beside the noisy latent, where it has input channels for that.

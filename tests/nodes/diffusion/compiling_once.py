@@ -17,7 +17,7 @@ from torch._dynamo.utils import counters
 
 from nodes.diffusion import backend, unet
 from nodes.diffusion.backend import Backend
-from nodes.hooks import UNetPatches
+from nodes.hooks import NetworkPatches
 
 COMPILED = Backend(compile="default")
 
@@ -41,7 +41,7 @@ def inputs(batch: int, height: int, width: int, words: int) -> tuple[Tensor, ...
     return x, torch.full((batch,), 500), torch.randn(batch, words, 24, generator=source)
 
 
-def compare(module: Any, given: tuple[Tensor, ...], patches: UNetPatches = unet.NO_PATCHES) -> dict[str, float]:
+def compare(module: Any, given: tuple[Tensor, ...], patches: NetworkPatches = unet.NO_PATCHES) -> dict[str, float]:
     """How far the compiled pass is off, and how many graphs were compiled for it."""
     before = counters["stats"]["unique_graphs"]
     exact = unet.predict(module, *given, patches=patches)
@@ -68,7 +68,7 @@ def passes() -> dict[str, Any]:
             "other size": compare(base, inputs(4, 12, 10, 9)),
             "other weights": compare(other, inputs(2, 8, 8, 7)),
             "patched": compare(patched, inputs(2, 8, 8, 7)),
-            "hooks": compare(base, inputs(2, 8, 8, 7), UNetPatches(self_attention=(count,))),
+            "hooks": compare(base, inputs(2, 8, 8, 7), NetworkPatches(self_attention=(count,))),
         }
         far = unet.predict(patched, *inputs(2, 8, 8, 7)) - unet.predict(base, *inputs(2, 8, 8, 7))
     return found | {"patch changes": float(far.norm()), "hook calls": len(calls)}

@@ -18,7 +18,7 @@ from nodes.diffusion.guidance import Guidance, perp_neg
 from nodes.diffusion.inputs import Input
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
-from nodes.hooks import GuidancePatches, Guided, UNetPatches
+from nodes.hooks import GuidancePatches, Guided, NetworkPatches
 from nodes.values import Conditioning, Guider, Model
 
 WIDTH = 64
@@ -242,8 +242,8 @@ def test_a_patch_can_predict_once_more(model: Model) -> None:
     seen: list[float] = []
 
     def more(guided: Guided) -> Tensor:
-        other = guided.predict(Conditioning(7.0), UNetPatches())  # type: ignore[arg-type]
-        again = guided.predict(guided.negative, UNetPatches(), x=guided.x + 1)
+        other = guided.predict(Conditioning(7.0), NetworkPatches())  # type: ignore[arg-type]
+        again = guided.predict(guided.negative, NetworkPatches(), x=guided.x + 1)
         seen.extend([other.flatten()[0].item(), again.flatten()[0].item()])
         return guided.denoised
 

@@ -20,7 +20,7 @@ from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.denoiser import differential_mask
 from nodes.diffusion.fitting import fit_noise_mask
 from nodes.diffusion.parameterization import discrete
-from nodes.hooks import GuidancePatches, Hooks, UNetPatches
+from nodes.hooks import GuidancePatches, Hooks, NetworkPatches
 from nodes.values import Cond, Conditioning, Guider, Latent, Model, Noise, Sampler
 
 STORE = ModelStore("cpu", precision="float32")
@@ -229,7 +229,7 @@ def test_hooks_with_a_memory_are_made_anew_for_each_call(ctx: Context, model: Mo
         states.append(source.get_state())
         memory: list[int] = []
         made.append(memory)
-        unet = UNetPatches(after_middle=(lambda hidden, _site: (memory.append(1), hidden)[1],))
+        unet = NetworkPatches(after_middle=(lambda hidden, _site: (memory.append(1), hidden)[1],))
         return Hooks(unet, GuidancePatches(after=(lambda guided: (memory.append(2), guided.denoised)[1],)))
 
     guide = guider(model.with_hooks_per_sampling(make))

@@ -16,7 +16,7 @@ from nodes.diffusion import unet
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightFile
-from nodes.hooks import Site, UNetPatches
+from nodes.hooks import NetworkPatches, Site
 
 FAMILY_NAMES = ["sd15", "sd2", "sdxl", "sdxl_refiner", "ssd_1b"]
 Write = Callable[..., Any]
@@ -128,7 +128,7 @@ def test_every_hook_is_called_where_the_ldm_layout_counts(tmp_path: Path, write_
 
         return patch
 
-    patches = UNetPatches(
+    patches = NetworkPatches(
         self_attention=(attention("self_attention"),),
         cross_attention=(attention("cross_attention"),),
         before_output=(skip,),
@@ -162,7 +162,7 @@ def test_the_first_attention_patch_is_outermost(tmp_path: Path, write_unet: Writ
 
         return patch
 
-    unet.predict(network, **inputs(network), patches=UNetPatches(self_attention=(named("outer"), named("inner"))))
+    unet.predict(network, **inputs(network), patches=NetworkPatches(self_attention=(named("outer"), named("inner"))))
     assert order[:2] == ["outer", "inner"]
 
 
@@ -176,14 +176,14 @@ def test_skips_as_residuals_are_added_where_they_are_read(tmp_path: Path, write_
         kept[site.block] = hidden
         return hidden
 
-    unet.predict(network, **given, patches=UNetPatches(after_input=(keep,)))
+    unet.predict(network, **given, patches=NetworkPatches(after_input=(keep,)))
     residuals = unet.ControlResiduals(skips=(None, -kept[1]))
 
     def drop(hidden: Tensor, skip: Tensor, site: Site) -> tuple[Tensor, Tensor]:
         return hidden, skip * 0 if site.block == len(kept) - 2 else skip
 
     by_residual = unet.predict(network, **given, control=residuals)
-    by_hook = unet.predict(network, **given, patches=UNetPatches(before_output=(drop,)))
+    by_hook = unet.predict(network, **given, patches=NetworkPatches(before_output=(drop,)))
     assert torch.equal(by_residual, by_hook)
     assert not torch.equal(by_residual, unet.predict(network, **given))
 
@@ -192,7 +192,7 @@ def test_middle_and_input_residuals(tmp_path: Path, write_unet: Write) -> None:
     network = write_unet(tmp_path / "m.safetensors", "sd15")
     given = inputs(network)
     residuals = unet.ControlResiduals(middle=torch.full((1, 64, 4, 4), 0.5), inputs=(torch.full((1, 32, 8, 8), 0.25),))
-    patches = UNetPatches(
+    patches = NetworkPatches(
         after_middle=(lambda hidden, _site: hidden + 0.5,),
         after_input=(lambda hidden, site: hidden + 0.25 if site.block == 0 else hidden,),
     )

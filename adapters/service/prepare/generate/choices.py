@@ -10,6 +10,8 @@ from typing import Any
 from adapters.service.prepare.generate.parameters import ControlType
 from engine.errors import ModelMissing
 from engine.folders import Folders
+from nodes.families.headers import read_shapes
+from nodes.families.recognition import recognise
 
 _UNET_IN = "model.diffusion_model.input_blocks.0.0.weight"
 _MARKS = (("conditioner.embedders.", 1024), ("cond_stage_model.model.", 768))
@@ -33,6 +35,8 @@ def checkpoint_facts(path: Path) -> CheckpointFacts:
     try:
         with safe_open(path, framework="numpy") as file:
             names = file.keys()
+            if _UNET_IN not in names and (found := recognise(read_shapes(path) or {})) and found.family is not None:
+                return CheckpointFacts(_declared_side(file.metadata() or {}) or found.family.side_px)
             shape = file.get_slice(_UNET_IN).get_shape() if _UNET_IN in names else [320, 4]
             side_px = _declared_side(file.metadata() or {}) or _usual_side(names, shape[0])
     except (SafetensorError, OSError):

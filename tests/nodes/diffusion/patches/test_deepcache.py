@@ -15,7 +15,7 @@ from engine.model_store import ModelStore
 from nodes.diffusion import sampling, schedules
 from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.patches.deepcache import DeepCache, deepcache
-from nodes.hooks import Hooks, UNetPatches
+from nodes.hooks import Hooks, NetworkPatches
 from nodes.model_patches import deep_cache
 from nodes.values import Cond, Conditioning, Guider, Latent, Model, Sampler
 
@@ -52,7 +52,7 @@ class Counted(DeepCache):
 
 def counted(model: Model, *given: int) -> tuple[Model, Counted]:
     cache = Counted(*given)
-    return model.with_hooks_per_sampling(lambda _: Hooks(unet=UNetPatches(deep=(cache,)))), cache
+    return model.with_hooks_per_sampling(lambda _: Hooks(network=NetworkPatches(deep=(cache,)))), cache
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_is_recalled_replaces_the_inner_blocks(model: Model) -> None:
         def keep(self, hidden: Tensor) -> None:
             super().keep(torch.zeros_like(hidden))
 
-    patched = model.with_hooks_per_sampling(lambda _: Hooks(unet=UNetPatches(deep=(Zeros(2, 1, 0, 1000),))))
+    patched = model.with_hooks_per_sampling(lambda _: Hooks(network=NetworkPatches(deep=(Zeros(2, 1, 0, 1000),))))
     assert not torch.allclose(sample(patched), sample(deep_cache(CTX, model=model, cache_interval=2, cache_depth=1)))
 
 
@@ -113,7 +113,7 @@ def test_nothing_is_remembered_from_one_sampling_call_to_the_next(model: Model) 
 
 
 def test_passes_of_one_level_are_kept_apart() -> None:
-    cache = deepcache(2, 1, 0, 1000).unet.deep[0]
+    cache = deepcache(2, 1, 0, 1000).network.deep[0]
     made = {}
     for number in range(2):
         assert cache.recall(SHAPE, (0,), 9.0) is None
@@ -124,11 +124,11 @@ def test_passes_of_one_level_are_kept_apart() -> None:
 
 
 def test_another_size_or_other_rows_run_the_inner_blocks(model: Model) -> None:
-    cache: Any = deepcache(2, 1, 0, 1000).unet.deep[0]
+    cache: Any = deepcache(2, 1, 0, 1000).network.deep[0]
     cache.recall(SHAPE, (0, 1), 9.0)
     cache.keep(torch.zeros(1))
     assert cache.recall(torch.Size([2, 4, 8, 16]), (0, 1), 8.0) is None
-    cache = deepcache(2, 1, 0, 1000).unet.deep[0]
+    cache = deepcache(2, 1, 0, 1000).network.deep[0]
     cache.recall(SHAPE, (0, 1), 9.0)
     cache.keep(torch.zeros(1))
     assert cache.recall(SHAPE, (0,), 8.0) is None

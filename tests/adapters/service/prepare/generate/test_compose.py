@@ -180,6 +180,10 @@ def test_sizes_and_inpainting_are_read_from_the_checkpoint(tmp_path: Path, folde
     from safetensors.numpy import save_file
 
     entry = "model.diffusion_model.input_blocks.0.0.weight"
+    block = "model.diffusion_model.transformer_blocks.0.attn."
+    transformer = {f"{block}{name}.weight": (2,) for name in ("to_q", "to_k", "to_v", "norm_q", "norm_added_q")}
+    for name in ("txt_norm.weight", "time_text_embed.timestep_embedder.linear_1.weight"):
+        transformer[f"model.diffusion_model.{name}"] = (2,)
     files = {
         "sd15": ({entry: (320, 4)}, {}, CheckpointFacts(512)),
         "inpaint": ({entry: (320, 9)}, {}, CheckpointFacts(512, inpainting=True)),
@@ -187,6 +191,7 @@ def test_sizes_and_inpainting_are_read_from_the_checkpoint(tmp_path: Path, folde
         "sd2": ({entry: (320, 4), "cond_stage_model.model.x": (1,)}, {}, CheckpointFacts(768)),
         "said": ({entry: (320, 4)}, {"modelspec.resolution": "640x640"}, CheckpointFacts(640)),
         "odd": ({entry: (320, 4)}, {"modelspec.resolution": "many"}, CheckpointFacts(512)),
+        "qwen": (transformer, {}, CheckpointFacts(1024)),
     }
     for name, (shapes, metadata, facts) in files.items():
         path = tmp_path / f"{name}.safetensors"
