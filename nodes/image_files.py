@@ -211,13 +211,12 @@ def _read(ctx: Context, source: Path | bytes) -> ImageAndMask:
 
 
 def _series(ctx: Context, prefix: str, images: Image) -> Series:
-    height, width = images.pixels.shape[1:3]
+    width, height = media.images.size_of(images)
     return ctx.files(prefix, width_px=width, height_px=height)
 
 
 def _save_png(ctx: Context, images: Image, series: Series, compress_level: int = 4, kind: str = "images") -> None:
-    for picture in images.pixels:
-        ctx.check_cancelled()
+    for picture in media.images.pictures_of(images, ctx):
         write = partial(
             pictures.encode.png,
             pixels=picture,

@@ -157,10 +157,9 @@ def save_webm(
     width, height = media.images.size_of(images)
     series = ctx.files(filename_prefix, width_px=width, height_px=height)
     write = partial(
-        media.writing.write,
+        media.images.write,
         format="webm",
-        frames=media.images.pictures_of(images, ctx),
-        size=(width, height),
+        image=images,
         fps=fps,
         encoding=media.writing.Encoding(codec, crf=crf, alpha=media.images.channels_of(images) == 4),
         run=ctx,

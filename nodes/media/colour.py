@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation, VideoReformatter
+
+from nodes.media.orientation import Orientation
 
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9  # matrices, as the standard H.273 numbers them
 _RGB = 0
@@ -81,10 +83,9 @@ class Picture:
     alpha_white: float
     meaning: Meaning
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return self.levels.shape[1], self.levels.shape[0]
+    def turned(self, orientation: Orientation) -> Picture:
+        """The same as it is shown; nothing is copied."""
+        return self if orientation.upright else replace(self, levels=orientation.applied(self.levels))
 
 
 class ToRgb:

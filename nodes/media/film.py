@@ -11,9 +11,10 @@ from typing import Any
 from engine.errors import InputInvalid
 from engine.limits import Limits
 from engine.types import Audio
-from nodes.media import frames, opening, orientation, sound
+from nodes.media import opening, orientation, sound
 from nodes.media.clock import MAX_FRAMES, Clock, read_times
 from nodes.media.colour import Meaning, Picture, ToRgb, meaning_of
+from nodes.media.frames import Damage, decoded, of_size
 from nodes.media.orientation import Orientation
 from nodes.media.telling import NOBODY, Run
 
@@ -51,23 +52,50 @@ class FilmFile:
         return 4 if self.meaning.alpha else 3
 
     def pictures(self, run: Run = NOBODY) -> Iterator[Picture]:
-        """Each picture in its place, ``clock.rate`` a second. Raises ``InputInvalid``.
+        """Each picture in its place, ``clock.rate`` a second, upright and in square pixels. Raises ``InputInvalid``."""
+        shown, made = None, None
+        for frame, to_rgb in self.frames(run):
+            if frame is not shown:
+                shown = frame
+                made = to_rgb.picture(frame, self.orientation.size(*self.size)).turned(self.orientation)
+            assert made is not None
+            yield made
 
-        A place without a frame of its own shows the one before it; but in a silent film that keeps its rate, frames
-        that cannot be decoded are left out.
+    def frames(self, run: Run = NOBODY) -> Iterator[tuple[Any, ToRgb]]:
+        """Each frame in its place, as decoded, and what makes RGB of it. Raises ``InputInvalid``.
+
+        A place without a frame of its own shows the one before it, the same object; but in a silent film that keeps
+        its rate, frames that cannot be decoded are left out.
         """
+        any_found = False
         with opening.opened(self.path) as container:
             track = opening.picture_track(container, self.path)
-            found = _Pictures(self, track, run)
-            any_found = False
-            for picture in found.placed(container):
+            to_rgb = ToRgb(track.codec.canonical_name)
+            for frame in self._placed(container, track, Damage(self.path, run)):
                 any_found = True
                 run.check_cancelled()
-                yield picture
+                yield frame, to_rgb
         if not any_found:
             raise InputInvalid(
                 f"'{self.path.name}' holds no frames that can be decoded", input="video", remedy=opening.FILM
             )
+
+    def _placed(self, container: Any, track: Any, damage: Damage) -> Iterator[Any]:
+        fitting = of_size(decoded(container, track, damage), self.coded, damage)
+        if self.clock.even and self.sound_start_s is None:
+            yield from fitting
+            return
+        shown, place = None, 0
+        for number, frame in enumerate(fitting):
+            following = 0 if shown is None else max(place, self._place(frame, number, track))
+            for _ in range(min(following, self.count) - place):
+                yield shown
+            place, shown = following, frame
+        for _ in range(self.count - place if shown is not None else 0):
+            yield shown
+
+    def _place(self, frame: Any, number: int, track: Any) -> int:
+        return self.held + (number if frame.pts is None else self.clock.place(frame.pts * track.time_base))
 
     def audio(self, run: Run = NOBODY) -> Audio | None:
         """The sound, beginning with the first picture: float32[1, channels, samples]; ``None`` for a silent film."""
@@ -80,61 +108,11 @@ class FilmFile:
             return sound.decode(container, track, self.sound_start_s, self.path, run)
 
 
-class _Pictures:
-    """One reading of a film's pictures."""
-
-    def __init__(self, film: FilmFile, track: Any, run: Run) -> None:
-        self._film = film
-        self._track = track
-        self._run = run
-        self._to_rgb = ToRgb(track.codec.canonical_name)
-        self._told: set[str] = set()
-        self._number = 0
-
-    def placed(self, container: Any) -> Iterator[Picture]:
-        film = self._film
-        decoded = frames.decoded(container, self._track, self._damage)
-        if film.clock.even and film.sound_start_s is None:
-            for frame in decoded:
-                yield self._picture(frame)
-            return
-        shown: Picture | None = None
-        place = 0
-        for frame in decoded:
-            following = 0 if shown is None else max(place, self._place(frame))
-            for _ in range(min(following, film.count) - place):
-                assert shown is not None
-                yield shown
-            place, shown = following, self._picture(frame)
-        for _ in range(film.count - place if shown is not None else 0):
-            assert shown is not None
-            yield shown
-
-    def _place(self, frame: Any) -> int:
-        self._number += 1
-        held = self._film.held
-        if frame.pts is None:
-            return held + self._number
-        return held + self._film.clock.place(frame.pts * self._track.time_base)
-
-    def _picture(self, frame: Any) -> Picture:
-        film = self._film
-        frames.fitting_size(frame, film.coded, film.path, self._damage)
-        picture = self._to_rgb.picture(frame, film.orientation.size(*film.size))
-        upright = film.orientation.applied(picture.levels)
-        return Picture(upright, picture.white, picture.alpha_white, picture.meaning)
-
-    def _damage(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            self._run.note(f"'{self._film.path.name}': {what}")
-
-
 def look(path: Path, run: Run = NOBODY) -> FilmFile:
     """Read the packets' times and the first frame. Raises ``InputInvalid`` where the file is no film."""
     with opening.opened(path) as container:
         track = opening.picture_track(container, path)
-        first = next(frames.decoded(container, track, lambda _: None), None)
+        first = next(decoded(container, track, Damage(path, NOBODY)), None)
         if first is None:
             raise InputInvalid(f"'{path.name}' holds no frames", input="video", remedy=opening.FILM)
         turn = orientation.of_frame(first)

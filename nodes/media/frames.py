@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,28 @@ import av
 from av.filter import Graph
 
 from engine.errors import InputInvalid
+from nodes.media.telling import Run
 
 # Frames that are decoded at a time take memory: this many pixels of them at most.
-_PIXELS_AT_ONCE = 2**25
+_PIXELS_AT_ONCE = 2**24
 _MAX_THREADS = 8
+_SAME_SHAPE = 0.02
 # The decoder of libvpx reads alpha, FFmpeg's own VP9 and VP8 do not.
 _WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
-Damage = Callable[[str], None]
+
+
+class Damage:
+    """Tells a run what is wrong with a film, each thing once."""
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.name = path.name
+        self._run = run
+        self._told: set[str] = set()
+
+    def __call__(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._run.note(f"'{self.name}': {what}")
 
 
 def decoder_of(track: Any) -> Any:
@@ -95,16 +110,23 @@ def _deinterlaced(first: Any, frames: Iterator[Any], track: Any) -> Iterator[Any
     yield from ready()
 
 
-def fitting_size(frame: Any, first: tuple[int, int], path: Path, damage: Damage) -> bool:
-    """Whether a frame has the film's size; told where it is of the same shape, and refused where it is not."""
-    if (frame.width, frame.height) == first:
-        return True
-    sizes = f"from {first[0]}x{first[1]} to {frame.width}x{frame.height}"
-    if abs(frame.width * first[1] / (frame.height * first[0]) - 1) > 0.02:
-        raise InputInvalid(
-            f"the pictures of '{path.name}' change {sizes} in the middle of the film",
-            input="video",
-            remedy="cut it where they change, or scale it to one size in a video editor",
-        )
-    damage(f"its pictures change {sizes}; they are scaled to the first ones' size")
-    return False
+def of_size(frames: Iterator[Any], size: tuple[int, int], damage: Damage) -> Iterator[Any]:
+    """The frames, those of the same shape but another size scaled to ``size``.
+
+    Raises ``InputInvalid`` where the shape changes.
+    """
+    for frame in frames:
+        if (frame.width, frame.height) == size:
+            yield frame
+            continue
+        change = f"from {size[0]}x{size[1]} to {frame.width}x{frame.height}"
+        if abs(frame.width * size[1] / (frame.height * size[0]) - 1) > _SAME_SHAPE:
+            raise InputInvalid(
+                f"the pictures of '{damage.name}' change {change} in the middle of the film",
+                input="video",
+                remedy="cut it where they change, or scale it to one size in a video editor",
+            )
+        damage(f"its pictures change {change}; they are scaled to the first ones' size")
+        scaled = frame.reformat(width=size[0], height=size[1])
+        scaled.pts = frame.pts
+        yield scaled

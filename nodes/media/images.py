@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
 from weakref import ref
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.types import Image
-from nodes.media import tone
+from engine.types import Audio, Image
+from nodes.media import tone, transcoding, writing
+from nodes.media.clock import exact_rate
 from nodes.media.colour import Picture
 from nodes.media.film import FilmFile
 from nodes.media.telling import NOBODY, Run
@@ -80,6 +83,27 @@ def pictures_of(image: Image, run: Run = NOBODY) -> Iterator[np.ndarray]:
     for pixels in image.pixels:
         run.check_cancelled()
         yield pixels.numpy()
+
+
+def write(
+    path: Path,
+    format: str,
+    image: Image,
+    fps: float | Fraction,
+    encoding: writing.Encoding,
+    audio: Audio | None = None,
+    texts: Mapping[str, str] | None = None,
+    run: Run = NOBODY,
+) -> None:
+    """Encode an IMAGE as a film, ``fps`` pictures a second, with sound. Raises ``InputInvalid``.
+
+    Pictures that lie in a film's file go from there to the encoder as they are, unless their light has to be changed.
+    """
+    if isinstance(image, FilmImage) and image.film.meaning.standard and not encoding.alpha:
+        rate = exact_rate(fps)
+        transcoding.write_places(image.film, path, format, rate, encoding, audio, texts or {}, run)
+        return
+    writing.write(path, format, pictures_of(image, run), size_of(image), fps, encoding, audio, texts, run)
 
 
 def size_of(image: Image) -> tuple[int, int]:

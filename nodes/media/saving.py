@@ -71,6 +71,4 @@ def _save_pictures(path: Path, video: Video, wanted: Wanted, texts: Mapping[str,
     assert video.frames is not None and video.frame_rate is not None
     space = wanted.color_space or "sRGB"
     encoding = writing.Encoding(wanted.encoder, wanted.crf, max(video.bit_depth, 10 if space != "sRGB" else 8), space)
-    frames = images.pictures_of(video.frames, run)
-    size = images.size_of(video.frames)
-    writing.write(path, wanted.suffix, frames, size, video.frame_rate, encoding, video.audio, texts, run)
+    images.write(path, wanted.suffix, video.frames, video.frame_rate, encoding, video.audio, texts, run)

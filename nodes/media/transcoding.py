@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from av.filter import Graph
-from av.video.reformatter import ColorRange, ColorTrc
+from av.video.reformatter import ColorRange
 
-from nodes.media import frames, opening, sound_files, writing
+from engine.types import Audio
+from nodes.media import frames, opening, writing
 from nodes.media.film import FilmFile
 from nodes.media.telling import NOBODY, Run
-
-_TRANSFERS = {ColorTrc.ARIB_STD_B67: "HDR", ColorTrc.SMPTE2084: "HDR PQ"}
-_SOUND = {"mp4": "aac", "matroska": "aac", "webm": "opus"}
 
 
 def color_space(film: FilmFile) -> str:
@@ -32,68 +30,74 @@ def transcode(
     texts: Mapping[str, str],
     run: Run = NOBODY,
 ) -> None:
-    """Write ``film`` with ``encoding``, whose bit depth and transfer are those of the film. Raises ``InputInvalid``."""
+    """Write ``film`` with ``encoding``, but with the film's own bit depth and transfer, its frames' times kept.
+
+    Raises ``InputInvalid``.
+    """
     encoding = replace(
         encoding, bit_depth=10 if film.meaning.deep else 8, transfer=color_space(film), alpha=film.meaning.alpha
     )
-    size = film.size
-    if encoding.codec == "h264":
-        size = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    name = writing.FORMATS[format]
-    audio = film.audio(run)
-    with opening.opened(film.path) as source, writing.output(target, name, {**source.metadata, **texts}) as container:
+    lead_s = Fraction(film.held) / film.clock.rate
+    sound, size = film.audio(run), _size(film, encoding)
+    with opening.opened(film.path) as source:
         track = opening.picture_track(source, film.path)
-        stream = writing.picture_stream(container, encoding, size, film.clock.rate)
-        stream.codec_context.time_base = track.time_base
-        sound = None
-        if audio is not None:
-            sound = sound_files.Track(container, _SOUND[name], audio.waveform[0], audio.sample_rate_hz, run)
-        lead = Fraction(film.held) / film.clock.rate
-        end_s = lead
-        for frame in _made(source, track, film, encoding, size, run):
-            run.check_cancelled()
-            end_s = frame.pts * track.time_base + lead
-            frame.pts += round(lead / track.time_base) if end_s > lead else 0
-            container.mux(stream.encode(frame))
-            if sound is not None:
-                sound.write_until(end_s)
-        container.mux(stream.encode(None))
-        if sound is not None:
-            sound.finish(max(end_s, Fraction(0)) + 1 / film.clock.rate)
+        frames_ = frames.decoded(source, track, (damage := frames.Damage(film.path, run)))
+        timed = _timed(frames.of_size(frames_, film.coded, damage), film, track.time_base, lead_s)
+        made = _converted(timed, film, encoding, size)
+        texts = {**source.metadata, **texts}
+        writing.write_frames(target, format, made, size, film.clock.rate, encoding, sound, texts, run)
 
 
-def _made(
-    source: Any, track: Any, film: FilmFile, encoding: writing.Encoding, size: tuple[int, int], run: Run
+def write_places(
+    film: FilmFile,
+    target: Path,
+    format: str,
+    rate: Fraction,
+    encoding: writing.Encoding,
+    sound: Audio | None,
+    texts: Mapping[str, str],
+    run: Run = NOBODY,
+) -> None:
+    """Write the film's pictures, ``rate`` a second, with ``sound``: what its IMAGE and that AUDIO make, without RGB."""
+    size = _size(film, encoding)
+    placed = ((frame, number, 1 / rate) for number, (frame, _) in enumerate(film.frames(run)))
+    made = _converted(placed, film, encoding, size)
+    writing.write_frames(target, format, made, size, rate, encoding, sound, texts, run)
+
+
+def _size(film: FilmFile, encoding: writing.Encoding) -> tuple[int, int]:
+    """(width, height), even where H.264 needs that."""
+    width, height = film.size
+    return (width + width % 2, height + height % 2) if encoding.codec == "h264" else (width, height)
+
+
+Timed = tuple[Any, int, Fraction]
+
+
+def _timed(decoded: Iterator[Any], film: FilmFile, time_base: Fraction, lead_s: Fraction) -> Iterator[Timed]:
+    """Frames with times that rise, counted from the film's start; the first one's is 0, however long it is held."""
+    start, lead = round(film.clock.start_s / time_base), round(lead_s / time_base)
+    last, step = -1, max(1, round(1 / film.clock.rate / time_base))
+    for number, frame in enumerate(decoded):
+        time = last + step if frame.pts is None else frame.pts - start + (lead if number else 0)
+        last = max(time, last + 1)
+        yield frame, last, time_base
+
+
+def _converted(
+    timed: Iterator[Timed], film: FilmFile, encoding: writing.Encoding, size: tuple[int, int]
 ) -> Iterator[Any]:
-    """Frames as the encoder takes them, their times counted from the first picture and rising."""
-    told: set[str] = set()
-
-    def damage(what: str) -> None:
-        if what not in told:
-            told.add(what)
-            run.note(f"'{film.path.name}': {what}")
-
-    graph, last, step = None, -1, max(1, round(1 / film.clock.rate / track.time_base))
-    start = round(film.clock.start_s / track.time_base)
-    for frame in frames.decoded(source, track, damage):
-        if not frames.fitting_size(frame, film.coded, film.path, damage):
-            frame_pts = frame.pts
-            frame = frame.reformat(width=film.coded[0], height=film.coded[1])  # noqa: PLW2901
-            frame.pts = frame_pts
-        _state_colours(frame, film)
-        pts = last + step if frame.pts is None else max(frame.pts - start, last + 1)
-        frame.pts, last, frame.pict_type = pts, pts, 0
-        graph = graph or _graph(frame, film, encoding, size, track.time_base)
+    """Frames as the encoder takes them."""
+    graph = None
+    for frame, time, time_base in timed:
+        # What the frame means is said in it where it was only understood; the filters keep to it.
+        frame.colorspace = film.meaning.matrix
+        frame.color_range = ColorRange.JPEG if film.meaning.full else ColorRange.MPEG
+        graph = graph or _graph(frame, film, encoding, size, time_base)
         graph.vpush(frame)
         made = graph.vpull()
-        made.pts, made.time_base, made.pict_type = pts, track.time_base, 0
+        made.pts, made.time_base, made.pict_type = time, time_base, 0
         yield made
-
-
-def _state_colours(frame: Any, film: FilmFile) -> None:
-    """What the frame means, said in it where it was only understood; the filters keep to it."""
-    frame.colorspace = film.meaning.matrix
-    frame.color_range = ColorRange.JPEG if film.meaning.full else ColorRange.MPEG
 
 
 def _graph(frame: Any, film: FilmFile, encoding: writing.Encoding, size: tuple[int, int], time_base: Fraction) -> Any:

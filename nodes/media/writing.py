@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ MOST_QUALITY = {"h264": 51, "vp9": 63, "av1": 63}
 # "auto" and "sRGB" are ordinary films; the others carry pixels that are in HLG or PQ already.
 TRANSFERS = {"sRGB": ColorTrc.BT709, "HDR": ColorTrc.ARIB_STD_B67, "HDR PQ": ColorTrc.SMPTE2084}
 _LARGE_PX = 1920 * 1088
+_LARGE = "sync-lookahead=0:mbtree=0:bframes=0:ref=1:weightp=0:sliced-threads=1:threads=4"
 _SOUND = {"mp4": "aac", "matroska": "aac", "webm": "opus"}
 
 
@@ -65,29 +67,50 @@ def write(
 
     Sound is cut at the last frame. Raises ``InputInvalid`` where there are no frames or sides that the codec has not.
     """
+    rate = exact_rate(fps)
+    to_yuv = ToYuv(encoding)
+
+    def made() -> Iterator[Any]:
+        for number, pixels in enumerate(frames):
+            frame = to_yuv.frame(pixels)
+            frame.pts, frame.time_base = number, 1 / rate
+            yield frame
+
+    write_frames(path, format, made(), size, rate, encoding, audio, texts or {}, run)
+
+
+def write_frames(
+    path: Path,
+    format: str,
+    frames: Iterator[Any],
+    size: tuple[int, int],
+    rate: Fraction,
+    encoding: Encoding,
+    audio: Audio | None,
+    texts: Mapping[str, str],
+    run: Run,
+) -> None:
+    """Encode frames that are as the encoder takes them and have their times. Raises as :func:`write` does."""
     name = FORMATS[format]
     _check_size(size, encoding)
-    rate = exact_rate(fps)
     first = next(frames, None)
     if first is None:
         raise InputInvalid("there are no frames to write", input="video", remedy="give at least one picture")
-    with output(path, name, texts or {}) as container:
+    with output(path, name, texts) as container:
         stream = picture_stream(container, encoding, size, rate)
-        track = None
+        stream.codec_context.time_base = first.time_base
+        track, end_s = None, Fraction(0)
         if audio is not None and audio.waveform.numel():
             track = sound_files.Track(container, _SOUND[name], audio.waveform[0], audio.sample_rate_hz, run)
-        to_yuv, count = ToYuv(encoding), 0
-        for pixels in _with_first(first, frames):
+        for frame in chain([first], frames):
             run.check_cancelled()
-            frame = to_yuv.frame(pixels)
-            frame.pts, frame.time_base = count, 1 / rate
+            end_s = frame.pts * frame.time_base + 1 / rate
             container.mux(stream.encode(frame))
-            count += 1
             if track is not None:
-                track.write_until(count / rate)
+                track.write_until(end_s)
         container.mux(stream.encode(None))
         if track is not None:
-            track.finish(count / rate)
+            track.finish(end_s)
 
 
 def output(path: Path, name: str, texts: Mapping[str, str]) -> Any:
@@ -123,8 +146,8 @@ def _options(encoding: Encoding, size: tuple[int, int]) -> dict[str, str]:
     if encoding.codec == "av1":
         options["preset"] = "6"
     if encoding.codec == "h264" and size[0] * size[1] > _LARGE_PX:
-        # The encoder looks ahead over whole frames, 40 of them by itself.
-        options |= {"rc-lookahead": "8", "x264-params": "sync-lookahead=0:threads=2:ref=2:bframes=2"}
+        # As it comes, the encoder holds some 60 frames: those that it looks ahead over, and each thread's.
+        options |= {"rc-lookahead": "0", "x264-params": _LARGE}
     return options
 
 
@@ -177,8 +200,3 @@ def _check_size(size: tuple[int, int], encoding: Encoding) -> None:
             input="video",
             remedy="crop or scale the frames to an even number of pixels",
         )
-
-
-def _with_first(first: np.ndarray, others: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -25,9 +26,12 @@ def levels(pixels: Tensor) -> np.ndarray:
 
 
 def png(
-    path: Path, pixels: Tensor, compress_level: int = 4, check_cancelled: Callable[[], None] = lambda: None
+    path: Path,
+    pixels: Tensor | np.ndarray,
+    compress_level: int = 4,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write float[height, width, channels]; ``check_cancelled`` may end that at any time."""
+    """Write [height, width, channels], floats or uint8; ``check_cancelled`` may end that at any time."""
     with path.open("wb") as file:
         checked = cast(BinaryIO, _Checked(file, check_cancelled))
         _picture(pixels).save(checked, format="PNG", compress_level=compress_level)
@@ -55,7 +59,7 @@ def animated_png(path: Path, pixels: Tensor, fps: float, compress_level: int) ->
         format="PNG",
         compress_level=compress_level,
         save_all=True,
-        duration=int(1000.0 / fps),
+        duration=durations_ms(len(pixels), fps),
         append_images=rest,
     )
 
@@ -67,7 +71,7 @@ def webp(path: Path, pixels: Tensor, fps: float, *, lossless: bool, quality: int
         path,
         format="WEBP",
         save_all=True,
-        duration=int(1000.0 / fps),
+        duration=durations_ms(len(pixels), fps),
         append_images=rest,
         lossless=lossless,
         quality=quality,
@@ -75,6 +79,13 @@ def webp(path: Path, pixels: Tensor, fps: float, *, lossless: bool, quality: int
     )
 
 
-def _picture(pixels: Tensor) -> Pillow.Image:
-    values = levels(pixels)
+def durations_ms(count: int, fps: float) -> list[int]:
+    """How long each frame is shown, in whole milliseconds that together keep to the rate: 60 fps is 17, 16, 17 ..."""
+    ends = [round(number * 1000 / fps) for number in range(count + 1)]
+    return [max(1, end - start) for start, end in pairwise(ends)]
+
+
+def _picture(pixels: Tensor | np.ndarray) -> Pillow.Image:
+    whole = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
+    values = np.asarray(pixels) if whole else levels(torch.as_tensor(pixels))
     return Pillow.fromarray(values[..., 0] if values.shape[-1] == 1 else values)

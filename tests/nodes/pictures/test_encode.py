@@ -66,3 +66,21 @@ def test_animated_webp(tmp_path: Path) -> None:
         assert exif[0x010E] == "other:[1]"
         picture.seek(1)
         np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), encode.levels(FRAMES[1]))
+
+
+@pytest.mark.parametrize("fps", [60.0, 24000 / 1001, 6.0, 1000.0, 0.5])
+def test_frames_last_as_long_as_the_rate_says(tmp_path: Path, fps: float) -> None:
+    durations = encode.durations_ms(90, fps)
+    assert sum(durations) == round(90_000 / fps)
+    assert max(durations) - min(durations) <= 1
+    frames = torch.rand(4, 6, 8, 3)
+    encode.webp(tmp_path / "a.webp", frames, fps=fps, lossless=True, quality=80, method=0)
+    encode.animated_png(tmp_path / "a.png", frames, fps=fps, compress_level=1)
+    for name in ("a.webp", "a.png"):
+        with Pillow.open(tmp_path / name) as picture:
+            found = []
+            for number in range(4):
+                picture.seek(number)
+                picture.load()
+                found.append(picture.info["duration"])
+            assert found == encode.durations_ms(4, fps)
