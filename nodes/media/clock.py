@@ -17,8 +17,9 @@ USUAL_RATES = tuple(
     )
 )  # fmt: skip
 MAX_RATE = 1000
-MAX_FRAMES = 2**20
+MAX_FRAMES = 500_000  # four and a half hours at 30 a second
 _TICKS = 1.5  # by which times may be rounded
+_SCREENS = Fraction(120)
 _HALF = 0.49  # of a frame: nearer to its own place than to another
 _LIKE = 0.02  # how near the mean rate a usual one must be
 
@@ -61,7 +62,8 @@ def read_times(times: Sequence[int], last_duration: int, time_base: Fraction, st
     rate = _even_rate(seconds, mean, float(time_base), likely)
     if rate is not None:
         return Clock(rate, start_s, len(shown), even=True)
-    rate = _usual(Fraction(1 / float(np.percentile(np.diff(seconds), 25))), likely)
+    shorter_s = float(np.percentile(np.diff(seconds), 25, method="lower"))
+    rate = _usual(Fraction(1 / shorter_s), likely)
     last_s = float(seconds[-1]) + max(float(last_duration * time_base), 1 / float(rate))
     return Clock(rate, start_s, max(1, round(last_s * float(rate))), even=False)
 
@@ -71,7 +73,8 @@ def _even_rate(seconds: np.ndarray, mean: Fraction, tick_s: float, stated: Seque
     if mean > MAX_RATE:
         return None
     near = [rate for rate in (*stated, *USUAL_RATES) if abs(rate / mean - 1) < _LIKE]
-    off = {rate: _furthest_off(seconds, rate) for rate in (*near, mean.limit_denominator(1001))}
+    rounded = mean.limit_denominator(1001) if mean > 1 else mean
+    off = {rate: _furthest_off(seconds, rate) for rate in (*near, rounded)}
     for rate in stated:
         if off.get(rate, 1.0) <= min(_TICKS * tick_s, _HALF / rate):
             return rate
@@ -87,7 +90,9 @@ def _usual(rate: Fraction, stated: Sequence[Fraction]) -> Fraction:
     """A stated or usual rate near this one; at most what screens show where there is none."""
     rates = (*stated, *USUAL_RATES)
     nearest = min(rates, key=lambda known: abs(known - rate))
-    return nearest if abs(nearest / rate - 1) < 5 * _LIKE else min(rate, Fraction(120)).limit_denominator(1001)
+    if abs(nearest / rate - 1) < 5 * _LIKE:
+        return nearest
+    return min(rate, _SCREENS).limit_denominator(1001) if rate > 1 else rate
 
 
 def exact_rate(fps: float | Fraction) -> Fraction:

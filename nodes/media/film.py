@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def look(path: Path, run: Run = NOBODY) -> FilmFile:
     clock = _clock(path)
     if clock.count > MAX_FRAMES:
         raise InputInvalid(
-            f"'{path.name}' has {clock.count:,} frames; at most {MAX_FRAMES:,} are taken",
+            f"'{path.name}' has more than {MAX_FRAMES:,} frames",
             input="video",
             remedy="cut it into shorter films",
         )
@@ -147,7 +148,7 @@ def _clock(path: Path) -> Clock:
     with opening.opened(path) as container:
         track = opening.picture_track(container, path)
         base = track.time_base
-        for packet in _packets(container, track):
+        for packet in islice(_packets(container, track), MAX_FRAMES + 1):
             count += 1
             if packet.pts is not None:
                 times.append(packet.pts)

@@ -18,12 +18,17 @@ CONTAINERS = (
     "m4v,dv,rm,wtv,swf,y4m,yuv4mpegpipe,wav,w64,rf64,flac,mp3,aac,ac3,eac3,aiff,au,caf,amr,ape,tta,wv,tak,mpc,mpc8,dsf,"
     "voc,avif,webp_anim"
 )
+# Of one frame. Without it, a cover of 16,000 x 16,000 would be decoded just to see what the file holds.
+MAX_PIXELS = 2**26
+_OPTIONS = {"format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
 FILM = "give a complete film file with pictures in it"
 SOUND = "give a complete sound file, or a film with sound"
 
 
 def reason(error: Exception) -> str:
     """What a library's error says, without the file's place on this machine."""
+    if isinstance(error, av.ArgumentError):
+        return "the file is of another kind"
     return getattr(error, "strerror", None) or type(error).__name__
 
 
@@ -35,7 +40,7 @@ def opened(path: Path, input: str = "video") -> Iterator[Any]:
     """
     what, remedy = ("sound file", SOUND) if input == "audio" else ("film", FILM)
     try:
-        container = av.open(str(path), options={"format_whitelist": CONTAINERS}, metadata_errors="replace")
+        container = av.open(str(path), options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise InputInvalid(
             f"'{path.name}' is no readable {what}, or is cut off: {reason(error)}", input=input, remedy=remedy
@@ -65,7 +70,14 @@ def picture_track(container: Any, path: Path) -> Any:
             remedy="convert the film to H.264, HEVC, VP9 or AV1",
         )
     most = max(known, key=lambda track: track.frames)
-    return most if "avif" in container.format.name or most.codec.name in ("av1", "libdav1d") else known[0]
+    track = most if most.codec.canonical_name == "av1" else known[0]
+    if track.width * track.height > MAX_PIXELS:
+        raise InputInvalid(
+            f"the pictures of '{path.name}' ({track.width}x{track.height}) have more than {MAX_PIXELS:,} pixels each",
+            input="video",
+            remedy="make it smaller",
+        )
+    return track
 
 
 def sound_track(container: Any) -> Any | None:
