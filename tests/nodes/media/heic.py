@@ -9,6 +9,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
+from tests.nodes.media.films import X265
+
 
 def heic(pixels: np.ndarray, tile: int | None = None, quarter_turns: int = 0) -> bytes:
     """A HEIC of uint8[height, width, 3], BT.709. ``tile``: side of its tiles; turned by ``irot`` counterclockwise."""
@@ -47,7 +49,7 @@ def _coded(pixels: np.ndarray) -> tuple[bytes, bytes]:
     """(hvcC, the coded picture with lengths before its units), taken out of an MP4."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as out:
-        stream = out.add_stream("libx265", rate=1, options={"crf": "4", "x265-params": "log-level=none:keyint=1"})
+        stream = out.add_stream("libx265", rate=1, options={"crf": "4", "x265-params": X265})
         stream.width, stream.height, stream.pix_fmt = pixels.shape[1], pixels.shape[0], "yuv420p"
         stream.codec_context.colorspace = 1
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24").reformat(

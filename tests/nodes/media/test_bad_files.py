@@ -88,7 +88,7 @@ def test_a_gap_of_hours_is_not_filled_for_hours(tmp_path: Path, gap_s: float) ->
     if gap_s * 25 > clock.MAX_FRAMES:
         refused(path, "more than 500,000 frames")
     else:
-        with pytest.raises(InputInvalid, match="more than 2,147,483,648 pixels"):
+        with pytest.raises(InputInvalid, match=r"it would take .* of memory at once"):
             images.image_of(film.look(path), "sdr").pixels  # noqa: B018
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nodes.media import film, images, tone, transcoding, writing
-from tests.nodes.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, Film, colours, patches
+from tests.nodes.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
 
 EXPECTED = (RED, GREEN, BLUE, GREY)
 BT709, BT2020 = {"colorspace": 1, "color_primaries": 1, "color_trc": 1}, 9
@@ -38,6 +38,8 @@ def shown(path: Path, hdr: str = "sdr") -> np.ndarray:
 def test_matrices_and_ranges(tmp_path: Path, name: str, made: Film, tolerance: float) -> None:
     made.frames = 1
     made.options = {"crf": "4", **made.options} if made.codec.startswith("libx26") else {}
+    if made.codec == "libx265":
+        made.options = {**made.options, "x265-params": X265}
     path = made.write(tmp_path / "a.mov")
     np.testing.assert_allclose(colours(shown(path)), EXPECTED, atol=tolerance)
 
@@ -100,7 +102,7 @@ def hdr_film(path: Path, transfer: str) -> Path:
         pixel_format="yuv420p10le",
         matrix="bt2020",
         tags=tags,
-        options={"crf": "4", "x265-params": "log-level=none"},
+        options={"crf": "4", "x265-params": X265},
         pixels=lambda _: hdr_patches(transfer),
         pixel_input="rgb48le",
     )
