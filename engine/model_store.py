@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,27 @@ class _Loaded:
     base: _Loaded | None = None
     leased: int = 0
     used_at: int = field(default=0)
+
+
+def _detach(loaded: _Loaded) -> None:
+    """Copy the tensors, those as stored too, which patches are made from; what was one tensor is one copy."""
+    copies: dict[tuple[int, torch.dtype, torch.Size], Tensor] = {}
+
+    def copied(tensor: Tensor) -> Tensor:
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape)
+        if not tensor.data_ptr():
+            return tensor.clone()
+        if place not in copies:
+            copies[place] = tensor.detach().clone()
+        return copies[place]
+
+    stored = loaded.stored
+    scales = {name: loaded.weights.scale(name) for name, tensor in stored.items() if tensor.dtype.itemsize == 1}
+    loaded.stored = {name: copied(tensor) for name, tensor in stored.items()}
+    replace_tensors(loaded.module, copied)
+    if scales:
+        kept = {name: None if scale is None else scale.clone() for name, scale in scales.items()}
+        loaded.weights = replace(loaded.weights, scale=kept.get)
 
 
 class ModelStore:
@@ -145,7 +166,7 @@ class ModelStore:
         with self._set_aside() as held:
             for one in held.values():
                 if one.base is None:
-                    replace_tensors(one.module, torch.Tensor.clone)
+                    _detach(one)
 
     def stats(self) -> list[Held]:
         """What is held, most recently used first."""

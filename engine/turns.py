@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, TypeVar, cast
 
 from engine.errors import is_out_of_memory
@@ -25,6 +27,13 @@ class _Wanted:
     done: bool = False
     made: Any = None
     error: BaseException | None = None
+
+
+class _Failure(Enum):
+    """Why several parts could not be computed at once."""
+
+    OUT_OF_MEMORY = auto()
+    OTHER = auto()
 
 
 class Turns:
@@ -146,9 +155,11 @@ class Turns:
 
     def _compute(self, group: Sequence[_Wanted]) -> None:
         try:
-            error = self._try(group)
-            if error is not None:
-                if is_out_of_memory(error):
+            failure = self._try(group)
+            if failure is not None:
+                if failure is _Failure.OUT_OF_MEMORY:
+                    # What the attempt held is in cycles of its error's frames, perhaps: each alone needs that memory.
+                    gc.collect()
                     self._most_at_once[group[0].kind] = len(group) // 2
                 for one in group:
                     self._try([one])
@@ -160,13 +171,16 @@ class Turns:
                 self._taken = False
                 self._condition.notify_all()
 
-    def _try(self, group: Sequence[_Wanted]) -> Exception | None:
-        """Compute these at once; returns what was raised for several, each of which may do alone."""
+    def _try(self, group: Sequence[_Wanted]) -> _Failure | None:
+        """Compute these at once; says what came of it where several could not be, each of which may do alone.
+
+        Not the error itself: its frames would hold what they had made for as long as anybody has it.
+        """
         try:
             made = group[0].compute([one.part for one in group])
         except BaseException as error:  # noqa: BLE001 - raised again in the runs whose parts they are
             if len(group) > 1 and isinstance(error, Exception):
-                return error
+                return _Failure.OUT_OF_MEMORY if is_out_of_memory(error) else _Failure.OTHER
             for one in group:
                 one.error = error
             return None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import devices, model_store
+from engine.computing import Precision
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.model_store import ModelStore
@@ -293,6 +294,38 @@ def test_networks_can_be_made_independent_of_their_files() -> None:
     with store.lease(handle) as lent:
         assert lent.first.weight.data_ptr() != place
         assert torch.equal(lent.first.weight, expected)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_patches_are_made_from_no_file_either_once_detached(precision: Precision) -> None:
+    net = Net(0, torch.float32)
+    mapped = {name: tensor.data_ptr() for name, tensor in net.named_parameters()}
+    stored = {name: tensor.clone() for name, tensor in net.named_parameters()}
+    seen: dict[str, Tensor] = {}
+
+    class Looks:
+        key = "looks"
+
+        def names(self) -> frozenset[str]:
+            return frozenset(stored)
+
+        def apply(self, name: str, weight: Tensor) -> Tensor:
+            seen[name] = weight
+            return weight
+
+    store, handle = ModelStore("cpu", precision), Weights("a", lambda: net)
+    with store.lease(handle):
+        pass
+    store.detach_from_files()
+    for parameter in net.parameters():
+        assert parameter.data_ptr() not in mapped.values()
+    with store.lease(handle, [Looks()]):
+        pass
+    assert seen.keys() == stored.keys()
+    for name, weight in seen.items():
+        assert torch.equal(weight, stored[name]), "as stored, not as computed with"
+    (held,) = [one for one in store._loaded.values() if one.base is None]
+    assert not {tensor.data_ptr() for tensor in held.stored.values()} & set(mapped.values())
 
 
 def test_shapes_without_loading() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +127,27 @@ def test_where_memory_does_not_suffice_less_of_that_kind_is_tried_at_once() -> N
     assert sizes[-1] == 4, "another kind takes less"
     all_at_once(turns, *(lambda part=part: turns.together("large", part, squares) for part in (60, 70, 80)))
     assert len(squares.calls[-1]) == 3, "another time there may be more memory"
+
+
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_what_an_attempt_held_is_free_for_those_that_are_tried_alone(cyclic: bool) -> None:
+    turns = Turns()
+    tensors: list[weakref.ref[Squares]] = []
+    alive_alone: list[bool] = []
+
+    def compute(parts: Sequence[int]) -> list[int]:
+        if len(parts) == 1:
+            alive_alone.append(any(ref() is not None for ref in tensors))
+            return [parts[0]]
+        large: Any = Squares()  # an object that can be referred to weakly
+        tensors.append(weakref.ref(large))
+        error = MemoryError()
+        if cyclic:
+            large.error = error
+        raise error
+
+    all_at_once(turns, *(lambda part=part: turns.together("a", part, compute) for part in (1, 2)))
+    assert tensors and alive_alone == [False, False]
 
 
 def test_a_part_that_cannot_be_computed_does_not_part_the_others_for_ever() -> None:

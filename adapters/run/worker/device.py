@@ -92,6 +92,7 @@ class Device:
         place_files(work.files, self.blobs, folders.input)
         workflow = read_workflow(work.prompt, self.engine.registry)
         workflow = workflow.model_copy(update={"extra_pnginfo": dict(work.extra_pnginfo)})
+        recorder.cancel = stoppable.cancel
         try:
             with recorder:
                 return self.engine.run(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from adapters.run.worker.happenings import happening
 from adapters.run.worker.progress import Progress
 from adapters.service.store.records import Happening
+from engine.context import CancelToken
 from engine.events import Event, NodePreview
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _PROGRESS_S = 0.050  # after which progress within a node is
 _PREVIEW_EVERY_S = 0.100
 _RETRY_S = 1.0
 _MAX_UNWRITTEN = 10_000
+_CANCEL_CHECK_S = 0.1
 _PREVIEW_SIDE_PX = 512
 _PREVIEW_QUALITY = 85
 _log = logging.getLogger(__name__)
@@ -43,8 +45,8 @@ class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
     Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
-    10,000 of them are unwritten. ``start`` runs the writing in a thread: a new one, or one that is kept, since starting
-    one takes as long as a small job.
+    10,000 of them are unwritten, until ``cancel``, the run's, is set. ``start`` runs the writing in a thread: a new
+    one, or one that is kept, since starting one takes as long as a small job.
     """
 
     def __init__(
@@ -59,7 +61,8 @@ class Recorder:
         self._due: float | None = None
         self._preview: NodePreview | None = None
         self._preview_due = 0.0
-        self._closed = self._writing = False
+        self._closed = self._writing = self._told_broken = False
+        self.cancel = CancelToken()
         self._start = start or _start_thread
 
     def __enter__(self) -> Recorder:
@@ -89,12 +92,17 @@ class Recorder:
                 self.unwritten[-1] = entry
                 return
             if not is_progress:
-                self._condition.wait_for(lambda: len(self.unwritten) < _MAX_UNWRITTEN or self._closed)
+                self._wait_for_room()
             self.unwritten.append(entry)
             due = time.monotonic() + (_PROGRESS_S if is_progress else _SOON_S)
             if self._due is None or due < self._due:
                 self._due = due
                 self._condition.notify_all()
+
+    def _wait_for_room(self) -> None:
+        """Until some of what is unwritten is written, or the run is to stop: it hears of that at its next step."""
+        while len(self.unwritten) >= _MAX_UNWRITTEN and not (self._closed or self.cancel.cancelled):
+            self._condition.wait(_CANCEL_CHECK_S)
 
     def _run(self) -> None:
         while True:
@@ -134,18 +142,26 @@ class Recorder:
         return batch, self._progress.snapshot() if batch else {}, preview
 
     def _write(self, batch: list[Happening], progress: dict[str, Any]) -> None:
-        if not self._sink.record(batch, progress):
+        try:
+            taken = self._sink.record(batch, progress)
+        except Exception as error:  # noqa: BLE001 - what happened is kept, whatever the sink does
+            self._tell_broken(error)
+            taken = False
+        if not taken:
             with self._condition:
                 self.unwritten[:0] = batch
                 self._due = time.monotonic() + _RETRY_S
 
     def _put(self, preview: NodePreview) -> None:
         try:
-            picture = jpeg(preview.picture)
-        except (OSError, ValueError) as error:
+            self._sink.preview(preview.node_id, "image/jpeg", jpeg(preview.picture))
+        except Exception as error:  # noqa: BLE001 - there will be another one
             _log.warning("a preview was left out: %s", error)
-        else:
-            self._sink.preview(preview.node_id, "image/jpeg", picture)
+
+    def _tell_broken(self, error: Exception) -> None:
+        if not self._told_broken:
+            _log.error("events could not be passed on; they are offered again", exc_info=error)
+        self._told_broken = True
 
 
 def _start_thread(run: Callable[[], None]) -> None:

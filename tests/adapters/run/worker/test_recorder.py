@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from adapters.run.worker import recorder as recorder_module
 from adapters.run.worker.in_hand import InHand, Stop
 from adapters.run.worker.progress import ClassSeconds, Progress
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.store_sink import StoreSink
 from adapters.service.store import Store
-from adapters.service.store.records import Lease, NewJob
+from adapters.service.store.records import Happening, Lease, NewJob
 from engine.events import NodeFinished, NodePreview, NodeProgress, NodeStarted, RunStarted
 from tests.adapters.services import until
 
@@ -126,3 +130,49 @@ def test_a_lost_lease_stops_the_run_and_nothing_more_is_written(store: Store) ->
     assert hand.why is Stop.LOST
     assert "node_started" not in dict(written(store, hand))
     assert hand.lease == Lease(hand.job.id, "w", 1)
+
+
+class Broken:
+    """A sink that raises as often as it is told to, then takes everything."""
+
+    def __init__(self, times: float) -> None:
+        self.left = times
+        self.taken: list[Happening] = []
+
+    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+        self.left -= 1
+        if self.left >= 0:
+            raise RuntimeError("nobody thought of this")
+        self.taken += batch
+        return True
+
+    def preview(self, node_id: str, media_type: str, picture: bytes) -> None:
+        raise RuntimeError("nor of this")
+
+
+def node_events(count: int) -> list[NodeStarted]:
+    return [NodeStarted(node_id=str(number), class_type="Sampler", display_id=str(number)) for number in range(count)]
+
+
+def test_what_a_sink_raised_at_is_offered_again_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_RETRY_S", 0.01)
+    monkeypatch.setattr(recorder_module, "_MAX_UNWRITTEN", 50)
+    sink = Broken(times=3)
+    with Recorder(sink, Progress({}, ClassSeconds())) as recorder:
+        recorder(NodePreview(node_id="1", picture=torch.zeros(8, 8, 3, dtype=torch.uint8)))
+        for event in node_events(200):  # more than may be unwritten
+            recorder(event)
+    told = [entry.data["node_id"] for entry in (*sink.taken, *recorder.unwritten)]
+    assert told == [str(number) for number in range(200)]
+
+
+def test_a_run_that_waits_for_a_broken_sink_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_MAX_UNWRITTEN", 50)
+    with Recorder(Broken(times=math.inf), Progress({}, ClassSeconds())) as recorder:
+        told = threading.Thread(target=lambda: [recorder(event) for event in node_events(60)])
+        told.start()
+        until(lambda: len(recorder.unwritten) >= 50)
+        recorder.cancel.cancel()
+        told.join(60)
+        assert not told.is_alive()
+    assert len(recorder.unwritten) == 60
