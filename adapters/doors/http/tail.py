@@ -12,7 +12,8 @@ from anyio.to_thread import run_sync
 from adapters.service.store import Store
 from adapters.service.store.records import ENDED, Preview, StoredEvent
 
-_KEPT = 2000
+_KEPT, _KEPT_BYTES = 2000, 8 * 2**20  # of the newest events, for each topic
+_GIVEN_BYTES = 2**18  # to a watcher at a time: one that does not read holds no more
 _CHECK_S = 1.0
 _BATCH = 1000
 _NEVER = -1  # no count of changes
@@ -26,11 +27,19 @@ class _Topic:
 
     def __init__(self, number: Number) -> None:
         self.number = number
-        self.events: deque[StoredEvent] = deque(maxlen=_KEPT)
+        self.events: deque[StoredEvent] = deque()
+        self._bytes = 0
         self.previews: dict[str, Preview] = {}
         self.watchers = 0
         self.ended = False  # the job: nothing will come any more
         self._waiting: set[asyncio.Future[None]] = set()
+
+    def add(self, event: StoredEvent) -> None:
+        """One more; the oldest go where they are too many or too large."""
+        self.events.append(event)
+        self._bytes += event.size_bytes
+        while len(self.events) > _KEPT or self._bytes > _KEPT_BYTES:
+            self._bytes -= self.events.popleft().size_bytes
 
     def after(self, cursor: int) -> list[StoredEvent] | None:
         """The events with numbers above ``cursor``; ``None`` where some of them are no longer here."""
@@ -74,22 +83,22 @@ class Tail:
         seen = _NEVER
         while True:
             look = partial(self._look, seen, self._position, self._known_previews if self._preview_watchers else None)
-            seen, batch, previews = await run_sync(look, abandon_on_cancel=True)
+            seen, batch, more, previews = await run_sync(look, abandon_on_cancel=True)
             if batch:
                 self._position = batch[-1].position
                 self._spread(batch)
-            if len(batch) == _BATCH:
-                seen = _NEVER  # there may be more
+            if more:
+                seen = _NEVER
             for preview in previews:
                 self._show(preview)
 
     def _look(
         self, seen: int, position: int, known: Mapping[str, int] | None
-    ) -> tuple[int, list[StoredEvent], list[Preview]]:
+    ) -> tuple[int, list[StoredEvent], bool, list[Preview]]:
         """Wait for a change after ``seen``, then read what is new. In one thread: each way there and back costs."""
         seen = self._store.changes.wait(seen, _CHECK_S)
-        batch = self._store.events.of_all(position, _BATCH)
-        return seen, batch, [] if known is None else self._store.previews.newer(known)
+        batch, more = self._store.events.page(None, position, most=_BATCH, most_bytes=_GIVEN_BYTES)
+        return seen, batch, more, [] if known is None else self._store.previews.newer(known)
 
     async def follow(
         self, job_id: str | None = None, after: int = 0, *, previews: bool = False
@@ -106,13 +115,16 @@ class Tail:
         behind = True  # what is wanted next may lie in the database only
         try:
             while True:
-                batch, ended = topic.after(cursor), topic.ended
-                if behind or batch is None:
-                    batch, behind, ended = await run_sync(self._read, job_id, cursor)
+                kept, ended = topic.after(cursor), topic.ended
+                if behind or kept is None:
+                    there, behind, ended = await run_sync(self._read, job_id, cursor)
+                else:
+                    there = kept
+                batch = _first(there)
                 if batch:
                     cursor = topic.number(batch[-1])
                     yield batch
-                if ended and not behind:
+                if ended and not behind and len(batch) == len(there):
                     return
                 if batch or behind:
                     continue
@@ -131,9 +143,8 @@ class Tail:
         That is looked up first: where it had, all its events are there.
         """
         ended = job_id is not None and self._store.jobs.has_ended(job_id)
-        events = self._store.events
-        batch = events.of_all(cursor, _BATCH) if job_id is None else events.of_job(job_id, cursor, _BATCH)
-        return batch, len(batch) == _BATCH, ended
+        batch, more = self._store.events.page(job_id, cursor, most=_BATCH, most_bytes=_GIVEN_BYTES)
+        return batch, more, ended
 
     def _open(self, job_id: str | None) -> _Topic:
         number: Number = _position if job_id is None else _number
@@ -152,7 +163,7 @@ class Tail:
             own = self._topics.get(event.job_id)
             for topic in (own, self._topics.get(None)):
                 if topic is not None:
-                    topic.events.append(event)
+                    topic.add(event)
                     woken.add(topic)
             if event.kind in _END_KINDS:
                 if own is not None:
@@ -169,6 +180,16 @@ class Tail:
             if topic is not None:
                 topic.previews[preview.job_id] = preview
                 topic.wake()
+
+
+def _first(events: list[StoredEvent]) -> list[StoredEvent]:
+    """As many of them as go to a watcher at a time."""
+    size = 0
+    for count, event in enumerate(events, 1):
+        size += event.size_bytes
+        if size >= _GIVEN_BYTES:
+            return events[:count]
+    return events
 
 
 def _fresh(topic: _Topic, shown: dict[str, int]) -> list[Preview]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, Text, bindparam, cast, func, insert, select, update
 
 from adapters.service.store.database import Database
 from adapters.service.store.records import Happening, StoredEvent
@@ -37,6 +37,10 @@ _OF_JOB = (
 _OF_ALL = (
     select(events).where(events.c.position > bindparam("after")).order_by(events.c.position).limit(bindparam("limit"))
 )
+
+_SIZE = func.length(cast(events.c.data, Text)).label("size")
+_OF_JOB_SIZED, _OF_ALL_SIZED = _OF_JOB.add_columns(_SIZE), _OF_ALL.add_columns(_SIZE)
+_LOOK = 50  # rows that are read before their sizes are known; each is bounded where it is written
 
 
 def change(
@@ -84,6 +88,26 @@ class Events:
         """Events of all jobs with positions above ``after``, in order."""
         return self._fetch(_OF_ALL, {"after": after, "limit": limit})
 
+    def page(
+        self, job_id: str | None, after: int, *, most: int = 1000, most_bytes: int = 2**18
+    ) -> tuple[list[StoredEvent], bool]:
+        """The next events of a job, or of all, up to about so many bytes, and whether there may be more of them."""
+        query = _OF_ALL_SIZED if job_id is None else _OF_JOB_SIZED
+        found: list[StoredEvent] = []
+        size = 0
+        with self._database.read() as connection:
+            while True:
+                values = {"after": after, "limit": min(_LOOK, most - len(found))}
+                rows = connection.execute(query, values if job_id is None else {**values, "job": job_id}).all()
+                for row in rows:
+                    found.append(_event(row, int(row.size)))
+                    size += found[-1].size_bytes
+                    if size >= most_bytes or len(found) >= most:
+                        return found, True
+                if len(rows) < values["limit"]:
+                    return found, False
+                after = found[-1].position if job_id is None else found[-1].number
+
     def last_position(self) -> int:
         """The position of the newest event; 0 where there is none."""
         with self._database.read() as connection:
@@ -93,4 +117,8 @@ class Events:
     def _fetch(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[StoredEvent]:
         with self._database.read() as connection:
             rows = connection.execute(query, values).all()
-        return [StoredEvent(row.position, row.job_id, row.number, row.time, row.kind, row.data) for row in rows]
+        return [_event(row) for row in rows]
+
+
+def _event(row: Any, size_bytes: int = 0) -> StoredEvent:
+    return StoredEvent(row.position, row.job_id, row.number, row.time, row.kind, row.data, size_bytes)

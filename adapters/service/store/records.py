@@ -129,7 +129,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """``number`` counts within the job, ``position`` over all jobs."""
+    """``number`` counts within the job, ``position`` over all jobs. ``size_bytes``: about, if read in pages."""
 
     position: int
     job_id: str
@@ -137,6 +137,7 @@ class StoredEvent:
     time: float
     kind: str
     data: Mapping[str, Any]
+    size_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.doors.http.comfy.messages import Message
 
 # A client that is this far behind does not read: it is dropped, since messages must not be left out.
-MAX_WAITING = 10_000
+MAX_WAITING, MAX_WAITING_BYTES = 10_000, 8 * 2**20
 _METADATA_FLAG = "supports_preview_metadata"
 
 
@@ -59,6 +59,8 @@ class Outbox:
     flags: Mapping[str, Any] = field(default_factory=dict)
     arrival: int = field(default_factory=itertools.count().__next__)
     _waiting: deque[Message | Picture | _States] = field(default_factory=deque)
+    _bytes: int = 0
+    _full: bool = False
     _states: dict[str, _States] = field(default_factory=dict)
     _preview: PreviewPicture | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,8 +74,7 @@ class Outbox:
         """Send this after all that waits."""
         if isinstance(entry, Message) and entry.type == "executing":
             self._preview = None  # Of a node that does not run any more.
-        self._waiting.append(entry)
-        self._news.set()
+        self._append(entry)
 
     def put_status(self, remaining: int, *, first: bool = False) -> None:
         """How many jobs remain; a number that nobody has read yet is replaced."""
@@ -82,7 +83,7 @@ class Outbox:
             data["sid"] = self.sid
         last = self._waiting[-1] if self._waiting else None
         if isinstance(last, Message) and last.type == "status" and "sid" not in last.data:
-            self._waiting.pop()
+            self._bytes -= _size(self._waiting.pop())
         self.put(Message("status", data))
 
     def put_states(self, prompt_id: str, make: Callable[[], Message]) -> None:
@@ -94,8 +95,7 @@ class Outbox:
         if known is not None:
             known.outdated = True
         entry = self._states[prompt_id] = _States(prompt_id, make)
-        self._waiting.append(entry)
-        self._news.set()
+        self._append(entry)
 
     def show(self, picture: bytes, media_type: str, places: Mapping[str, Any], *, to_all: bool) -> None:
         """Send this unfinished picture when nothing else waits; clients that have not announced that they want it
@@ -108,10 +108,11 @@ class Outbox:
     async def next(self) -> Message | Picture | PreviewPicture:
         """Wait for what is to be sent next. Raises ``OutboxFull``."""
         while True:
-            if len(self._waiting) > MAX_WAITING:
+            if self._full:
                 raise OutboxFull
             while self._waiting:
                 entry = self._waiting.popleft()
+                self._bytes -= _size(entry)
                 if not isinstance(entry, _States):
                     return entry
                 if not entry.outdated:
@@ -122,3 +123,27 @@ class Outbox:
                 return preview
             self._news.clear()
             await self._news.wait()
+
+    def _append(self, entry: Message | Picture | _States) -> None:
+        """Nothing is kept for a client that is too far behind: it will hear no more than that."""
+        if not self._full:
+            self._waiting.append(entry)
+            self._bytes += _size(entry)
+            self._full = len(self._waiting) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES
+        if self._full:
+            self._waiting.clear()
+            self._states.clear()
+        self._news.set()
+
+
+def _size(entry: Message | Picture | _States) -> int:
+    """Bytes of its texts, about: what else it has is small."""
+    return _texts(entry.data) if isinstance(entry, Message) else 0
+
+
+def _texts(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(str(key)) + _texts(item) for key, item in value.items())
+    return sum(map(_texts, value)) if isinstance(value, list | tuple) else 8

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.doors.http.tail import Tail
+from adapters.doors.http.tail import Tail, _Topic
 from adapters.service.store import Store
-from adapters.service.store.records import Happening, Lease, NewJob, Preview
+from adapters.service.store.records import Happening, Lease, NewJob, Preview, StoredEvent
 
 
 @pytest.fixture
@@ -196,3 +196,52 @@ def test_a_watcher_of_a_job_that_is_forgotten_is_let_go(store: Store) -> None:
     job_id = _ended_with(store, 3)
     store.jobs.forget(ended_before=1e12)
     assert asyncio.run(asyncio.wait_for(_follow_to_end(store, job_id, 0, previews=True), 30)) == []
+
+
+LARGE = "x" * 60_000
+
+
+def test_watchers_that_do_not_read_hold_a_bound_of_bytes(store: Store) -> None:
+    """And still hear of everything, in order, however large it is: live, and from the past."""
+    job_id = store.jobs.submit(NewJob(prompt={}))[0].id
+    claimed = store.leases.claim("w", 60)
+    assert claimed is not None
+    lease = claimed[1]
+    for _ in range(4):
+        store.leases.record(lease, [Happening("node_progress", {"text": LARGE})] * 40)
+
+    async def watch(tail: Tail, watched: str | None) -> tuple[list[int], int]:
+        numbers: list[int] = []
+        largest = 0
+        async for batch in tail.follow(watched, 0):
+            assert not isinstance(batch, Preview)
+            largest = max(largest, sum(event.size_bytes for event in batch))
+            numbers += [event.number for event in batch]
+            if batch[-1].kind == "completed":
+                break
+        return numbers, largest
+
+    async def run() -> list[tuple[list[int], int]]:
+        tail = Tail(store)
+        following = asyncio.create_task(tail.run())
+        watchers = [asyncio.create_task(watch(tail, watched)) for watched in (job_id, None) for _ in range(10)]
+        while tail._position is None or not tail._topics:
+            await asyncio.sleep(0.001)
+        for _ in range(4):
+            await asyncio.to_thread(store.leases.record, lease, [Happening("node_progress", {"text": LARGE})] * 40)
+        await asyncio.to_thread(store.leases.complete, lease, [])
+        heard = await asyncio.wait_for(asyncio.gather(*watchers), 60)
+        following.cancel()
+        return heard
+
+    for numbers, largest in asyncio.run(run()):
+        assert numbers == list(range(1, 2 + 320 + 1 + 1))
+        assert 0 < largest <= 2**18 + len(LARGE) + 100
+
+
+def test_a_topic_keeps_a_bound_of_bytes() -> None:
+    topic = _Topic(lambda event: event.number)
+    for number in range(1, 1001):
+        topic.add(StoredEvent(number, "j", number, 0.0, "node_progress", {}, size_bytes=60_000))
+    assert sum(event.size_bytes for event in topic.events) <= 8 * 2**20
+    assert topic.events[-1].number == 1000 and topic.after(0) is None

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from adapters.doors.http.comfy.frames import without_texts
 from adapters.doors.http.comfy.messages import Message
-from adapters.doors.http.comfy.outbox import MAX_WAITING, Outbox, OutboxFull, PreviewPicture
+from adapters.doors.http.comfy.outbox import MAX_WAITING, MAX_WAITING_BYTES, Outbox, OutboxFull, PreviewPicture
 from adapters.doors.http.comfy.prompt_errors import reply
 from adapters.doors.http.comfy.ranges import blob_response
 from adapters.doors.http.comfy.view import disposition
@@ -184,7 +184,7 @@ def test_a_files_name_fits_into_a_header(name: str) -> None:
     header = disposition(name)
     assert header.isascii()
     assert header.isprintable()
-    assert header.startswith('filename="')
+    assert header.startswith(('filename="', 'attachment; filename="'))
 
 
 @given(st.text(st.sampled_from("./\\ab:\0 \n~é"), max_size=12))
@@ -194,3 +194,17 @@ def test_a_plain_name_stays_below_its_folder(name: str) -> None:
         assert Path("/root/folder") in path.parents
         assert ".." not in path.parts
         assert "\0" not in name
+
+
+def test_a_client_that_does_not_read_is_kept_no_more_than_a_bound_of_bytes() -> None:
+    outbox = Outbox("it")
+    for _ in range(200):
+        outbox.put(Message("executed", {"output": {"text": ["x" * 60_000]}}))
+    assert sum(len(entry.data["output"]["text"][0]) for entry in outbox._waiting) <= MAX_WAITING_BYTES
+    with pytest.raises(OutboxFull):
+        asyncio.run(outbox.next())
+    reader = Outbox("it")
+    for number in range(1000):  # far more in all, but read
+        reader.put(Message("executed", {"text": "x" * 60_000, "number": number}))
+        entry = asyncio.run(reader.next())
+        assert isinstance(entry, Message) and entry.data["number"] == number
