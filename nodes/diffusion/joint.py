@@ -48,10 +48,11 @@ def forward(one: Pass, turns: Turns) -> Tensor:
     kind = one.kind
     if kind is None:
         return _alone(one)
-    return turns.together(kind, one, _all, share=one.x[:, 0].numel() / MOST_PX)
+    return turns.together(kind, one, all_at_once, share=one.x[:, 0].numel() / MOST_PX)
 
 
-def _all(passes: Sequence[Pass]) -> Sequence[Tensor]:
+def all_at_once(passes: Sequence[Pass]) -> Sequence[Tensor]:
+    """What the network predicts for each of ``passes``, which are of one kind, in one forward pass."""
     if len(passes) == 1:
         return [_alone(passes[0])]
     rows = [one.x.shape[0] for one in passes]

@@ -16,14 +16,16 @@ from engine.events import Event, EventLog, NodeNote
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from nodes import model_patches
-from nodes.diffusion import latents
+from nodes.diffusion import joint, latents
 from nodes.diffusion.fitting import fit_latent, fit_noise_mask
+from nodes.diffusion.inputs import Input, join
 from nodes.diffusion.sampling import sample
+from nodes.hooks import Call
 from nodes.latent import empty, empty_latent, empty_sd3_latent, repeat_latent_batch
 from nodes.latent_space import LatentSpace
 from nodes.values import Area, Cond, Conditioning, Guider, Latent, Sampler
 from tests.nodes.families.toy_film import FAMILY
-from tests.nodes.families.toy_film.denoiser import GIVEN, model
+from tests.nodes.families.toy_film.denoiser import GIVEN, model, step
 
 SPACE = replace(FAMILY.space, others=())
 SIGMAS = torch.tensor([1.0, 0.7, 0.3, 0.0])
@@ -196,3 +198,30 @@ def test_patches_of_unets_on_other_networks(ctx: Context) -> None:
     assert [event.message for event in told if isinstance(event, NodeNote)] == [
         "TomePatchModel changes nothing: models of Toy film have no place for it"
     ]
+
+
+def job(value: float, tokens: int, rows: int) -> joint.Pass:
+    prompts = [{"text": Input(torch.full((1, tokens, 2), value), "pad")}] * rows
+    x = torch.randn(rows, 3, 3, 2, 4, generator=torch.Generator().manual_seed(tokens))
+    shapes = ((1, 3, 3, 2, 4),)
+    return joint.Pass(step, None, x, torch.full((rows,), value), join(prompts, 1), Call(shapes=shapes))
+
+
+def test_jobs_with_prompts_of_any_length_share_a_pass_and_get_what_they_get_alone(given: list[dict[str, Any]]) -> None:
+    jobs = [job(0.5, 3, 1), job(0.25, 5, 2), job(0.75, 3, 1)]
+    assert len({one.kind for one in jobs}) == 1
+    together = joint.all_at_once(jobs)
+    assert len(given) == 1
+    assert given[0]["text_mask"].sum(dim=1).tolist() == [3, 5, 5, 3]
+    for one, output in zip(jobs, together, strict=True):
+        # The toy's clean latent is the mean of its tokens, padding included: that alone tells the two apart.
+        (alone,) = joint.all_at_once([one])
+        length = one.inputs["text"].value.shape[1]
+        clean = one.timestep[0]
+        torch.testing.assert_close(output * clean, alone * clean + clean * (1 - length / 5))
+
+
+def test_jobs_in_other_spaces_go_apart() -> None:
+    one = job(0.5, 3, 1)
+    nested = replace(one, call=replace(one.call, shapes=((1, 3, 3, 2, 2), (1, 3, 3, 2, 2))))
+    assert one.kind != nested.kind
