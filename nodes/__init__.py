@@ -44,6 +44,7 @@ MODULES: tuple[str, ...] = (
     "upscale",
     "vae",
     "video",
+    "vision",
 )
 
 

@@ -104,6 +104,31 @@ def apply_control_advanced(
     return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
 
 
+@node(
+    "ControlNetApplySD3",
+    category="model/conditioning/controlnet",
+    display_name="Apply Controlnet with VAE",
+    deprecated=True,
+)
+def apply_control_with_vae(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    control_net: ControlNet,
+    vae: Vae,
+    image: Image,
+    strength: Strength = 1.0,
+    start_percent: Progress = 0.0,
+    end_percent: Progress = 1.0,
+) -> Pair:
+    """As ControlNetApplyAdvanced, for ControlNets that read the picture as a latent."""
+    if strength == 0:
+        return Pair(positive, negative)
+    both = [positive, negative]
+    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
+
+
 def _controlled(
     conditionings: Sequence[Conditioning],
     net: ControlNet,

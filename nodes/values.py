@@ -319,3 +319,35 @@ class UpscaleModel:
     wire: ClassVar[str] = "UPSCALE_MODEL"
     weights: Weights
     scale: int
+
+
+# --- pictures that are read ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ClipVision:
+    """CLIP_VISION: an encoder of pictures ``side_px`` wide and high, whose colours are normalised beforehand."""
+
+    wire: ClassVar[str] = "CLIP_VISION"
+    weights: Weights
+    side_px: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipVisionOutput:
+    """CLIP_VISION_OUTPUT: the last layer's tokens and the last but one's, float32[batch, tokens, width]; a summary."""
+
+    wire: ClassVar[str] = "CLIP_VISION_OUTPUT"
+    last_hidden: Tensor
+    penultimate_hidden: Tensor
+    summary: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class StyleModel:
+    """STYLE_MODEL: turns what a picture encoder saw into tokens of a prompt."""
+
+    wire: ClassVar[str] = "STYLE_MODEL"
+    weights: Weights

@@ -30,4 +30,5 @@ from . import text as text
 from . import unet as unet
 from . import vae as vae
 from . import vae_pixels as vae_pixels
+from . import vision as vision
 from . import weights as weights

@@ -132,7 +132,8 @@ class Network:
         now = float(sigma[0])
         residuals = None
         if (chain := together[0].entry.control) is not None and self._control is not None:
-            residuals = self._control(chain, ControlCall(network_x, timestep, values(inputs), len(together), now))
+            seen = ControlCall(network_x, timestep, values(inputs), len(together), now, network=self._module)
+            residuals = self._control(chain, seen)
         call = Call(hooks, tuple(one.role for one in together), now, residuals, self._shapes)
         whole = Pass(self._step, self._module, network_x, timestep, inputs, call)
         output = joint.forward(whole, self._turns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,13 @@ def weights_of(
         release=view.file.release,
         scale=network.scale,
     )
+
+
+def quietly(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+    """What ``make`` makes. diffusers 0.42 has classes with a part that it has moved itself, and warns of these."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return make()
 
 
 def context_of(entry: Cond, scene: Scene, width: int) -> Input:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from engine.errors import InputInvalid
 from nodes.diffusion.latents import resize
 from nodes.latent_space import LatentSpace
 from nodes.values import Control, Vae
@@ -26,7 +27,7 @@ class ControlCall:
 
     ``x``: the noisy latent, scaled for the network; ``timestep``: [rows]; ``inputs``: what else the network gets, all
     rows; ``sigma``: the noise level; ``space``: of the latent. ``encode``: pictures, float[batch, height, width, 3] in
-    0..1, to latents. ``kept``: what is made once a sampling call.
+    0..1, to latents. ``kept``: what is made once a sampling call. ``network``: the one that is controlled, lent.
     """
 
     x: Tensor
@@ -37,6 +38,7 @@ class ControlCall:
     space: LatentSpace = _PICTURE
     encode: Callable[[Vae, Tensor], Tensor] = _no_vae
     kept: MutableMapping[Hashable, Tensor] = field(default_factory=dict)
+    network: Any = None
 
     def once(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """What ``make`` makes at the first call with ``key``."""
@@ -61,6 +63,27 @@ class ControlCall:
         per_group = self.x.shape[0] // self.groups
         repeats, rest = -(-per_group // items.shape[0]), (1,) * (items.ndim - 1)
         return items.repeat(repeats, *rest)[:per_group].repeat(self.groups, *rest)
+
+    def latent_hint(self, control: Control, prepare: Callable[[Tensor], Tensor] = lambda pixels: pixels) -> Tensor:
+        """The control's picture as the VAE's latent, [rows or 1, channels, height, width].
+
+        ``prepare``: what is done to the picture before, [batch, 3, height, width]. Raises ``InputInvalid`` where the
+        control has no VAE.
+        """
+        vae = control.vae
+        if vae is None:
+            raise InputInvalid(
+                "this ControlNet reads its picture as a latent, and was given no VAE",
+                input="vae",
+                remedy="connect the model's VAE to the node that applies the ControlNet",
+            )
+        height, width = self.space.size_px(self.x)
+
+        def encoded() -> Tensor:
+            pixels = prepare(resize(control.hint, width, height, HINT_METHOD, crop=True))
+            return self.encode(vae, pixels.movedim(1, -1)).to(self.x.device)
+
+        return self.for_rows(self.once((id(control), "latent", height, width), encoded))
 
 
 ControlFunction = Callable[[Control, ControlCall], Any]

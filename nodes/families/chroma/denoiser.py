@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from nodes.diffusion.double_stream import Modulations, run_blocks
 from nodes.diffusion.modulation import modulated
 from nodes.diffusion.parameterization import flux_flow
 from nodes.diffusion.tokens import to_latent
-from nodes.diffusion.transformers import weights_of
+from nodes.diffusion.transformers import quietly, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.chroma import FAMILY
 from nodes.families.chroma.names import name_map
@@ -52,10 +51,7 @@ def configuration(view: WeightView) -> dict[str, Any]:
 
 
 def _make(config: Mapping[str, Any]) -> nn.Module:
-    with warnings.catch_warnings():
-        # diffusers 0.42 makes this class with a part that it has moved itself, and warns of it.
-        warnings.simplefilter("ignore", FutureWarning)
-        module: nn.Module = ChromaTransformer2DModel(**config)
+    module = quietly(lambda: ChromaTransformer2DModel(**config))
     # It holds a table that no file carries, and which is computed here.
     module.time_text_embed = nn.Identity()
     return module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes.families.family import EncoderKind, Family, TextSet
+from nodes.families.family import ControlKind, EncoderKind, Family, TextSet
 from nodes.families.marks import Marks, Shapes
 from nodes.latent_space import LatentSpace
 
@@ -41,6 +41,24 @@ def has_flux_norms(shapes: Shapes) -> bool:
     return any(norm + leaf in shapes for leaf in ("scale", "weight"))
 
 
+CONTROL = ControlKind(
+    "flux_controlnet",
+    "ControlNet of Flux.1",
+    (
+        Marks(
+            ("controlnet_x_embedder.weight", "controlnet_blocks.0.weight", "context_embedder.weight"),
+            ("transformer_blocks.0.img_mlp.net.0.proj.weight",),
+        ),
+    ),
+    "nodes.families.flux.control",
+)
+PIXEL_CONTROL = ControlKind(
+    "flux_xlabs",
+    "ControlNet of Flux.1 by XLabs",
+    (Marks(("input_hint_block.0.weight", "controlnet_blocks.0.weight"), test=has_flux_norms),),
+    "nodes.families.flux.control",
+)
+
 FAMILY = Family(
     name="flux",
     title="Flux.1",
@@ -77,4 +95,5 @@ FAMILY = Family(
         ),
     ),
     encoders=(EncoderKind("t5xxl", "T5-XXL", (Marks((T5_MARK,)),), "nodes.diffusion.text.t5"),),
+    controls=(CONTROL, PIXEL_CONTROL),
 )

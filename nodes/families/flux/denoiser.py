@@ -152,10 +152,11 @@ def picture_positions(x: Tensor, references: Sequence[Tensor], method: Reference
     """Layer, row and column of each patch, float32[patches, 3]: of the picture, then of each reference."""
     beside = places(map(size_of, references), method, PATCH, corner=Place(0, *grid_size(x, PATCH)))
     latents = [(x, Place(0, 0, 0)), *zip(references, beside, strict=True)]
-    return [_positions(latent, place) for latent, place in latents]
+    return [patch_positions(latent, place) for latent, place in latents]
 
 
-def _positions(latent: Tensor, place: Place) -> Tensor:
+def patch_positions(latent: Tensor, place: Place) -> Tensor:
+    """Layer, row and column of each patch of one latent, float32[patches, 3]."""
     grid = grid_positions(*grid_size(latent, PATCH), latent.device)
     grid += torch.tensor([place.row, place.column], device=latent.device)
     return torch.cat([torch.full_like(grid[:, :1], place.layer), grid], dim=1)

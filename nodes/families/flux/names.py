@@ -47,7 +47,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
 }
 """Modules of the blocks, by the file's names; one that stacks several names them in order."""
 
-_ELSE = {
+EMBEDDERS: dict[str, tuple[str, ...]] = {
     "img_in": ("x_embedder",),
     "txt_in": ("context_embedder",),
     "time_in.in_layer": ("time_text_embed.timestep_embedder.linear_1",),
@@ -56,8 +56,22 @@ _ELSE = {
     "vector_in.out_layer": ("time_text_embed.text_embedder.linear_2",),
     "guidance_in.in_layer": ("time_text_embed.guidance_embedder.linear_1",),
     "guidance_in.out_layer": ("time_text_embed.guidance_embedder.linear_2",),
-    "final_layer.linear": ("proj_out",),
 }
+"""Modules of what comes before the blocks, by the file's names."""
+
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    **{
+        f"transformer_blocks.{{}}.{part}.{alias}": (f"transformer_blocks.{{}}.{part}.{name}",)
+        for part in ("ff", "ff_context")
+        for alias, name in (("linear_in", "net.0.proj"), ("linear_out", "net.2"))
+    },
+    "single_transformer_blocks.{}.attn.to_qkv_mlp_proj": tuple(
+        f"single_transformer_blocks.{{}}.{name}" for name in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")
+    ),
+    "single_transformer_blocks.{}.attn.to_out": ("single_transformer_blocks.{}.proj_out",),
+}
+"""Names that files of diffusers' layout may have instead, as diffusers itself calls these parts of Flux.2."""
 
 
 def name_map(shapes: Shapes) -> NameMap:
@@ -65,7 +79,7 @@ def name_map(shapes: Shapes) -> NameMap:
     # The file has the last norm's shift before its scale, diffusers the other way round.
     last = swapped_halves("final_layer.adaLN_modulation.1", "norm_out.linear", shapes)
     return NameMap(
-        by_table(BLOCKS | _ELSE, shapes) | last,
-        others=whole({name: name for name in shapes}),
+        by_table(BLOCKS | EMBEDDERS | {"final_layer.linear": ("proj_out",)}, shapes) | last,
+        others=by_table(ALIASES, shapes) | whole({name: name for name in shapes}),
         widening=frozenset({"x_embedder.weight"}),
     )
