@@ -19,11 +19,8 @@ from nodes.diffusion.text import clip_in
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.families.found import families, vae_kinds
 from nodes.families.marks import any_fits
-from nodes.families.recognition import prefix_of
+from nodes.families.recognition import WHOLE, prefix_of
 from nodes.values import Clip, Model, Vae
-
-WHOLE = "model.diffusion_model."
-"""What names of a denoiser's tensors begin with in a file that may hold more than it."""
 
 STORAGE_DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,

@@ -59,13 +59,6 @@ def accept_up_to(limit_bytes: int) -> None:
     _limit_bytes = limit_bytes
 
 
-def is_pickled(start: bytes) -> bool:
-    """Whether a file that begins so (9 bytes) is a pickle, in a zip or bare."""
-    if start[8:9] == b"{":  # a safetensors file, whose length comes first and may begin with any bytes
-        return False
-    return start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05")
-
-
 class Pickled:
     """The tensors of one pickled file, laid out one after the other in an address space of their own.
 

@@ -12,10 +12,7 @@ from typing import Any, BinaryIO
 import torch
 
 from engine.errors import ModelUnreadable
-
-MAX_HEADER_BYTES = 100_000_000
-_REFETCH = "the download probably stopped early: fetch the file again"
-_DAMAGED = "take a safetensors file, or fetch this one again"
+from nodes.families.headers import DAMAGED, REFETCH, check_start
 
 DTYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64,
@@ -31,13 +28,6 @@ DTYPES: Mapping[str, torch.dtype] = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-
-# What a file is that is not safetensors, by its first bytes.
-_OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
-    (b"GGUF", "a GGUF file", "take the safetensors version of this model"),
-    (b"<", "a web page or XML", "the download probably failed: fetch the file again"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +76,15 @@ class Rows:
 
 def read_header(path: Path, file: BinaryIO, size_bytes: int) -> tuple[dict[str, Any], int]:
     """The header's JSON object and where the tensors' bytes start."""
-    start = file.read(32)
-    length = int.from_bytes(start[:8], "little")
-    # The length comes first and may begin with any byte, so other formats are looked for only where no header follows.
-    if start[8:9] != b"{" or length > MAX_HEADER_BYTES:
-        raise _not_safetensors(path, start, size_bytes)
-    if 8 + length > size_bytes:
-        raise ModelUnreadable(f"model file '{path.name}' is truncated within its header", remedy=_REFETCH)
+    length = check_start(path, file.read(32), size_bytes)
     file.seek(8)
     try:
         header = json.loads(file.read(length))
     except (ValueError, RecursionError) as error:
         raise ModelUnreadable(
-            f"model file '{path.name}' is not a safetensors file: its header is no JSON", remedy=_DAMAGED
+            f"model file '{path.name}' is not a safetensors file: its header is no JSON", remedy=DAMAGED
         ) from error
     return header, 8 + length
-
-
-def _not_safetensors(path: Path, start: bytes, size_bytes: int) -> ModelUnreadable:
-    for magic, what, remedy in _OTHER_FORMATS:
-        if start.startswith(magic):
-            return ModelUnreadable(f"model file '{path.name}' is {what}, not safetensors", remedy=remedy)
-    if size_bytes < 9:
-        return ModelUnreadable(f"model file '{path.name}' is truncated ({size_bytes} bytes)", remedy=_REFETCH)
-    return ModelUnreadable(f"model file '{path.name}' is not a safetensors file", remedy=_DAMAGED)
 
 
 def read_fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: int) -> TensorFact:
@@ -119,7 +94,7 @@ def read_fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: in
         begin, end = (int(offset) for offset in entry["data_offsets"])
     except (TypeError, KeyError, ValueError) as error:
         raise ModelUnreadable(
-            f"model file '{path.name}': the entry of tensor '{name}' is malformed", remedy=_DAMAGED
+            f"model file '{path.name}': the entry of tensor '{name}' is malformed", remedy=DAMAGED
         ) from error
     if kind not in DTYPES:
         raise ModelUnreadable(
@@ -129,12 +104,12 @@ def read_fact(path: Path, name: str, entry: Any, data_start: int, size_bytes: in
     dtype = DTYPES[kind]
     if min((0, *shape)) < 0 or not 0 <= begin <= end or end - begin != math.prod(shape) * dtype.itemsize:
         raise ModelUnreadable(
-            f"model file '{path.name}': the entry of tensor '{name}' contradicts itself", remedy=_DAMAGED
+            f"model file '{path.name}': the entry of tensor '{name}' contradicts itself", remedy=DAMAGED
         )
     if data_start + end > size_bytes:
         missing = data_start + end - size_bytes
         raise ModelUnreadable(
             f"model file '{path.name}' is truncated: tensor '{name}' ends {missing} bytes past its end",
-            remedy=_REFETCH,
+            remedy=REFETCH,
         )
     return TensorFact(dtype, shape, data_start + begin, data_start + end)

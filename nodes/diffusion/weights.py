@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
-from nodes.diffusion.pickled import Pickled, is_pickled
+from nodes.diffusion.pickled import Pickled
 from nodes.diffusion.quantization import check_formats, with_scales
 from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header, stacked
+from nodes.families.headers import is_pickled
 
 # On a CPU with AVX-512 BF16, bfloat16 took 0.59 of float32's time for a UNet of 860 million numbers, 0.70 for one of
 # 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.

@@ -10,7 +10,10 @@ from nodes.families.family import Family
 from nodes.families.found import families
 from nodes.families.marks import Shapes, any_fits
 
-PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.model.", "net.")
+WHOLE = "model.diffusion_model."
+"""What names of a denoiser's tensors begin with in a file that may hold more than it."""
+
+PREFIXES = (WHOLE, "diffusion_model.", "model.model.", "net.")
 """What names of a denoiser's tensors begin with where a file holds more than that, or its trainer's wrapping."""
 
 _ENOUGH = 5

@@ -15,7 +15,8 @@ from engine.counted import counted
 from engine.errors import Problem
 from engine.memory_check import with_memory
 from engine.validate import inspect
-from nodes.families.checking import file_problems
+from nodes.families.checking import GIB, file_problems
+from nodes.families.lora_fit import lora_notes
 
 
 def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> None:
@@ -24,12 +25,13 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     workflow = read(path, session.registry, overrides)
     limits = load_limits(session.settings)
     checked = with_memory(inspect(workflow, session.registry, session.folders), limits)
-    problems = [*checked.problems, *file_problems(checked.nodes)]
+    problems = [*checked.problems, *file_problems(checked.nodes, session.settings.pickled_gib * GIB)]
+    notes = [*checked.notes, *lora_notes(checked.nodes)]
     if options.json:
         told = [asdict(problem) for problem in problems]
-        print(json.dumps({"problems": told, "notes": [str(note) for note in checked.notes]}))
+        print(json.dumps({"problems": told, "notes": [str(note) for note in notes]}))
     else:
-        tell(checked.notes)
+        tell(notes)
         _print(problems, len(checked.nodes))
     if problems:
         raise SystemExit(exits.FAILED)

@@ -17,6 +17,7 @@ from engine.overrides import nodes_named, set_inputs
 from engine.schema import NodeSpec
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
+from nodes.families.lora_fit import lora_notes
 
 _MAX_ID_CHARS = 200
 
@@ -58,7 +59,7 @@ class Preparation:
         wanted = _targets(targets, workflow)
         place_files(files, self.blobs, self.folders.input)
         checked = inspect(workflow, self.registry, self.folders, wanted)
-        notes = [str(note) for note in (*reading.notes, *checked.notes)]
+        notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
         notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
         return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)
 

@@ -14,7 +14,7 @@ from engine.fingerprint import file_fingerprint
 from engine.model_store import ModelStore
 from nodes.diffusion.lora.layers import Layer, LowRank, Replacement
 from nodes.diffusion.lora.patch import LoraPatch
-from nodes.diffusion.lora.reading import LayerName, Read, few, read_layers
+from nodes.diffusion.lora.reading import LayerName, Read, read_layers
 from nodes.diffusion.lora.rows import Placed, combined
 from nodes.diffusion.lora.targets import (
     find_text_module,
@@ -24,13 +24,12 @@ from nodes.diffusion.lora.targets import (
 )
 from nodes.diffusion.name_map import Span, Spans
 from nodes.diffusion.weights import WeightFile
+from nodes.families.lora_names import OF_TEXT, few
 from nodes.families.marks import Shapes
 from nodes.values import Clip, Model
 
 Note = Callable[[str], None]
 """Is told what of a file was left out, a sentence a call."""
-
-_OF_TEXT = ("lora_te", "lora_prior_te", "text_encoder")
 
 
 def apply_lora(
@@ -94,7 +93,7 @@ class _Fit:
         if misshapen := sorted({name for name, _ in self.misshapen - self.applied}):
             note(f"{lora}: {counted(len(misshapen), 'module')} of another shape here, left out: {few(misshapen)}")
         unknown = self.read.layers.keys() - self.applied - self.misshapen
-        missing = sorted({name for name, _ in unknown if not (without_text and name.startswith(_OF_TEXT))})
+        missing = sorted({name for name, _ in unknown if not (without_text and name.startswith(OF_TEXT))})
         if missing:
             note(f"{lora}: {counted(len(missing), 'module')} that this model lacks, left out: {few(missing)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -20,67 +20,13 @@ from nodes.diffusion.lora.layers import (
     Replacement,
 )
 from nodes.diffusion.lora.rotations import BlockRotation, ButterflyRotation
-
-# Endings of tensor names by what they are: kohya and LyCORIS, PEFT, and two generations of diffusers.
-_ENDINGS: Mapping[str, str] = {
-    ".lora_up.weight": "up",
-    ".lora_down.weight": "down",
-    ".lora_mid.weight": "mid",
-    ".lora_B.weight": "up",
-    ".lora_A.weight": "down",
-    ".lora_B.default.weight": "up",
-    ".lora_A.default.weight": "down",
-    ".lora_B": "up",
-    ".lora_A": "down",
-    ".lora.up.weight": "up",
-    ".lora.down.weight": "down",
-    "_lora.up.weight": "up",
-    "_lora.down.weight": "down",
-    ".lora_linear_layer.up.weight": "up",
-    ".lora_linear_layer.down.weight": "down",
-    # The shape to widen the weight to: one that is not the weight's own is found by the factors, which have it too.
-    ".reshape_weight": "shape",
-    ".alpha": "alpha",
-    ".dora_scale": "scale",
-    ".lora_magnitude_vector": "scale",
-    ".lora_magnitude_vector.weight": "scale",
-    ".lora_magnitude_vector.default.weight": "scale",
-    ".hada_w1_a": "hada_w1_a",
-    ".hada_w1_b": "hada_w1_b",
-    ".hada_w2_a": "hada_w2_a",
-    ".hada_w2_b": "hada_w2_b",
-    ".hada_t1": "hada_t1",
-    ".hada_t2": "hada_t2",
-    ".lokr_w1": "w1",
-    ".lokr_w1_a": "w1_a",
-    ".lokr_w1_b": "w1_b",
-    ".lokr_w2": "w2",
-    ".lokr_w2_a": "w2_a",
-    ".lokr_w2_b": "w2_b",
-    ".lokr_t2": "t2",
-    ".a1.weight": "a1",
-    ".a2.weight": "a2",
-    ".b1.weight": "b1",
-    ".b2.weight": "b2",
-    ".oft_blocks": "blocks",
-    ".rescale": "rescale",
-    ".diff": "diff",
-    ".w_norm": "norm",
-    ".diff_b": "bias_diff",
-    ".b_norm": "bias_norm",
-    ".set_weight": "set",
-    ".lora_B.bias": "bias_diff",
-}
-# Files that control a transformer by a picture hold whole norms beside their low-rank changes.
-_NORM, _SCALE = "_norm", ".scale"
-_BY_LENGTH = sorted(_ENDINGS, key=len, reverse=True)
+from nodes.families.lora_names import FEW, few, split
 
 Parts = Mapping[str, Tensor]
 LayerName = tuple[str, str]
 """Module name as the file has it, and ``weight`` or ``bias``."""
 
 Layers = dict[LayerName, Layer | Replacement]
-FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +42,11 @@ def read_layers(tensors: Mapping[str, Tensor]) -> Read:
     modules: dict[str, dict[str, Tensor]] = defaultdict(dict)
     strange = []
     for name in tensors:
-        ending = next((e for e in _BY_LENGTH if name.endswith(e)), None)
-        if name.endswith(_NORM + _SCALE):
-            modules[name.removesuffix(_SCALE)]["set"] = tensors[name]
-        elif ending is None:
+        module, part = split(name)
+        if part is None:
             strange.append(name)
         else:
-            modules[name.removesuffix(ending)][_ENDINGS[ending]] = tensors[name]
+            modules[module][part] = tensors[name]
     layers: Layers = {}
     broken = []
     for module, parts in modules.items():
@@ -118,12 +62,6 @@ def read_layers(tensors: Mapping[str, Tensor]) -> Read:
     if strange:
         left_out.append(f"{counted(len(strange), 'tensor')} of kinds that are not applied, left out: {few(strange)}")
     return Read(layers, tuple(left_out))
-
-
-def few(names: Iterable[str]) -> str:
-    """The first of ``names``, and that there are more."""
-    names = list(names)
-    return ", ".join(names[:FEW]) + (" ..." if len(names) > FEW else "")
 
 
 def _of_module(module: str, parts: Parts) -> Layers:

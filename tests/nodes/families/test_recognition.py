@@ -92,6 +92,7 @@ def test_a_check_names_the_family_that_cannot_be_loaded(tmp_path: Path) -> None:
     }
     checked = inspect(Workflow(nodes=loads), builtin_registry(), folders, list(loads))
     assert not checked.problems
-    (problem,) = file_problems(checked.nodes)
+    problem, page = file_problems(checked.nodes)
     assert (problem.node_id, problem.input) == ("0", "ckpt_name")
     assert problem.message == "'hidream.safetensors' is of the family HiDream, which cannot be loaded"
+    assert page.message == "model file 'page.safetensors' is a web page or XML, not safetensors"

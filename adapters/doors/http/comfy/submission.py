@@ -19,6 +19,7 @@ from engine.registry import Registry
 from engine.strict_json import is_finite
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
+from nodes.families.lora_fit import lora_notes
 
 # Keys for paid services, which have no use here and are not to be stored.
 _SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
@@ -54,7 +55,7 @@ def read_submission(
         checked = _check(workflow, registry, folders, _targets(body))
         errors = node_errors(workflow, checked, registry, folders)
         _require_outputs(checked, errors)
-        notes = [str(note) for note in (*reading.notes, *checked.notes)]
+        notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
     job = NewJob(
         prompt=workflow.as_prompt(),
         extra_pnginfo=_object(extra, "extra_pnginfo") or workflow.extra_pnginfo,

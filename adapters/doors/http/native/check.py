@@ -18,7 +18,7 @@ from adapters.doors.http.openapi import form_body, problems
 from adapters.doors.http.problems import ProblemItem
 from adapters.doors.http.services import ServicesNow
 from engine.errors import GraphInvalid
-from nodes.families.checking import file_problems
+from nodes.families.checking import GIB, file_problems
 
 router = APIRouter(tags=["workflows"])
 
@@ -56,7 +56,10 @@ async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) 
     finally:
         await body.close()
     checked = prepared.checked
-    found = [*checked.problems, *await run_sync(lambda: list(file_problems(checked.nodes)))]
+    found = [
+        *checked.problems,
+        *await run_sync(lambda: list(file_problems(checked.nodes, now.settings.pickled_gib * GIB))),
+    ]
     return Verdict(
         valid=not found,
         problems=[ProblemItem(**asdict(one)) for one in found],
