@@ -116,7 +116,7 @@ def latent_rotate(
 ) -> Latent:
     """The latent turned clockwise."""
     turns = {"none": 0, "90 degrees": 1, "180 degrees": 2, "270 degrees": 3}[rotation]
-    return replace(samples, samples=torch.rot90(samples.samples, turns, dims=(3, 2)))
+    return replace(samples, samples=torch.rot90(samples.samples, turns, dims=(-1, -2)))
 
 
 # --- two latents -------------------------------------------------------------------------------------------------

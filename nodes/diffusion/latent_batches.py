@@ -36,7 +36,7 @@ def rebatch(latents: Sequence[Latent], batch_size: int) -> list[Latent]:
 def _with_all_fields(latents: Sequence[Latent]) -> Iterator[tuple[Tensor, Tensor, tuple[int, ...]]]:
     seen = 0
     for latent in latents:
-        batch, _, height, width = latent.samples.shape
+        batch, (height, width) = latent.samples.shape[0], latent.samples.shape[-2:]
         size = (height * PIXELS_PER_LATENT, width * PIXELS_PER_LATENT)
         mask = torch.ones(batch, 1, *size)
         if latent.noise_mask is not None:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import InputInvalid
+from nodes.diffusion.latents import frame_by_frame
 
 
 def sharpen(latent: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
@@ -20,6 +21,8 @@ def sharpen(latent: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
             input="sharpen_radius",
             remedy="make it smaller than an eighth of the picture's shorter side",
         )
+    if latent.ndim > 4:
+        return frame_by_frame(latent, lambda frames: sharpen(frames, radius, sigma, alpha))
     length = torch.linalg.vector_norm(latent, dim=1, keepdim=True) + 1e-6
     channels = latent.shape[1]
     kernel = _gaussian(2 * radius + 1, sigma) * alpha * -10
@@ -41,7 +44,7 @@ def tonemap_reinhard(latent: Tensor, multiplier: float) -> Tensor:
     Reinhard et al. 2002, "Photographic tone reproduction for digital images", doi:10.1145/566654.566575, equation 3.
     """
     length = torch.linalg.vector_norm(latent, dim=1, keepdim=True) + 1e-10
-    mean, deviation = (f(length, dim=(1, 2, 3), keepdim=True) for f in (torch.mean, torch.std))
+    mean, deviation = (f(length, dim=tuple(range(1, latent.ndim)), keepdim=True) for f in (torch.mean, torch.std))
     top = (deviation * 5 + mean) * multiplier
     relative = length / top
     compressed: Tensor = latent / length * (relative / (relative + 1) * top)

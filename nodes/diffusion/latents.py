@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,15 +21,20 @@ def resize(samples: Tensor, width: int, height: int, method: str, crop: bool = F
     the centre, instead of stretching.
     """
     if samples.ndim > 4:
-        frames = samples.flatten(2, -3)
-        pictures = resize(frames.movedim(2, 1).flatten(0, 1), width, height, method, crop)
-        films = pictures.reshape(samples.shape[0], -1, samples.shape[1], height, width)
-        return films.movedim(1, 2).reshape(*samples.shape[:-2], height, width)
+        return frame_by_frame(samples, lambda frames: resize(frames, width, height, method, crop))
     if crop:
         samples = crop_to_aspect(samples, width, height)
     if method == "bislerp":
         return bislerp(samples, width, height)
     return F.interpolate(samples, size=(height, width), mode=method)
+
+
+def frame_by_frame(film: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """``film``, float[batch, channels, ..., h, w], with ``change`` made to all its frames as one batch of pictures."""
+    frames = film.flatten(2, -3).movedim(2, 1).flatten(0, 1)
+    changed = change(frames)
+    films = changed.reshape(film.shape[0], -1, *changed.shape[1:]).movedim(1, 2)
+    return films.reshape(film.shape[0], changed.shape[1], *film.shape[2:-2], *changed.shape[-2:])
 
 
 def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:

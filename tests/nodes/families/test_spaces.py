@@ -16,12 +16,14 @@ from engine.events import Event, EventLog, NodeNote
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from nodes import model_patches
-from nodes.diffusion import joint, latents
+from nodes.diffusion import joint, latent_effects, latents
 from nodes.diffusion.fitting import fit_latent, fit_noise_mask
 from nodes.diffusion.inputs import Input, join
+from nodes.diffusion.latent_batches import rebatch
 from nodes.diffusion.sampling import sample
 from nodes.hooks import Call
 from nodes.latent import empty, empty_latent, empty_sd3_latent, repeat_latent_batch
+from nodes.latent_ops import latent_flip, latent_rotate
 from nodes.latent_space import LatentSpace
 from nodes.values import Area, Cond, Conditioning, Guider, Latent, Sampler
 from tests.nodes.families.toy_film import FAMILY
@@ -188,6 +190,23 @@ def test_films_are_resized_and_composed_frame_by_frame() -> None:
     for frame in range(4):
         expected = latents.composite(film_latent[:, :, frame], picture[:, :, frame], 2, 1, mask, resize_source=False)
         torch.testing.assert_close(laid[:, :, frame], expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda latent: latent_rotate(None, samples=latent, rotation="90 degrees").samples,
+        lambda latent: latent_flip(None, samples=latent, flip_method="x-axis: vertically").samples,
+        lambda latent: latent_effects.sharpen(latent.samples, 1, 0.5, 0.2),
+        lambda latent: rebatch([latent], 2)[0].samples,
+    ],
+    ids=["rotate", "flip", "sharpen", "rebatch"],
+)
+def test_what_changes_pictures_changes_each_frame(change: Any) -> None:
+    film_latent = torch.randn(2, 3, 4, 6, 8, generator=torch.Generator().manual_seed(2))
+    whole = change(Latent(film_latent))
+    for frame in range(4):
+        torch.testing.assert_close(whole[:, :, frame], change(Latent(film_latent[:, :, frame])))
 
 
 def test_patches_of_unets_on_other_networks(ctx: Context) -> None:
