@@ -6,15 +6,17 @@ it lives: it is heard even while nothing that the two share, a database say, can
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 PULSE_S = 1.0
+BEAT = b"\0"  # which JSON never has
 
 
 def on_parents_end(act: Callable[[], object]) -> None:
@@ -42,16 +44,22 @@ class Pulse:
         """Never waits, never fails: a parent that does not read has enough to read."""
         if self._line is not None:
             with suppress(OSError):
-                self._line.send(b".", socket.MSG_DONTWAIT)
+                self._line.send(BEAT, socket.MSG_DONTWAIT)
 
-    def keep_beating(self) -> None:
-        """Beat every second from a thread of its own, until the process ends or hangs as a whole."""
-        threading.Thread(target=self._keep, name="pulse", daemon=True).start()
+    def tell(self, what: Mapping[str, str]) -> None:
+        """Say something that the parent is to know should this process end or hang; as quick as a beat, or left out."""
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.send(json.dumps(what).encode() + b"\n", socket.MSG_DONTWAIT)
 
-    def _keep(self) -> None:
+    def keep_beating(self, every_s: float = PULSE_S) -> None:
+        """Beat from a thread of its own, until the process ends or hangs as a whole."""
+        threading.Thread(target=self._keep, args=(every_s,), name="pulse", daemon=True).start()
+
+    def _keep(self, every_s: float) -> None:
         while True:
             self.beat()
-            time.sleep(PULSE_S)
+            time.sleep(every_s)
 
 
 class Hearing:
@@ -65,6 +73,13 @@ class Hearing:
         self._heard_of = False
         self._looked_at = time.monotonic()
         self._silent_s = 0.0
+        self._rest = b""
+        self._told: dict[str, dict[str, str]] = {}
+
+    def told(self) -> list[dict[str, str]]:
+        """The last that the child said of each ``job``, but for those that it said had ``ended``; the newest last."""
+        self._take()
+        return list(self._told.values())
 
     def silent_s(self) -> float:
         """Look now: for how long nothing was heard. 0 for a child that has not begun to tell."""
@@ -83,6 +98,18 @@ class Hearing:
     def _take(self) -> bool:
         heard = False
         with suppress(OSError):  # nothing more to read, or the child has ended
-            while self._line.recv(4096):
+            while piece := self._line.recv(4096):
                 heard = True
+                self._read(piece)
         return heard
+
+    def _read(self, piece: bytes) -> None:
+        *lines, self._rest = (self._rest + piece.replace(BEAT, b"")).split(b"\n")
+        for line in lines:
+            with suppress(ValueError):
+                what = json.loads(line)
+                if "ended" in what:
+                    self._told.pop(what["job"], None)
+                else:
+                    self._told.pop(what["job"], None)
+                    self._told[what["job"]] = what

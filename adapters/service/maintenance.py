@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,10 +33,13 @@ class Maintenance:
         self._steadiness = Steadiness(settings.lease_s)
         self._clean_at = time.monotonic() + CLEAN_EVERY_S
 
-    def tick(self) -> None:
-        """To be called a few times in each lease time. Never raises for a database that does not answer."""
+    def tick(self, at_work: Sequence[str] = ()) -> None:
+        """To be called a few times in each lease time. Never raises for a database that does not answer.
+
+        ``at_work``: workers that are known to live, whatever their leases say.
+        """
         try:
-            self._take_back()
+            self._take_back(at_work)
             if time.monotonic() >= self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_EVERY_S
                 clean_up(self._store, self._settings)
@@ -51,13 +55,13 @@ class Maintenance:
             tell_away(_log, error, "the database does not answer")
             return False
 
-    def _take_back(self) -> None:
+    def _take_back(self, at_work: Sequence[str]) -> None:
         began_at = time.monotonic()
 
         def disturbed(clock: float) -> bool:
             return self._steadiness.disturbed(began_at, clock)
 
-        for job_id in self._store.leases.take_back(None, _SILENT, unless=disturbed):
+        for job_id in self._store.leases.take_back(None, _SILENT, unless=disturbed, but=at_work):
             _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
         self._store.workers.forget(_FORGOTTEN_LEASES * self._settings.lease_s)
 

@@ -137,7 +137,7 @@ class Relay(Rounds):
 
     def _give_back(self, hand: InHand) -> None:
         try:
-            self._store.leases.give_back(hand.lease, _STOPPED)
+            self._store.leases.give_back(hand.lease, _STOPPED, spared=True)
             _log.info("job %s is given back", hand.job.id)
         except (LeaseLost, SQLAlchemyError) as error:
             _log.info("job %s is not given back: %s", hand.job.id, error)

@@ -8,14 +8,17 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import psutil
 
 from adapters.host.lifeline import PULSE_S, Hearing
 from adapters.run.supervisor.exit_codes import STUCK, WRONG_SETTING
 
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 30.0
+_HUNG = "let nothing else run for too long, and was killed"
 _LONGEST_LOOK_S = 5 * PULSE_S  # of the child's silence: whoever looks more seldom does not know of the rest
 _log = logging.getLogger(__name__)
 
@@ -29,11 +32,24 @@ class Start:
     pass_fds: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """``message``: how, in words. ``silenced``: it was killed because it hung, though nobody had stopped it.
+    ``told``: what it had said of what it was doing.
+    """
+
+    code: int
+    message: str
+    lived_s: float
+    silenced: bool
+    told: Sequence[Mapping[str, str]]
+
+
 class Child:
     """``next_start`` says what to run each time; ``ended`` hears of each end before the next start.
 
-    ``ended`` gets the exit code, a message and the seconds that the process lived, and says whether it had worked: who
-    did is started again at once, others after a delay that doubles. The process gets a socket as standard input, the
+    ``ended`` gets how it ended, and says whether it had worked: who did is started again at once, others after a delay
+    that doubles. The process gets a socket as standard input, the
     line of :mod:`adapters.host.lifeline`.
     """
 
@@ -41,11 +57,12 @@ class Child:
         self,
         next_start: Callable[[], Start],
         environment: dict[str, str],
-        ended: Callable[[Start, int, str, float], bool],
+        ended: Callable[[Start, End], bool],
     ) -> None:
         self._next_start, self._environment, self._ended = next_start, environment, ended
         self._stopping = threading.Event()
         self._delay_s = _FIRST_DELAY_S
+        self._silenced = False
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._lock = threading.Lock()
         self.start, self.process, self._hearing = self._spawn()
@@ -79,7 +96,15 @@ class Child:
         with self._lock:
             if self._hearing.silent_s() > limit_s and self.process.poll() is None:
                 _log.error("%s has been silent for %.0f s and is killed", self.start.name, limit_s)
+                # A process that somebody has stopped, or a debugger, is not to blame for its silence.
+                self._silenced = not is_stopped(self.process.pid)
                 self.process.kill()
+
+    def holds_on(self, for_s: float) -> bool:
+        """Whether it lives and works, but did not get to say so ``for_s``: something in it lets nothing else run."""
+        with self._lock:
+            silent = self._hearing.silent_s() > for_s
+            return silent and self.process.poll() is None and not is_stopped(self.process.pid)
 
     def _spawn(self) -> tuple[Start, subprocess.Popen[bytes], Hearing]:
         start = self._next_start()
@@ -103,11 +128,14 @@ class Child:
         while True:
             started_at = time.monotonic()
             code = self.process.wait()
+            with self._lock:
+                told, silenced, self._silenced = self._hearing.told(), self._silenced, False
             self._hearing.close()
             if self._stopping.is_set():
                 return
-            message = f"{self.start.name} {how_it_ended(code)}"
-            if self._ended(self.start, code, message, time.monotonic() - started_at):
+            how = _HUNG if silenced else how_it_ended(code)
+            message = f"{self.start.name} {how}"
+            if self._ended(self.start, End(code, message, time.monotonic() - started_at, silenced, told)):
                 self._delay_s = _FIRST_DELAY_S
             self._start_again(message)
 
@@ -126,6 +154,14 @@ class Child:
                 reason = f"{self.start.name} cannot be started: {error}"
         if self._stopping.is_set():
             self.process.terminate()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger has stopped the process."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def how_it_ended(code: int) -> str:

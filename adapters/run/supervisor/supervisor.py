@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from adapters.host.settings import Settings
-from adapters.run.supervisor.child import Child, Start
+from adapters.run.supervisor.child import Child, End, Start
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
 from adapters.run.supervisor.listening import listen, url_of
 from engine.errors import DagfusionError
@@ -29,6 +29,7 @@ _EVER_S = 1e9
 _LOOKS_S = 1.0  # for processes that have stopped to tell that they live
 _SILENT_LEASES = 4  # a worker that does not tell so for so many lease times is killed
 _WEB_SILENT_S = 10.0  # a web process at the earliest; its work is short
+_HUNG_REMEDY = "the node holds Python's interpreter: it should do less at once, or be one that can be stopped"
 _REMEDY = "the log says more; where memory runs out, the system kills who has most of it"
 _log = logging.getLogger(__name__)
 
@@ -91,8 +92,11 @@ class Supervisor:
             self._kill_silent()
 
     def _maintain(self, maintenance: Maintenance) -> None:
-        while not self._wake.wait(self._settings.lease_s / 3):
-            maintenance.tick()
+        lease_s = self._settings.lease_s
+        while not self._wake.wait(lease_s / 4):
+            # Who is at work, but cannot say so, keeps its jobs until it is killed: others would fare no better.
+            held = [worker.start.name for worker in self._workers if worker.holds_on(lease_s / 3)]
+            maintenance.tick([name.removeprefix("worker ") for name in held])
             if not self._worked:
                 self._worked = maintenance.some_worker_is_ready()
 
@@ -104,22 +108,22 @@ class Supervisor:
         worker_id = f"{socket.gethostname()[:40]}-{secrets.token_hex(6)}"
         return Start(f"worker {worker_id}", _python(*self._worker_program, "--with-parent", "--id", worker_id))
 
-    def _web_ended(self, _start: Start, code: int, message: str, lived_s: float) -> bool:
+    def _web_ended(self, _start: Start, end: End) -> bool:
         from sqlalchemy.exc import SQLAlchemyError
 
         from adapters.service.store.outage import reason_of
 
-        self._notice(code, message)
+        self._notice(end.code, end.message)
         if self._store is not None:
             try:
                 self._store.outbox.reclaim()
             except SQLAlchemyError as error:
                 _log.warning("webhook messages on their way are sent again later: %s", reason_of(error))
-        return lived_s >= _STEADY_S
+        return end.lived_s >= _STEADY_S
 
-    def _worker_ended(self, start: Start, code: int, message: str, _lived_s: float) -> bool:
-        self._notice(code, message)
-        return self._store is not None and self._sign_off(self._store, start.name, message)
+    def _worker_ended(self, start: Start, end: End) -> bool:
+        self._notice(end.code, end.message)
+        return self._store is not None and self._sign_off(self._store, start.name, end)
 
     def _notice(self, code: int, message: str) -> None:
         """A process that cannot work with these settings, before any did, ends the service."""
@@ -133,7 +137,7 @@ class Supervisor:
         for child in self._children:
             child.leave()
 
-    def _sign_off(self, store: Store, name: str, message: str) -> bool:
+    def _sign_off(self, store: Store, name: str, end: End) -> bool:
         """Take back the jobs of a worker that has ended; whether it had been ready for jobs."""
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -141,14 +145,17 @@ class Supervisor:
 
         worker_id = name.removeprefix("worker ")
         try:
-            lost = store.leases.take_back(worker_id, {"type": "WorkerLost", "message": message, "remedy": _REMEDY})
+            reason = {"type": "WorkerLost", "message": end.message, "remedy": _HUNG_REMEDY if end.silenced else _REMEDY}
+            # The node that began last is the likeliest: who hangs begins nothing more.
+            ran = {what["job"]: what for what in end.told[-1:]}
+            lost = store.leases.take_back(worker_id, reason, ran=ran, for_good=end.silenced)
             was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
             store.workers.remove(worker_id)
         except SQLAlchemyError as error:
             _log.warning("the jobs of %s come back when their leases run out: %s", name, reason_of(error))
             return False
         for job_id in lost:
-            _log.warning("taken back: %s", message, extra={"job_id": job_id})
+            _log.warning("taken back: %s", end.message, extra={"job_id": job_id})
         return was_ready
 
     def _kill_silent(self) -> None:

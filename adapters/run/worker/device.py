@@ -20,6 +20,7 @@ from adapters.service.intake.placing import place_files
 from adapters.service.store.records import InputFile, Output
 from engine.document import read_workflow
 from engine.engine import Engine
+from engine.events import Listener
 from engine.result import RunResult
 
 
@@ -81,12 +82,17 @@ class Device:
         return Recorder(sink, progress, self._recorders.start), progress
 
     def compute(
-        self, work: Work, recorder: Recorder, stoppable: Stoppable, left: Callable[[], None] = lambda: None
+        self,
+        work: Work,
+        recorder: Recorder,
+        stoppable: Stoppable,
+        left: Callable[[], None] = lambda: None,
+        also: Listener = lambda _: None,
     ) -> RunResult:
         """Wait for the device, then run. Raises ``Cancelled`` where the run was told to stop, and what running raises.
 
         ``left`` is called when the next job may have the device: while this one still writes its last files, and
-        before :meth:`outputs` stores them.
+        before :meth:`outputs` stores them. ``also`` hears of the run's events before the recorder does.
         """
         folders = self.engine.folders.of(work.space)
         place_files(work.files, self.blobs, folders.input)
@@ -98,7 +104,7 @@ class Device:
                 return self.engine.run(
                     workflow,
                     work.targets,
-                    listeners=[recorder],
+                    listeners=[also, recorder],
                     cancel=stoppable.cancel,
                     previews=work.previews,
                     admit=partial(self._place, work, stoppable, left),

@@ -11,6 +11,7 @@ from adapters.run.worker.admission import PATIENCE_S
 from adapters.run.worker.device import Device, Work
 from adapters.run.worker.end import write_end
 from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.last_words import LastWords, Tell
 from adapters.run.worker.progress import Progress
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.store_sink import StoreSink
@@ -29,12 +30,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobRunner:
-    """Runs jobs of the queue in the engine. ``patience_s``: see :class:`adapters.run.worker.device.Device`."""
+    """Runs jobs of the queue in the engine. ``patience_s``: see :class:`adapters.run.worker.device.Device`.
+
+    ``tell``: see :class:`adapters.run.worker.last_words.LastWords`.
+    """
 
     engine: Engine
     store: Store
     blobs: BlobStore
     patience_s: float = PATIENCE_S
+    tell: Tell = lambda _: None
     device: Device = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +57,9 @@ class JobRunner:
             with ExitStack() as seat:
                 seat.callback(left)
                 work = self._work(hand)
-                result = self.device.compute(work, recorder, hand, left=seat.close)
+                result = self.device.compute(
+                    work, recorder, hand, left=seat.close, also=LastWords(hand.job.id, self.tell)
+                )
             made = self.device.outputs(result, work)
         except Cancelled:
             self._stopped(hand, recorder)

@@ -9,13 +9,14 @@ import signal
 import socket
 from types import FrameType
 
-from adapters.host.lifeline import Pulse, on_parents_end
+from adapters.host.lifeline import PULSE_S, Pulse, on_parents_end
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
 from adapters.run.worker.worker import Worker
 from engine.errors import DagfusionError
 
+_BEATS_A_LEASE = 8
 _log = logging.getLogger(__name__)
 
 
@@ -25,7 +26,9 @@ def run_worker(settings: Settings, worker_id: str | None = None, *, with_parent:
     ``with_parent``: end also when standard input is closed, which means that the supervisor is gone.
     """
     set_up_logging(settings.log_format, "worker")
-    worker = Worker(settings, worker_id or f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}")
+    pulse = Pulse() if with_parent else None
+    worker_id = worker_id or f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+    worker = Worker(settings, worker_id, tell=pulse.tell if pulse else lambda _: None)
 
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         if worker.starting:
@@ -36,8 +39,8 @@ def run_worker(settings: Settings, worker_id: str | None = None, *, with_parent:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    if with_parent:
-        Pulse().keep_beating()
+    if pulse is not None:
+        pulse.keep_beating(min(PULSE_S, settings.lease_s / _BEATS_A_LEASE))
         on_parents_end(lambda: os._exit(0) if worker.starting else worker.stop_now())
     try:
         worker.run()

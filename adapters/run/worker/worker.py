@@ -21,6 +21,7 @@ from adapters.run.worker.in_hand import Hands, InHand, Stop
 from adapters.run.worker.info import worker_info
 from adapters.run.worker.job_run import JobRunner, time_limit_error
 from adapters.run.worker.joining import Joining
+from adapters.run.worker.last_words import Tell
 from adapters.run.worker.read_ahead import ReadAhead
 from adapters.run.worker.warm import warm
 from adapters.run.worker.watch import Watch
@@ -42,9 +43,13 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """One process's worker. :meth:`drain` and :meth:`stop_now` may be called from a signal handler."""
+    """One process's worker. :meth:`drain` and :meth:`stop_now` may be called from a signal handler.
 
-    def __init__(self, settings: Settings, worker_id: str) -> None:
+    ``tell``: who is to know which nodes run, should this process end or hang.
+    """
+
+    def __init__(self, settings: Settings, worker_id: str, tell: Tell = lambda _: None) -> None:
+        self._tell = tell
         self._settings, self._id = settings, worker_id
         self._store = Store(settings.database)
         self._hands = Hands()
@@ -101,7 +106,7 @@ class Worker:
             self._engine = engine
             self._heartbeat.change("ready")
             _log.info("ready on %s", engine.models.device)
-            self._work(JobRunner(engine, self._store, blobs, self._settings.together_patience_s))
+            self._work(JobRunner(engine, self._store, blobs, self._settings.together_patience_s, self._tell))
         finally:
             self._heartbeat.close()
             self._store.close()
@@ -221,7 +226,8 @@ class Worker:
 
     def _give_back(self, hand: InHand, kind: str, message: str) -> None:
         try:
-            self._store.leases.give_back(hand.lease, {"type": kind, "message": message, "remedy": ""})
+            reason = {"type": kind, "message": message, "remedy": ""}
+            self._store.leases.give_back(hand.lease, reason, spared=True)
             _log.info("job %s is given back: %s", hand.job.id, message)
         except (LeaseLost, SQLAlchemyError) as error:
             _log.info("job %s is not given back: %s", hand.job.id, reason_of(error))

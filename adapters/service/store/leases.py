@@ -49,6 +49,13 @@ def _ran_out(clock: float) -> ColumnElement[bool]:
     return or_(expires < clock, expires - length_s > clock + _SLACK_S)
 
 
+def _with_node(reason: Error, node: Mapping[str, str]) -> Error:
+    """``reason``, with the node that ran."""
+    where = f"node {node['node_id']} ({node['class_type']})"
+    known = {name: node[name] for name in ("node_id", "class_type")}
+    return {**reason, "message": f"{where} ran while {reason['message']}", **known}
+
+
 class Leases:
     """The queue from its inner side. Everything raises ``LeaseLost`` once the job was taken from the worker."""
 
@@ -149,38 +156,60 @@ class Leases:
         with self._database.write() as connection:
             self._end(connection, self._held(connection, lease), JobState.CANCELLED, first=first)
 
-    def give_back(self, lease: Lease, reason: Error) -> None:
-        """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left."""
+    def give_back(self, lease: Lease, reason: Error, *, spared: bool = False) -> None:
+        """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left.
+
+        ``spared``: the job has no part in that, and loses no attempt.
+        """
         with self._database.write() as connection:
-            self._take_back(connection, self._held(connection, lease), reason)
+            self._take_back(connection, self._held(connection, lease), reason, spared=spared)
 
     def take_back(
-        self, owner: str | None, reason: Error, *, unless: Callable[[float], bool] = lambda _: False
+        self,
+        owner: str | None,
+        reason: Error,
+        *,
+        unless: Callable[[float], bool] = lambda _: False,
+        but: Sequence[str] = (),
+        ran: Mapping[str, Mapping[str, str]] | None = None,
+        for_good: bool = False,
     ) -> list[str]:
         """Take the jobs of a dead ``owner``, or those whose lease has run out: queued again, or failed for ``reason``.
 
-        None of the latter where ``unless``, which is given the clock that leases go by, says so. Returns the jobs' ids.
+        None of the latter where ``unless``, which is given the clock that leases go by, says so, and none of the owners
+        in ``but``. ``ran`` has, by job, the node that ran in it (``node_id``, ``class_type``) when the owner was lost:
+        that job is to blame, and with ``for_good`` not tried again; the owner's other jobs lose no attempt. Returns the
+        jobs' ids.
         """
+        ran = ran or {}
         with self._database.write() as connection:
             lost = jobs.c.lease_owner == owner
             if owner is None:
                 clock = self._database.steady(connection)
                 if unless(clock):
                     return []
-                lost = _ran_out(clock)
+                lost = _ran_out(clock) & jobs.c.lease_owner.not_in(list(but))
             query = select(jobs).where(jobs.c.state == JobState.RUNNING, lost).with_for_update(skip_locked=True)
             rows = connection.execute(query).all()
+            blamed = any(row.id in ran for row in rows)
             for row in rows:
-                self._take_back(connection, row, reason)
+                node = ran.get(row.id)
+                told = reason if node is None else _with_node(reason, node)
+                spared = blamed and node is None
+                self._take_back(connection, row, told, spared=spared, for_good=for_good and node is not None)
             return [row.id for row in rows]
 
-    def _take_back(self, connection: Connection, row: Any, reason: Error) -> None:
+    def _take_back(
+        self, connection: Connection, row: Any, reason: Error, *, spared: bool = False, for_good: bool = False
+    ) -> None:
         if row.cancel_requested:
             self._end(connection, row, JobState.CANCELLED)
-        elif row.attempts >= row.max_attempts:
+        elif for_good or (row.attempts >= row.max_attempts and not spared):
             self._end(connection, row, JobState.FAILED, reason)
         else:
             values = {"state": JobState.QUEUED, "lease_owner": None, "lease_expires_at": None, "progress": None}
+            if spared:  # the number of the attempt is part of the fence, so it is not counted back
+                values["max_attempts"] = row.max_attempts + 1
             connection.execute(_DROP_PREVIEW, {"job": row.id})
             happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
             change(connection, row.id, values, [happening], self._database.now(connection))

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from adapters.run.supervisor import child
-from adapters.run.supervisor.child import Child, Start
+from adapters.run.supervisor.child import Child, End, Start
 
 ENDS = (sys.executable, "-c", "")
 STAYS = (sys.executable, "-c", "import sys; sys.stdin.read()")
@@ -17,7 +17,7 @@ STAYS = (sys.executable, "-c", "import sys; sys.stdin.read()")
 def test_who_is_left_at_its_end_is_not_said_to_start_again(caplog: pytest.LogCaptureFixture) -> None:
     over = threading.Event()
 
-    def ended(_start: Start, _code: int, _message: str, _lived_s: float) -> bool:
+    def ended(_start: Start, _end: End) -> bool:
         kept.leave()
         over.set()
         return False
@@ -43,8 +43,8 @@ def test_a_process_that_cannot_be_started_for_a_while_is_started_after_it(
             up.set()
         return Start("it", command)
 
-    def ended(_start: Start, code: int, _message: str, _lived_s: float) -> bool:
-        ends.append(code)
+    def ended(_start: Start, end: End) -> bool:
+        ends.append(end.code)
         return False
 
     kept = Child(next_start, {}, ended)

@@ -153,6 +153,7 @@ def test_a_node_that_ends_its_process_fails_its_job_and_no_other(supervised: Ser
     assert job.error is not None
     assert job.error["type"] == "WorkerLost"
     assert "signal 9" in job.error["message"]
+    assert (job.error["node_id"], job.error["class_type"]) == ("1", "Crash")
     assert supervised.ended(other).state is JobState.COMPLETED
 
 

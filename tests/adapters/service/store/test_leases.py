@@ -162,3 +162,47 @@ def test_a_message_whose_sender_died_is_due_at_once(store: Store) -> None:
     store.outbox.failed(message.id, "refused", retry_at=time.time() + 600)
     store.outbox.reclaim()
     assert store.outbox.claim(10, lease_s=600) == []  # it waits for its next attempt, not for the end of a lease
+
+
+def test_the_node_that_took_its_worker_down_is_named_and_the_other_jobs_lose_no_attempt(store: Store) -> None:
+    guilty, bystander = submit(store, max_attempts=2), submit(store, max_attempts=1)
+    ran = {guilty: {"job": guilty, "node_id": "7", "class_type": "Crash"}}
+    for _ in range(2):
+        leases = [claim(store), claim(store)]
+        assert set(store.leases.take_back("w", WORKER_DIED, ran=ran)) == {guilty, bystander}
+        for lease in leases:
+            with pytest.raises(LeaseLost):
+                store.leases.complete(lease, [])
+    job = store.jobs.get(guilty)
+    assert job is not None and job.error is not None
+    assert (job.state, job.attempts) == (JobState.FAILED, 2)
+    assert (job.error["node_id"], job.error["class_type"], job.error["type"]) == ("7", "Crash", WORKER_DIED["type"])
+    assert job.error["message"].startswith("node 7 (Crash) ran while ")
+    store.leases.complete(claim(store), [])
+    other = store.jobs.get(bystander)
+    assert other is not None and (other.state, other.attempts, other.max_attempts) == (JobState.COMPLETED, 3, 3)
+
+
+def test_a_job_that_silenced_its_worker_is_not_tried_again(store: Store) -> None:
+    guilty, bystander = submit(store, max_attempts=3), submit(store, max_attempts=1)
+    claim(store)
+    claim(store)
+    ran = {guilty: {"job": guilty, "node_id": "7", "class_type": "Regex"}}
+    store.leases.take_back("w", WORKER_DIED, ran=ran, for_good=True)
+    assert (state(store, guilty), state(store, bystander)) == (JobState.FAILED, JobState.QUEUED)
+
+
+def test_a_worker_that_is_at_work_keeps_its_jobs_though_their_leases_ran_out(store: Store) -> None:
+    job_id = submit(store)
+    claim(store, lease_s=0.01)
+    time.sleep(0.05)
+    assert store.leases.take_back(None, WORKER_DIED, but=["w", "other"]) == []
+    assert state(store, job_id) is JobState.RUNNING
+    assert store.leases.take_back(None, WORKER_DIED, but=["other"]) == [job_id]
+
+
+def test_a_job_that_is_given_back_at_a_shutdown_loses_no_attempt(store: Store) -> None:
+    job_id = submit(store, max_attempts=1)
+    for _ in range(3):
+        store.leases.give_back(claim(store), WORKER_DIED, spared=True)
+    assert state(store, job_id) is JobState.QUEUED

@@ -88,3 +88,11 @@ def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words 
         if end and Path(end).exists():
             break
     ctx.show("text", "alone")
+
+
+@node("HoldsInterpreter", category="test", output_node=True)
+def hold_interpreter(ctx: Context, *, seconds: Number = 60) -> None:
+    """Lets no other thread run for so long, as an endless regular expression does."""
+    import ctypes
+
+    ctypes.PyDLL(None).sleep(seconds)
