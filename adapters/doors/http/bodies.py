@@ -22,6 +22,9 @@ from engine.strict_json import parse_json
 _MAX_JSON_VALUES = 3_000_000
 _SMALL_BYTES = 2**16
 _SLOWEST_BYTES_S = 1024
+_FIRST_ERROR = 400
+_LONGEST_PAUSE_S = 2.0  # of a sender whose body is not wanted any more
+_DISCARDED_AT_MOST = 8  # times the largest size
 _BODIES_AT_A_TIME = 4  # of the largest size, in all requests together
 
 
@@ -38,29 +41,53 @@ class BodyLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
-            await problem_response(self._too_large())(scope, receive, send)
-            return
-        body = _Body(self, receive)
-        answered = False
+        headers = Headers(scope=scope)
+        body = _Body(self, receive, headers)
+        answered = failed = False
 
         async def note(message: Message) -> None:
-            nonlocal answered
+            nonlocal answered, failed
             answered = True
+            if message["type"] == "http.response.start":
+                failed = message["status"] >= _FIRST_ERROR
+            elif failed and body.is_coming and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await self._discard(body)
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
-            await self._app(scope, body.receive, note)
+            announced = headers.get("content-length", "0")
+            if announced.isdigit() and int(announced) > self._max_bytes:
+                await problem_response(self._too_large())(scope, receive, note)
+            else:
+                await self._app(scope, body.receive, note)
         except _Refused as refused:
             if not answered:
-                await problem_response(refused.error)(scope, receive, send)
+                await problem_response(refused.error)(scope, receive, note)
         finally:
-            self._held_bytes -= body.read_bytes
+            self._held_bytes -= body.held_bytes
+
+    async def _discard(self, body: _Body) -> None:
+        """Read, and keep nothing of, what is left of a body whose sender was answered with an error.
+
+        A connection that is closed with something unread is reset, and senders that are still sending do not see the
+        answer. Who sends far more than may be, or pauses, is left to it.
+        """
+        self._held_bytes -= body.held_bytes
+        body.held_bytes = 0
+        left_bytes = _DISCARDED_AT_MOST * self._max_bytes
+        with anyio.move_on_after(self._timeout_s):
+            while left_bytes > 0 and body.is_coming:
+                with anyio.move_on_after(_LONGEST_PAUSE_S) as pause:
+                    left_bytes -= await body.discard()
+                if pause.cancelled_caught:
+                    return
 
     def take(self, body: _Body, size_bytes: int) -> None:
         """Count a piece of a body. Raises where it is one too many."""
         body.read_bytes += size_bytes
+        body.held_bytes += size_bytes
         self._held_bytes += size_bytes
         if body.read_bytes > self._max_bytes:
             raise _Refused(self._too_large())
@@ -74,6 +101,7 @@ class BodyLimits:
             elapsed_s = time.monotonic() - body.started_at
             if elapsed_s <= self._timeout_s or body.read_bytes >= _SLOWEST_BYTES_S * elapsed_s:
                 return message
+        body.give_up()
         remedy = f"send at least {_SLOWEST_BYTES_S} bytes a second"
         raise _Refused(BodyTooSlow(f"the rest of the request did not come within {self._timeout_s:g} s", remedy=remedy))
 
@@ -93,15 +121,33 @@ class _Refused(BaseException):
 class _Body:
     """One request's body. After its end, waiting is for the client's disconnect and takes as long as it takes."""
 
-    def __init__(self, limits: BodyLimits, receive: Receive) -> None:
-        self.read_bytes = 0
+    def __init__(self, limits: BodyLimits, receive: Receive, headers: Headers) -> None:
+        self.read_bytes = self.held_bytes = 0
         self.started_at = time.monotonic()
         self._limits, self._receive = limits, receive
         self._ended = False
+        self._announced = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        self._invited = headers.get("expect", "").lower() != "100-continue"  # else at the first look at the body
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether its sender is sending more of it."""
+        return self._announced and self._invited and not self._ended
+
+    def give_up(self) -> None:
+        """Do not wait for the rest."""
+        self._ended = True
+
+    async def discard(self) -> int:
+        """Wait for the next piece and drop it: its bytes."""
+        message = await self._receive()
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return len(message.get("body", b""))
 
     async def receive(self) -> Message:
         if self._ended:
             return await self._receive()
+        self._invited = True
         message = await self._limits.next_message(self._receive, self)
         if message["type"] == "http.request":
             self._ended = not message.get("more_body", False)

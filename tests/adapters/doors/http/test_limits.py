@@ -7,7 +7,9 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -243,3 +245,33 @@ def test_dagfusion_serve_keeps_to_the_limits(tmp_path: Path) -> None:
         finally:
             for connection in kept:
                 connection.close()
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_whoever_is_refused_for_a_body_hears_why(tmp_path: Path, connection: str) -> None:
+    """Also those who read nothing before they have sent all, on connections that are closed after the answer."""
+    with serving(tmp_path, max_body_mib=2) as web:
+
+        def send(size_bytes: int) -> int:
+            sender = HTTPConnection("127.0.0.1", web.port, timeout=60)
+            headers = {"Content-Type": "application/json", "Connection": connection}
+            sender.request("POST", "/v1/jobs", body=b'{"a":"' + b"x" * size_bytes + b'"}', headers=headers)
+            with closing(sender), sender.getresponse() as reply:
+                assert b"remedy" in reply.read()
+                return reply.status
+
+        with ThreadPoolExecutor(16) as pool:
+            statuses = set(pool.map(send, [1_900_000] * 32))
+            assert statuses <= {422, 503} and 422 in statuses
+            assert set(pool.map(send, [10_000_000] * 8)) == {413}
+        assert send(1_900_000) == 422  # nothing that was refused is still counted
+
+
+def test_who_asks_before_sending_a_body_is_not_invited_to_send_it(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, max_body_mib=1) as web,
+        socket.create_connection(("127.0.0.1", web.port), timeout=60) as asking,
+    ):
+        head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1:{web.port}\r\nContent-Length: 9000000\r\n"
+        asking.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
+        assert asking.recv(100).startswith(b"HTTP/1.1 413")
