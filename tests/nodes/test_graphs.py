@@ -19,6 +19,7 @@ from engine.model_store import ModelStore
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
 from nodes.diffusion.ldm_names import ldm_names
+from tests.reference.families import models
 
 GRAPHS = Path(__file__).parents[2] / "graphs"
 LARGEST_PX = 128
@@ -32,6 +33,17 @@ STAND_INS = {
     "controlnet": {"tiny_canny.safetensors": "tiny_controlnet.safetensors"},
     "loras": {"tiny_style.safetensors": "tiny_lora.safetensors"},
     "upscale_models": {"tiny_upscale_x2.safetensors": "tiny_esrgan_x2.safetensors"},
+}
+# Files of the families that the book of tiny models has, by kind and name.
+FAMILY_STAND_INS = {
+    "diffusion_models/flux1-dev.safetensors": "tiny_flux_dev.safetensors",
+    "diffusion_models/flux1-fill-dev.safetensors": "tiny_flux_fill.safetensors",
+    "diffusion_models/Chroma1-HD.safetensors": "tiny_chroma.safetensors",
+    "checkpoints/sd3.5_large.safetensors": "tiny_sd3.5_large_checkpoint.safetensors",
+    "text_encoders/clip_l.safetensors": "tiny_clip_l.safetensors",
+    "text_encoders/clip_g.safetensors": "tiny_clip_g.safetensors",
+    "text_encoders/t5xxl_fp16.safetensors": "tiny_t5xxl.safetensors",
+    "vae/ae.safetensors": "tiny_ae.safetensors",
 }
 SDXL_LEVELS: dict[str, Any] = {
     "block_out_channels": (32, 64, 128),
@@ -64,6 +76,11 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
         (folder / "models" / kind).mkdir(parents=True)
         for name, stand_in in names.items():
             shutil.copy(models_dir / kind / stand_in, folder / "models" / kind / name)
+    book = models.write(models.BOOK, folder / "book", set(FAMILY_STAND_INS.values()))
+    for name, stand_in in FAMILY_STAND_INS.items():
+        path = folder / "models" / name
+        path.parent.mkdir(exist_ok=True)
+        shutil.move(book / path.parent.name / stand_in, path)
     torch.manual_seed(0)
     write_refiner(folder / "models" / "checkpoints", models_dir / "checkpoints" / "tiny_sdxl.safetensors")
     union = ControlNetUnionModel(**SDXL_LEVELS, num_control_type=6, num_trans_channel=32, num_proj_channel=32)
@@ -102,7 +119,7 @@ def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
     """The graph with fewer steps and smaller pictures, otherwise as it stands."""
     for entry in graph.values():
         inputs = entry["inputs"]
-        if entry["class_type"] == "EmptyLatentImage":
+        if entry["class_type"] in ("EmptyLatentImage", "EmptySD3LatentImage"):
             inputs |= {side: min(inputs[side], LARGEST_PX) for side in ("width", "height")}
         scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1
         for name in ("steps", "start_at_step", "end_at_step"):
