@@ -23,19 +23,15 @@ if TYPE_CHECKING:
     from nodes.families.family import ControlKind, Family, VaeKind
 
 
-# --- latents -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Latent:
     """What a VAE encodes to and a sampler denoises, in ComfyUI's scale (the model's own scaling taken off).
 
     ``samples``: float32[batch, channels, *grid] on the CPU; the grid is (h, w) of pictures, (frames, h, w) of films,
-    (length) of sound. ``noise_mask``: float32, any size, [batch or 1, 1, h, w] or [batch or 1, h, w], of films one
-    picture a frame; 1 where noise goes. ``batch_index``: which noise of the seed's sequence each batch item takes (so
-    that one can be redone alone). ``space``: where an empty latent was made for some space, so that it can be fitted to
-    another. ``others``: further parts that are denoised together with this one, such as a film's sound, each with its
-    own mask. Other keys that saved latents may carry live in ``extra``.
+    (length) of sound. ``noise_mask``: float32, any size, [batch or 1, (1,) h, w], of films one picture a frame; 1 where
+    noise goes. ``batch_index``: which noise of the seed's sequence each item takes, so that one can be redone alone.
+    ``space``: what an empty latent was made for. ``others``: parts denoised with this one, such as a film's sound, each
+    with its own mask. ``extra``: other keys of saved latents.
     """
 
     wire: ClassVar[str] = "LATENT"
@@ -178,7 +174,6 @@ class Control:
     end_percent: float = 1.0
     previous: Control | None = None
     vae: Vae | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from engine.context import Context
 from engine.engine import Engine
+from engine.inputs import Anything, Hidden
 from engine.object_info import object_info
 from engine.schema import NodeSpec
 from tests.engine.toys import toy_engine
@@ -46,7 +47,10 @@ def test_the_whole_entry(engine: Engine) -> None:
 
 
 def test_hidden_inputs_and_output_nodes(engine: Engine) -> None:
-    made = info(engine, "Save")
+    def stamp(ctx: Context, *, value: Anything, prompt: Annotated[Any, Hidden("PROMPT")] = None) -> None:
+        """An output node with a hidden input."""
+
+    made = object_info(NodeSpec(name="Stamp", run=stamp, category="toys", output_node=True), engine.folders)
     assert made["input"]["hidden"] == {"prompt": "PROMPT"}
     assert made["input_order"]["hidden"] == ["prompt"]
     assert made["input"]["required"]["value"] == ["*", {}]
