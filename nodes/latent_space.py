@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import lazy_loader as lazy
-
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-else:
-    torch = lazy.load("torch")
 
 Rgb = tuple[float, float, float]
 
@@ -78,11 +73,10 @@ class LatentSpace:
             latent = latent[:, 0]
         latent = latent.float().movedim(0, -1)
         if self.rgb_factors:
-            factors = torch.tensor(self.rgb_factors, device=latent.device)
-            rgb = latent @ factors + torch.tensor(self.rgb_bias, device=latent.device)
+            rgb = latent @ latent.new_tensor(self.rgb_factors) + latent.new_tensor(self.rgb_bias)
         else:
             rgb = latent.mean(dim=-1, keepdim=True).expand(*latent.shape[:-1], 3)
-        return ((rgb + 1) / 2 * 255).nan_to_num(0).clamp(0, 255).to(torch.uint8).cpu()
+        return ((rgb + 1) / 2 * 255).nan_to_num(0).clamp(0, 255).byte().cpu()
 
     def _statistics(self, latent: Tensor) -> tuple[Tensor, Tensor]:
         sides = (1,) * (latent.ndim - 2)

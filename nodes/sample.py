@@ -19,7 +19,7 @@ class TwoLatents(NamedTuple):
     denoised_output: Latent
 
 
-@node("KSampler", category="sampling")
+@node("KSampler", category="sampling", keep=True)
 def ksampler(
     ctx: Context,
     *,
@@ -46,7 +46,7 @@ def ksampler(
     return sampled.output
 
 
-@node("KSamplerAdvanced", category="sampling", display_name="KSampler (Advanced)")
+@node("KSamplerAdvanced", category="sampling", display_name="KSampler (Advanced)", keep=True)
 def ksampler_advanced(
     ctx: Context,
     *,
@@ -82,7 +82,7 @@ def ksampler_advanced(
     return sampled.output
 
 
-@node("SamplerCustom", category="sampling/custom_sampling")
+@node("SamplerCustom", category="sampling/custom_sampling", keep=True)
 def sampler_custom(
     ctx: Context,
     *,
@@ -104,7 +104,7 @@ def sampler_custom(
     )
 
 
-@node("SamplerCustomAdvanced", category="sampling/custom_sampling")
+@node("SamplerCustomAdvanced", category="sampling/custom_sampling", keep=True)
 def sampler_custom_advanced(
     ctx: Context, *, noise: Noise, guider: Guider, sampler: Sampler, sigmas: Sigmas, latent_image: Latent
 ) -> TwoLatents:

@@ -23,6 +23,7 @@ def load_upscale_model(ctx: Context, *, model_name: Annotated[str, FileChoice("u
     category="image/upscaling",
     display_name="Upscale Image (using Model)",
     memory=memory.enlarged_image,
+    keep=True,
 )
 def upscale_with_model(ctx: Context, *, upscale_model: UpscaleModel, image: Image) -> Image:
     """Times the model's scale, in overlapping tiles of 512 pixels, smaller ones where memory runs out."""

@@ -22,13 +22,13 @@ TemporalOverlap = Annotated[
 ]
 
 
-@node("VAEDecode", category="latent", display_name="VAE Decode", memory=memory.decoded)
+@node("VAEDecode", category="latent", display_name="VAE Decode", memory=memory.decoded, keep=True)
 def vae_decode(ctx: Context, *, samples: Latent, vae: Vae) -> Image:
     """The picture of a latent: float32[batch, height * 8, width * 8, 3], 0..1."""
     return Image(diffusion.vae.decode(ctx, vae, samples.samples))
 
 
-@node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", memory=memory.decoded)
+@node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", memory=memory.decoded, keep=True)
 def vae_decode_tiled(
     ctx: Context,
     *,

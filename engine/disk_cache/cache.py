@@ -71,7 +71,10 @@ class DiskCache:
         name = self._name(key)
         try:
             data = self._folder.read(name)
-            entry = None if data is None else from_bytes(name, data, self._kinds)
+            entry = None
+            if data is not None:
+                entry, seconds = from_bytes(name, data, self._kinds)
+                self._folder.touch(name, seconds)
         except OSError as error:
             self._switch_off(error)
             return None
@@ -100,7 +103,7 @@ class DiskCache:
             if name in self._waiting or waiting_bytes + size_bytes > _MAX_WAITING_BYTES:
                 return False
             try:
-                self._waiting[name] = self._writer.submit(self._write, name, entry), size_bytes
+                self._waiting[name] = self._writer.submit(self._write, name, entry, seconds), size_bytes
             except RuntimeError:  # the process ends
                 return False
         return True
@@ -129,10 +132,10 @@ class DiskCache:
     def _name(self, key: str) -> str:
         return hashlib.sha256(f"{self._origin()}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
-    def _write(self, name: str, entry: Entry) -> None:
+    def _write(self, name: str, entry: Entry, seconds: float) -> None:
         try:
-            if not self._off and not self._folder.touch(name):
-                self._folder.write(name, to_bytes(name, entry, self._kinds))
+            if not self._off and not self._folder.touch(name, seconds):
+                self._folder.write(name, to_bytes(name, entry, self._kinds, seconds), seconds)
                 with self._lock:
                     self._writes += 1
         except Unwritable as error:

@@ -14,7 +14,7 @@ from engine.cache import Entry
 from engine.disk_cache.values import Kinds, Unwritable, laid_bare
 
 # Counted up when what is in the files changes.
-FORMAT = "1"
+FORMAT = "2"
 _SIZE_BYTES = 8  # at the start of a safetensors file: how long its header is
 _UNKNOWN = b"0" * 64
 # Where the hash stands in the header. Quotes inside of JSON texts are escaped, so it stands there once.
@@ -25,11 +25,16 @@ class Damaged(ValueError):
     """The bytes are not those that were written for this name."""
 
 
-def to_bytes(name: str, entry: Entry, kinds: Kinds) -> bytes:
-    """The file. Raises ``Unwritable`` where a value cannot be written exactly."""
+def to_bytes(name: str, entry: Entry, kinds: Kinds, seconds: float = 0.0) -> bytes:
+    """The file of an entry that took ``seconds`` to make. Raises ``Unwritable`` for values that have no exact form."""
     packed, tensors = kinds.pack(entry.values)
     try:
-        metadata = {"name": name, "values": json.dumps(packed), "sha256": _UNKNOWN.decode()}
+        metadata = {
+            "name": name,
+            "seconds": f"{seconds:.3f}",
+            "values": json.dumps(packed),
+            "sha256": _UNKNOWN.decode(),
+        }
         numbered = {str(number): laid_bare(tensor) for number, tensor in enumerate(tensors)}
         data = bytearray(safetensors.torch.save(numbered, metadata))
     except (SafetensorError, KeyError, ValueError, RecursionError) as error:
@@ -39,8 +44,8 @@ def to_bytes(name: str, entry: Entry, kinds: Kinds) -> bytes:
     return bytes(data)
 
 
-def from_bytes(name: str, data: bytes, kinds: Kinds) -> Entry:
-    """The entry that was written under ``name``. Raises ``Damaged``."""
+def from_bytes(name: str, data: bytes, kinds: Kinds) -> tuple[Entry, float]:
+    """The entry that was written under ``name``, and the seconds that it took to make. Raises ``Damaged``."""
     try:
         start = _hash_start(data)
         found = hashlib.sha256(memoryview(data)[:start])
@@ -53,7 +58,7 @@ def from_bytes(name: str, data: bytes, kinds: Kinds) -> Entry:
             raise Damaged("it was written for another name")
         tensors = safetensors.torch.load(data)
         numbered = [tensors[str(number)] for number in range(len(tensors))]
-        return Entry(kinds.unpack(json.loads(metadata["values"]), numbered))
+        return Entry(kinds.unpack(json.loads(metadata["values"]), numbered)), float(metadata["seconds"])
     except Damaged:
         raise
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, RecursionError, struct.error) as error:

@@ -1,4 +1,5 @@
-"""Files by name in a folder that processes share, under a bound on their bytes: least recently used ones go first.
+"""Files by name in a folder that processes share, under a bound on their bytes: least recently used ones go first,
+and what took long to make is taken for used later than it was.
 
 Nothing is locked. A file appears whole or not at all, by renaming; whoever reads one that is dropped meanwhile reads
 it to its end; two that write the same name write the same. A crash leaves at most a partial file, which goes later.
@@ -20,6 +21,9 @@ _PARTIAL = ".dagfusion.part"
 _ABANDONED_S = 600.0
 # Of the budget. What others write is known at the next look only, so the bound is kept with this much to spare.
 _PART = 1 / 16
+# What took a second longer to make outlasts what was used ten minutes later; an hour of making is the most that counts.
+_WORTH_S = 600.0
+_MOST_S = 3600.0
 _BLOCK_BYTES = 4096  # what file systems give out
 
 
@@ -39,28 +43,34 @@ class BoundedFolder:
         self._unseen_bytes: int | None = None  # written here since the last look
 
     def read(self, name: str) -> bytes | None:
-        """The file's bytes; ``None`` where there is none. It becomes the most recently used. Raises ``OSError``."""
+        """The file's bytes; ``None`` where there is none. Raises ``OSError``."""
         try:
-            data = self._path(name).read_bytes()
+            return self._path(name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        self.touch(name)
-        return data
 
-    def touch(self, name: str) -> bool:
-        """Make it the most recently used; False where there is none, or it belongs to somebody else."""
+    def touch(self, name: str, seconds: float = 0.0) -> bool:
+        """Take it for used now; False where there is none, or it belongs to somebody else.
+
+        ``seconds``: how long it took to make. For each it stays as if it had been used ``_WORTH_S`` later.
+        """
         with contextlib.suppress(OSError):
-            os.utime(self._path(name))
+            now = time.time()
+            os.utime(self._path(name), (now, now + min(seconds, _MOST_S) * _WORTH_S))
             return True
         return False
 
-    def write(self, name: str, data: bytes) -> None:
-        """Put a file there, and drop others if need be. Raises ``OSError``, and nothing is left then."""
+    def write(self, name: str, data: bytes, seconds: float = 0.0) -> None:
+        """Put a file there, and drop others if need be. ``seconds``: see :meth:`touch`.
+
+        Raises ``OSError``, and nothing is left then.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = self.folder / f"{uuid.uuid4().hex}{_PARTIAL}"
         try:
             partial.write_bytes(data)
             partial.replace(self._path(name))
+            self.touch(name, seconds)
         except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -95,7 +105,7 @@ class BoundedFolder:
 
 
 def _files(folder: Path) -> Iterator[tuple[int, int, Path]]:
-    """When each was used last (ns), its bytes, its path. Partial files that nobody writes any more are removed."""
+    """When each is taken to have been used (ns), its bytes, its path. Partial files that nobody writes are removed."""
     oldest_ns = time.time_ns() - int(_ABANDONED_S * 1e9)
     with os.scandir(folder) as found:
         for item in found:

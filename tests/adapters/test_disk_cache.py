@@ -1,4 +1,4 @@
-"""Encodings outlive the process that made them: real processes over one folder, with the settings' engine."""
+"""What took long outlives the process that made it: real processes over one folder, with the settings' engine."""
 
 from __future__ import annotations
 
@@ -98,10 +98,10 @@ def test_another_process_loads_no_encoder_and_makes_the_same_picture(
     offline_environment: dict[str, str], folder: Path
 ) -> None:
     assert command(offline_environment, folder, 1) >= ENCODERS
-    assert len(list((folder / "cache").iterdir())) == 3
+    assert len(list((folder / "cache").iterdir())) == 5  # encodings, the latent, the picture
     again, picture = run(offline_environment, folder, 2, out="again")
     assert not ENCODERS & set(again["ran"])
-    assert (again["disk"]["hits"], again["disk"]["misses"], again["disk"]["writes"]) == (3, 0, 0)
+    assert (again["disk"]["hits"], again["disk"]["writes"]) == (3, 2)
     assert {"2", "3", "5"} <= set(again["cached"])
     without, expected = run(offline_environment, folder, 2, out="without", disk_cache_mib=0)
     assert without["disk"] is None
@@ -110,6 +110,17 @@ def test_another_process_loads_no_encoder_and_makes_the_same_picture(
     encoders = set(without["lent"]) - set(again["lent"])
     assert encoders
     assert all("text" in label or "CLIP" in label for label in encoders)
+
+
+def test_the_same_job_samples_and_decodes_nothing_after_a_restart(
+    offline_environment: dict[str, str], tmp_path: Path
+) -> None:
+    first, expected = run(offline_environment, tmp_path, 3, out="first")
+    assert {"KSampler", "VAEDecode"} <= set(first["ran"])
+    again, picture = run(offline_environment, tmp_path, 3, out="again")
+    assert set(again["ran"]) == {"SaveImage"}
+    assert again["lent"] == []
+    assert picture == expected
 
 
 def test_it_is_on_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

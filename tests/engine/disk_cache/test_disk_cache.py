@@ -138,9 +138,9 @@ def test_entries_that_wait_are_bounded(make: Make, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("engine.disk_cache.cache._MAX_WAITING_BYTES", 3 * MIB)
     gate, real = threading.Event(), cache._folder.write
 
-    def slowly(name: str, data: bytes) -> None:
+    def slowly(name: str, data: bytes, seconds: float) -> None:
         gate.wait(10)
-        real(name, data)
+        real(name, data, seconds)
 
     monkeypatch.setattr(cache._folder, "write", slowly)
     assert cache.put("a", entry_of(MIB), 10)

@@ -13,13 +13,17 @@ from engine.disk_cache.values import Kinds
 
 KINDS = Kinds(())
 ENTRY = Entry(((torch.arange(12.0).reshape(3, 4), "text", 1.5),))
-DATA = to_bytes("name", ENTRY, KINDS)
+DATA = to_bytes("name", ENTRY, KINDS, 2.5)
 
 
 def test_the_file_is_one_that_safetensors_reads() -> None:
     from safetensors.torch import load
 
     assert torch.equal(load(DATA)["0"], torch.arange(12.0).reshape(3, 4))
+
+
+def test_it_says_how_long_the_entry_took() -> None:
+    assert from_bytes("name", DATA, KINDS)[1] == 2.5
 
 
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
@@ -50,4 +54,4 @@ def test_a_file_under_another_name_is_noticed() -> None:
 
 def test_a_hash_in_a_text_of_the_values_is_not_taken_for_the_files() -> None:
     entry = Entry((('"sha256":"' + 80 * "0", '\\"sha256":"', "\ud800"),))
-    assert from_bytes("n", to_bytes("n", entry, KINDS), KINDS).values == entry.values
+    assert from_bytes("n", to_bytes("n", entry, KINDS), KINDS)[0].values == entry.values

@@ -70,13 +70,21 @@ def test_least_recently_used_goes_first(folder: BoundedFolder) -> None:
     for number in range(58):
         folder.write(f"{number}", b"x")
         used_at(folder, f"{number}", 1000 - number)
-    assert folder.read("0") == b"x"
+    assert folder.touch("0")
     assert folder.touch("1")
     for number in range(58, 66):
         folder.write(f"{number}", b"x")
     gone = {f"{number}" for number in range(66)} - names(folder)
     assert gone == {f"{number}" for number in range(2, 2 + len(gone))} != set()
     assert not folder.touch("2")
+
+
+def test_what_took_long_outlasts_what_was_used_later(folder: BoundedFolder) -> None:
+    folder.write("long", b"x", seconds=60.0)
+    for number in range(200):
+        folder.write(f"{number}", b"x")
+    assert {"long", "199"} <= names(folder)
+    assert "0" not in names(folder)
 
 
 def test_other_files_are_left_alone(folder: BoundedFolder) -> None:
