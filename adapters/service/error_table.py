@@ -46,6 +46,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
     # The store
     store.StoreUnavailable: Row("store-unavailable", "The database is not there", retry=True),
     store.QueueFull: Row("queue-full", "The queue is full", retry=True),
+    store.OwnQueueFull: Row("own-queue-full", "This key has enough jobs waiting", retry=True),
     store.IdempotencyConflict: Row("idempotency-conflict", "The key was used for another job"),
     store.JobIdTaken: Row("job-id-taken", "A job of this id exists"),
     store.LeaseLost: Row("lease-lost", "The job is another worker's", retry=True),

@@ -360,6 +360,9 @@ class KeyDocument(BaseModel):
     name: Annotated[str, Field(title='Name')]
     scopes: Annotated[list[str], Field(title='Scopes')]
     rate_limit: Annotated[str | None, Field(title='Rate Limit')] = None
+    max_priority: Annotated[int | None, Field(title='Max Priority')] = None
+    max_queued: Annotated[int | None, Field(title='Max Queued')] = None
+    max_running: Annotated[int | None, Field(title='Max Running')] = None
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     revoked_at: Annotated[AwareDatetime | None, Field(title='Revoked At')] = None
 
@@ -375,6 +378,42 @@ class KeyList(BaseModel):
 class RateLimit(RootModel[str]):
     root: Annotated[
         str, Field(examples=['60/minute'], max_length=60, title='Rate Limit')
+    ]
+
+
+class MaxPriority(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='The highest that its jobs may have.',
+            ge=-1000,
+            le=1000,
+            title='Max Priority',
+        ),
+    ]
+
+
+class MaxQueued(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='How many of its jobs may wait.',
+            ge=1,
+            le=1000000,
+            title='Max Queued',
+        ),
+    ]
+
+
+class MaxRunning(RootModel[int]):
+    root: Annotated[
+        int,
+        Field(
+            description='How many of its jobs may run at a time.',
+            ge=1,
+            le=1000000,
+            title='Max Running',
+        ),
     ]
 
 
@@ -402,6 +441,20 @@ class KeyRequest(BaseModel):
     ] = ['submit', 'read']
     rate_limit: Annotated[
         RateLimit | None, Field(examples=['60/minute'], title='Rate Limit')
+    ] = None
+    max_priority: Annotated[
+        MaxPriority | None,
+        Field(description='The highest that its jobs may have.', title='Max Priority'),
+    ] = None
+    max_queued: Annotated[
+        MaxQueued | None,
+        Field(description='How many of its jobs may wait.', title='Max Queued'),
+    ] = None
+    max_running: Annotated[
+        MaxRunning | None,
+        Field(
+            description='How many of its jobs may run at a time.', title='Max Running'
+        ),
     ] = None
 
 
@@ -477,6 +530,9 @@ class NewKey(BaseModel):
     name: Annotated[str, Field(title='Name')]
     scopes: Annotated[list[str], Field(title='Scopes')]
     rate_limit: Annotated[str | None, Field(title='Rate Limit')] = None
+    max_priority: Annotated[int | None, Field(title='Max Priority')] = None
+    max_queued: Annotated[int | None, Field(title='Max Queued')] = None
+    max_running: Annotated[int | None, Field(title='Max Running')] = None
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     revoked_at: Annotated[AwareDatetime | None, Field(title='Revoked At')] = None
     key: Annotated[
@@ -642,12 +698,18 @@ class Ram(BaseModel):
 
 class Readiness(BaseModel):
     """
-    How many workers are ready for jobs, and how many are still loading.
+    How many workers are ready for jobs, and how many are still loading; what keeps the service from its work.
     """
 
     ready: Annotated[bool, Field(title='Ready')]
     workers_ready: Annotated[int, Field(title='Workers Ready')]
     workers_starting: Annotated[int, Field(title='Workers Starting')]
+    faults: Annotated[
+        list[str] | None,
+        Field(
+            description='Folders that are gone or cannot be written to.', title='Faults'
+        ),
+    ] = []
 
 
 class Steps1(RootModel[int]):
@@ -1069,7 +1131,7 @@ class JobRequest(BaseModel):
     priority: Annotated[
         int | None,
         Field(
-            description='Higher runs earlier; age decides among equals.',
+            description='Higher runs earlier, up to what the key may use. A second of waiting counts as a point; among equals, keys take turns.',
             ge=-1000,
             le=1000,
             title='Priority',
@@ -1145,7 +1207,7 @@ class GenerateRequest(BaseModel):
     priority: Annotated[
         int | None,
         Field(
-            description='Higher runs earlier; age decides among equals.',
+            description='Higher runs earlier, up to what the key may use. A second of waiting counts as a point; among equals, keys take turns.',
             ge=-1000,
             le=1000,
             title='Priority',

@@ -33,16 +33,28 @@ def create(
     rate_limit: Annotated[
         str | None, typer.Option("--rate-limit", metavar="RATE", help="Requests with it, as in 60/minute.")
     ] = None,
+    max_priority: Annotated[
+        int | None, typer.Option("--max-priority", metavar="N", min=-1000, max=1000, help="The highest of its jobs.")
+    ] = None,
+    max_queued: Annotated[
+        int | None, typer.Option("--max-queued", metavar="N", min=1, help="How many of its jobs may wait.")
+    ] = None,
+    max_running: Annotated[
+        int | None, typer.Option("--max-running", metavar="N", min=1, help="How many of its jobs may run at a time.")
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make a key and print it. It cannot be shown again."""
+    from adapters.service.store.records import KeyLimits
+
     with exits.reported(json=json, debug=debug), _opened(data) as opened:
         if rate_limit is not None:
             _check_rate(rate_limit)
         try:
-            made, secret = opened.create(name, scope or ["submit", "read"], rate_limit=rate_limit)
+            limits = KeyLimits(max_priority, max_queued, max_running)
+            made, secret = opened.create(name, scope or ["submit", "read"], rate_limit=rate_limit, limits=limits)
         except ValueError as error:
             raise DagfusionError(str(error)) from error
         print(jsonlib.dumps(asdict(made) | {"key": secret}) if json else f"{made.id}\n{secret}")

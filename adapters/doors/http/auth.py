@@ -15,7 +15,7 @@ from adapters.doors.http.revocation import opened_by
 from adapters.doors.http.services import Services, services
 from adapters.host.settings import Settings
 from adapters.service.errors import KeyMissing, ScopeMissing
-from adapters.service.store.records import ApiKey
+from adapters.service.store.records import HIGHEST_PRIORITY, UNLIMITED, ApiKey, KeyLimits
 
 Scope = Literal["submit", "read", "admin"]
 
@@ -27,6 +27,7 @@ class Caller:
     owner: str
     scopes: frozenset[str]
     rate_limit: str | None = None
+    limits: KeyLimits = UNLIMITED
 
     @property
     def is_admin(self) -> bool:
@@ -42,6 +43,18 @@ class Caller:
     def only_owner(self) -> str | None:
         """The one whose jobs the caller sees; ``None`` where that is everybody."""
         return None if self.is_admin else self.owner
+
+    def max_priority(self, settings: Settings) -> int:
+        """The highest priority that the caller's jobs may have."""
+        if self.limits.max_priority is not None:
+            return self.limits.max_priority
+        return HIGHEST_PRIORITY if self.is_admin else settings.max_priority
+
+    def max_queued(self, settings: Settings) -> int | None:
+        """How many of the caller's jobs may wait; ``None``: as many as the queue takes."""
+        if self.limits.max_queued is not None:
+            return self.limits.max_queued
+        return None if self.is_admin else settings.key_queue_limit or max(1, settings.queue_limit // 4)
 
     def may(self, scope: Scope) -> bool:
         """Whether the key has the scope; admins have all of them."""
@@ -84,7 +97,7 @@ async def identify(now: Services, connection: HTTPConnection) -> Caller:
     if found is None:
         raise KeyMissing("the API key is unknown or was revoked", remedy="ask the operator of this service for one")
     opened_by(connection, found.id)
-    return Caller(found.id, frozenset(found.scopes), found.rate_limit)
+    return Caller(found.id, frozenset(found.scopes), found.rate_limit, found.limits)
 
 
 def key_of(connection: HTTPConnection) -> str | None:

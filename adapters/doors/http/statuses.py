@@ -50,6 +50,7 @@ STATUSES: Mapping[str, int] = {
     "body-too-slow": 408,
     "media-type-refused": 415,
     "rate-limited": 429,
+    "own-queue-full": 429,
     "busy": 503,
     "folder-unavailable": 503,
     "too-many-sockets": 503,

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
     are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
     ``drain_s``: how long a worker that shuts down may go on with its jobs.
+    ``key_queue_limit``: jobs of one key that wait, a quarter of ``queue_limit`` by default; ``max_priority``: the
+    highest that a key's jobs may have. Both are for keys that say nothing of it and are no admin's.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
     ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
     ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
@@ -86,6 +88,8 @@ class Settings(BaseSettings):
     together_patience_s: float = Field(default=5.0, ge=0)
     warm: Annotated[list[str], NoDecode] = Field(default_factory=list)
     queue_limit: int = Field(default=1000, ge=1)
+    key_queue_limit: int | None = Field(default=None, ge=1)
+    max_priority: int = Field(default=0, ge=-1000, le=1000)
     max_attempts: int = Field(default=3, ge=1)
     time_limit_s: float = Field(default=3600.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)

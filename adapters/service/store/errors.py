@@ -36,6 +36,17 @@ class QueueFull(DagfusionError):
         self.retry_after_s = retry_after_s
 
 
+class OwnQueueFull(DagfusionError):
+    """As many jobs of this key wait as it may have waiting. ``retry_after_s``: when asking again makes sense."""
+
+    def __init__(self, limit: int, retry_after_s: int = 10) -> None:
+        super().__init__(
+            f"{limit} jobs of this API key are waiting, which is as many as it may have",
+            remedy=f"try again in {retry_after_s} s, when some have started",
+        )
+        self.retry_after_s = retry_after_s
+
+
 class IdempotencyConflict(DagfusionError):
     """The idempotency key was used before, for something else."""
 

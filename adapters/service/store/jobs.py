@@ -9,27 +9,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from adapters.service.store import outbox
 from adapters.service.store.database import Database, unique_violation
-from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, QueueFull
+from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, OwnQueueFull, QueueFull
 from adapters.service.store.events import change
+from adapters.service.store.queue import Queue
 from adapters.service.store.records import ENDED, Happening, InputFile, Job, JobState, NewJob, Output
 from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
 from adapters.service.store.tables import counters, inputs, jobs, outputs
 
 _ENDED = [str(state) for state in ENDED]
-_ORDER = (jobs.c.priority.desc(), jobs.c.rank, jobs.c.sequence)
 
 # Made once: to put a statement together takes longer than to run it.
 ROW = select(jobs).where(jobs.c.id == bindparam("job"))
 _QUEUED = jobs.c.state == JobState.QUEUED
-NEXT = select(jobs.c.id, jobs.c.attempts).where(_QUEUED).order_by(*_ORDER).limit(1)
-"""Of the waiting jobs: higher priority first, then smaller rank, then age."""
-NEXT_FEW = select(jobs).where(_QUEUED).order_by(*_ORDER).limit(bindparam("count"))
-STILL_QUEUED = select(jobs.c.id, jobs.c.attempts).where(_QUEUED, jobs.c.id == bindparam("job"))
+STILL_QUEUED = select(jobs.c.id, jobs.c.attempts, jobs.c.owner, jobs.c.priority).where(
+    _QUEUED, jobs.c.id == bindparam("job")
+)
 _STATE = select(jobs.c.state).where(jobs.c.id == bindparam("job"))
 _ADD = insert(jobs).returning(jobs.c.sequence)
 _OWNER = select(jobs.c.owner).where(jobs.c.id == bindparam("job"))
@@ -44,18 +43,21 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._queue = Queue(database)
 
-    def submit(self, new: NewJob, queue_limit: int | None = None) -> tuple[Job, bool]:
+    def submit(self, new: NewJob, queue_limit: int | None = None, own_limit: int | None = None) -> tuple[Job, bool]:
         """Put a job into the queue: the job, and whether it is new.
 
         It is not where its idempotency key was used by the same owner for the same request; that job is returned.
-        Raises ``QueueFull``, ``IdempotencyConflict``, ``JobIdTaken``.
+        ``own_limit``: how many jobs of the same owner may wait.
+
+        Raises ``QueueFull``, ``OwnQueueFull``, ``IdempotencyConflict``, ``JobIdTaken``.
         """
         try:
             with self._database.write() as connection:
-                full = queue_limit is not None and _count(connection, JobState.QUEUED) >= queue_limit
-                if full and self._known(connection, new) is None:
-                    raise QueueFull(queue_limit or 0)
+                full = _refusal(connection, new, queue_limit, own_limit)
+                if full is not None and self._known(connection, new) is None:
+                    raise full
                 return self._insert(connection, new), True
         except IntegrityError as error:
             if not unique_violation(error, "jobs_idempotency", "jobs.idempotency_key"):
@@ -87,7 +89,8 @@ class Jobs:
     def next_waiting(self) -> Job | None:
         """The job that a worker would take now."""
         with self._database.read() as connection:
-            row = connection.execute(NEXT_FEW, {"count": 1}).first()
+            first = self._queue.ids(connection, 1, startable=True)
+            row = connection.execute(ROW, {"job": first[0]}).one_or_none() if first else None
         return None if row is None else job_from(row)
 
     def find(
@@ -120,8 +123,11 @@ class Jobs:
     def queue(self) -> tuple[list[Job], list[Job]]:
         """The running jobs, and the waiting ones in the order in which they will run."""
         running = select(jobs).where(jobs.c.state == JobState.RUNNING).order_by(jobs.c.started_at)
-        waiting = select(jobs).where(jobs.c.state == JobState.QUEUED).order_by(*_ORDER)
-        return self._fetch(running), self._fetch(waiting)
+        with self._database.read() as connection:
+            order = {job_id: place for place, job_id in enumerate(self._queue.ids(connection))}
+        waiting = self._fetch(select(jobs).where(_QUEUED))
+        # One that came since is at the end.
+        return self._fetch(running), sorted(waiting, key=lambda job: (order.get(job.id, len(order)), job.sequence))
 
     def unfinished(self) -> tuple[int, dict[str, tuple[JobState, str]]]:
         """The newest event's position, and state and owner of each job that had not ended then: one look at both."""
@@ -151,22 +157,14 @@ class Jobs:
 
     def place(self, job: Job) -> int:
         """Where a waiting job stands in the queue: 1 is next."""
-        before = or_(
-            jobs.c.priority > job.priority,
-            and_(
-                jobs.c.priority == job.priority,
-                or_(jobs.c.rank < job.rank, and_(jobs.c.rank == job.rank, jobs.c.sequence < job.sequence)),
-            ),
-        )
-        query = select(func.count()).select_from(jobs).where(jobs.c.state == JobState.QUEUED, before)
         with self._database.read() as connection:
-            return int(connection.execute(query).scalar_one()) + 1
+            order = self._queue.ids(connection)
+        return order.index(job.id) + 1 if job.id in order else len(order) + 1
 
     def count(self, state: JobState, owner: str | None = None) -> int:
         """How many jobs are in ``state``; of all owners, or one."""
-        query = _COUNT if owner is None else _COUNT.where(jobs.c.owner == owner)
         with self._database.read() as connection:
-            return int(connection.execute(query, {"state": state}).scalar_one())
+            return _count(connection, state, owner)
 
     def oldest_waiting_s(self) -> float:
         """How long the oldest waiting job waits; 0 where none does."""
@@ -300,8 +298,17 @@ class Jobs:
             return [job_from(row) for row in connection.execute(query)]
 
 
-def _count(connection: Connection, state: JobState) -> int:
-    return int(connection.execute(_COUNT, {"state": state}).scalar_one())
+def _count(connection: Connection, state: JobState, owner: str | None = None) -> int:
+    query = _COUNT if owner is None else _COUNT.where(jobs.c.owner == owner)
+    return int(connection.execute(query, {"state": state}).scalar_one())
+
+
+def _refusal(connection: Connection, new: NewJob, queue_limit: int | None, own_limit: int | None) -> Exception | None:
+    if own_limit is not None and _count(connection, JobState.QUEUED, new.owner) >= own_limit:
+        return OwnQueueFull(own_limit)
+    if queue_limit is not None and _count(connection, JobState.QUEUED) >= queue_limit:
+        return QueueFull(queue_limit)
+    return None
 
 
 def _same_webhook(known: Mapping[str, Any] | None, new: NewJob) -> bool:

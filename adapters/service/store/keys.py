@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from adapters.service.store.database import Database
-from adapters.service.store.records import ApiKey
+from adapters.service.store.records import UNLIMITED, ApiKey, KeyLimits
 from adapters.service.store.tables import api_keys
 
 SCOPES = ("submit", "read", "admin")
@@ -28,7 +29,13 @@ class Keys:
         self._database = database
 
     def create(
-        self, name: str, scopes: Sequence[str], *, rate_limit: str | None = None, key: str | None = None
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        rate_limit: str | None = None,
+        limits: KeyLimits = UNLIMITED,
+        key: str | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key with its secret text, which cannot be shown again. ``key``: use this text instead of a random one.
 
@@ -40,7 +47,12 @@ class Keys:
         secret = key or f"dgf_{secrets.token_urlsafe(32)}"
         with self._database.write() as connection:
             made = ApiKey(
-                f"key_{secrets.token_hex(8)}", name, tuple(scopes), rate_limit, self._database.now(connection)
+                f"key_{secrets.token_hex(8)}",
+                name,
+                tuple(scopes),
+                rate_limit,
+                self._database.now(connection),
+                limits=limits,
             )
             connection.execute(
                 insert(api_keys).values(
@@ -50,6 +62,7 @@ class Keys:
                     scopes=list(scopes),
                     rate_limit=rate_limit,
                     created_at=made.created_at,
+                    **asdict(limits),
                 )
             )
         return made, secret
@@ -81,4 +94,5 @@ class Keys:
 
 
 def _key(row: Any) -> ApiKey:
-    return ApiKey(row.id, row.name, tuple(row.scopes), row.rate_limit, row.created_at, row.revoked_at)
+    limits = KeyLimits(row.max_priority, row.max_queued, row.max_running)
+    return ApiKey(row.id, row.name, tuple(row.scopes), row.rate_limit, row.created_at, row.revoked_at, limits)

@@ -12,7 +12,8 @@ from adapters.service.store import outbox
 from adapters.service.store.database import Database
 from adapters.service.store.errors import LeaseLost
 from adapters.service.store.events import change
-from adapters.service.store.jobs import NEXT, NEXT_FEW, ROW, STILL_QUEUED
+from adapters.service.store.jobs import ROW, STILL_QUEUED
+from adapters.service.store.queue import Queue
 from adapters.service.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
 from adapters.service.store.rows import job_from, summary, webhook_from
 from adapters.service.store.tables import jobs, outputs, previews
@@ -20,7 +21,6 @@ from adapters.service.store.tables import jobs, outputs, previews
 Error = Mapping[str, Any]
 
 # Made once: to put a statement together takes longer than to run it.
-_NEXT_LOCKED = NEXT.with_for_update(skip_locked=True)
 _STILL_QUEUED_LOCKED = STILL_QUEUED.with_for_update(skip_locked=True)
 _HOLDS = and_(
     jobs.c.id == bindparam("job_id"),
@@ -61,31 +61,36 @@ class Leases:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._queue = Queue(database)
 
     def claim(self, owner: str, lease_s: float) -> tuple[Job, Lease] | None:
         """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits."""
         with self._database.read() as connection:
-            if connection.execute(NEXT).first() is None:
+            if not self._queue.has_startable(connection):
                 return None  # without the lock that writers take
         with self._database.write() as connection:
-            row = connection.execute(_NEXT_LOCKED).first()
-            return None if row is None else self._lease(connection, row, owner, lease_s)
+            turn = self._queue.take_turn(connection)
+            row = self._queue.next(connection)
+            return None if row is None else self._lease(connection, row, turn, owner, lease_s)
 
     def claim_fitting(
         self, owner: str, lease_s: float, fits: Callable[[Job], bool], look_at: int
     ) -> tuple[Job, Lease] | None:
         """The first among the next ``look_at`` waiting jobs that ``fits``, of those with the next one's priority."""
         with self._database.read() as connection:
-            waiting = connection.execute(NEXT_FEW, {"count": look_at}).all()
+            ids = self._queue.ids(connection, look_at, startable=True)
+            rows = {row.id: row for row in connection.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+        waiting = [rows[job_id] for job_id in ids if job_id in rows]
         equals = (row for row in waiting if row.priority == waiting[0].priority)
         chosen = next((row.id for row in equals if fits(job_from(row))), None)
         if chosen is None:
             return None
         with self._database.write() as connection:
+            turn = self._queue.take_turn(connection)
             row = connection.execute(_STILL_QUEUED_LOCKED, {"job": chosen}).first()
-            return None if row is None else self._lease(connection, row, owner, lease_s)
+            return None if row is None else self._lease(connection, row, turn, owner, lease_s)
 
-    def _lease(self, connection: Connection, row: Any, owner: str, lease_s: float) -> tuple[Job, Lease]:
+    def _lease(self, connection: Connection, row: Any, turn: int, owner: str, lease_s: float) -> tuple[Job, Lease]:
         now = self._database.now(connection)
         values = {
             "state": JobState.RUNNING,
@@ -98,6 +103,7 @@ class Leases:
         }
         started = Happening("started", {"attempt": values["attempts"], "worker": owner})
         change(connection, row.id, values, [started], now)
+        self._queue.served(connection, row, turn)
         claimed = connection.execute(ROW, {"job": row.id}).one()
         return job_from(claimed), Lease(row.id, owner, claimed.attempts)
 

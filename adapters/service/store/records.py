@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+HIGHEST_PRIORITY = 1000
 WEBHOOK_EVENTS = ("progress", "completed", "failed", "cancelled")
 
 
@@ -204,6 +205,18 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may use: the highest priority, how many jobs waiting and running; ``None``: as the service has it."""
+
+    max_priority: int | None = None
+    max_queued: int | None = None
+    max_running: int | None = None
+
+
+UNLIMITED = KeyLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """Who may do what. ``scopes`` are of ``submit``, ``read`` and ``admin``; ``rate_limit`` as in ``60/minute``."""
 
@@ -213,3 +226,4 @@ class ApiKey:
     rate_limit: str | None
     created_at: float
     revoked_at: float | None = None
+    limits: KeyLimits = UNLIMITED

@@ -28,7 +28,8 @@ def set_up(connection: Connection) -> None:
         _upgrade(connection, found)
     metadata.create_all(connection)
     if found is None:
-        rows = [{"name": "schema", "value": SCHEMA_VERSION}, {"name": "position", "value": 0}]
+        rows = [{"name": name, "value": 0} for name in ("position", "turn")]
+        rows.append({"name": "schema", "value": SCHEMA_VERSION})
         connection.execute(insert(counters), rows)
     _check_columns(connection)
 

@@ -17,17 +17,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    desc,
 )
 
 # A change of the tables is a new version, with a file in migrations/versions.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 # SQLite counts up by itself only in a primary key of type INTEGER.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
-# One row a name: the schema's version, and the position that the next event gets.
+# One row a name: the schema's version, the positions of events so far, and the turns that the queue gave.
 counters = Table(
     "counters",
     metadata,
@@ -68,7 +67,8 @@ jobs = Table(
     Column("error", JSON),
     Column("last_event", Integer, nullable=False, server_default="0"),
     UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
-    Index("jobs_waiting", "state", desc("priority"), "rank", "sequence"),
+    Index("jobs_waiting", "state", "owner", "priority", "rank", "sequence"),
+    Index("jobs_flows", "state", "owner", "priority", "created_at"),
     Index("jobs_by_owner", "owner", "sequence"),
     Index("jobs_finished", "finished_at"),
 )
@@ -157,7 +157,17 @@ deliveries = Table(
     Index("deliveries_due", "state", "next_at"),
 )
 
-# Who may use the service. Only a hash of each key is kept.
+# When a job of an owner and a priority was started last, and in which turn of all.
+turns = Table(
+    "turns",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("priority", Integer, primary_key=True, autoincrement=False),
+    Column("served_at", Double, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+)
+
+# Who may use the service. Only a hash of each key is kept. What it does not say of its use is the service's to say.
 api_keys = Table(
     "api_keys",
     metadata,
@@ -166,6 +176,9 @@ api_keys = Table(
     Column("hash", String(64), nullable=False, unique=True),
     Column("scopes", JSON, nullable=False),
     Column("rate_limit", String(60)),
+    Column("max_priority", Integer),
+    Column("max_queued", Integer),
+    Column("max_running", Integer),
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
 )

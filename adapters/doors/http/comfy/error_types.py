@@ -19,6 +19,7 @@ ERROR_TYPES: Mapping[str, str] = {
     "cancelled": "execution_interrupted",
     "store-unavailable": "server_error",
     "queue-full": "queue_full",
+    "own-queue-full": "own_queue_full",
     "idempotency-conflict": "invalid_request",
     "job-id-taken": "invalid_request",
     "lease-lost": "server_error",

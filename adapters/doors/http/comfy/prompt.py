@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -46,5 +47,6 @@ async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, D
 def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
     submission = read_submission(body, now.registry, folders_of(now, caller), now.settings, caller.owner)
     now.folder_faults.refuse()
-    job, _ = now.store.jobs.submit(submission.job, now.settings.queue_limit)
+    new = replace(submission.job, priority=min(submission.job.priority, caller.max_priority(now.settings)))
+    job, _ = now.store.jobs.submit(new, now.settings.queue_limit, caller.max_queued(now.settings))
     return {"prompt_id": job.id, "number": queue_number(job), "node_errors": submission.node_errors}

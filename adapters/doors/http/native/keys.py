@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,10 +16,12 @@ from adapters.doors.http.openapi import problems
 from adapters.doors.http.rates import parse_rate
 from adapters.doors.http.services import ServicesNow
 from adapters.service.errors import NotFound
-from adapters.service.store.records import ApiKey
+from adapters.service.store.records import HIGHEST_PRIORITY, ApiKey, KeyLimits
 
 router = APIRouter(prefix="/keys", tags=["keys"], route_class=StrictRoute)
 Scope = Literal["submit", "read", "admin"]
+Priority = Annotated[int, Field(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
+Quota = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class KeyRequest(BaseModel):
@@ -29,6 +32,9 @@ class KeyRequest(BaseModel):
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["the web shop"])
     scopes: list[Scope] = Field(default=["submit", "read"], min_length=1)
     rate_limit: str | None = Field(default=None, max_length=60, examples=["60/minute"])
+    max_priority: Priority | None = Field(default=None, description="The highest that its jobs may have.")
+    max_queued: Quota | None = Field(default=None, description="How many of its jobs may wait.")
+    max_running: Quota | None = Field(default=None, description="How many of its jobs may run at a time.")
 
 
 class KeyDocument(BaseModel):
@@ -38,6 +44,9 @@ class KeyDocument(BaseModel):
     name: str
     scopes: list[str]
     rate_limit: str | None = None
+    max_priority: int | None = None
+    max_queued: int | None = None
+    max_running: int | None = None
     created_at: datetime
     revoked_at: datetime | None = None
 
@@ -59,7 +68,9 @@ def create_key(body: KeyRequest, now: ServicesNow, _caller: Admin) -> NewKey:
     """Make a key; its text is in this reply and nowhere else. Its owner sees the jobs that were submitted with it."""
     if body.rate_limit:
         parse_rate(body.rate_limit)
-    made, secret = now.store.keys.create(body.name, list(dict.fromkeys(body.scopes)), rate_limit=body.rate_limit)
+    limits = KeyLimits(body.max_priority, body.max_queued, body.max_running)
+    scopes = list(dict.fromkeys(body.scopes))
+    made, secret = now.store.keys.create(body.name, scopes, rate_limit=body.rate_limit, limits=limits)
     return NewKey(**_document(made).model_dump(), key=secret)
 
 
@@ -84,6 +95,7 @@ def _document(key: ApiKey) -> KeyDocument:
         name=key.name,
         scopes=list(key.scopes),
         rate_limit=key.rate_limit,
+        **asdict(key.limits),
         created_at=moment(key.created_at),
         revoked_at=moment_or_none(key.revoked_at),
     )

@@ -61,7 +61,13 @@ class RunOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(default=0, ge=-1000, le=1000, description="Higher runs earlier; age decides among equals.")
+    priority: int = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        description="Higher runs earlier, up to what the key may use. A second of waiting counts as a point; among "
+        "equals, keys take turns.",
+    )
     idempotency_key: IdempotencyKey | None = Field(
         default=None, description="A second request with this key gives the job of the first one."
     )

@@ -27,7 +27,8 @@ async def submit(
 
     ``more``: what else its options are to say.
 
-    Raises ``GraphInvalid``, ``RequestInvalid``, ``AddressRefused``, ``QueueFull``, ``IdempotencyConflict``.
+    Raises ``GraphInvalid``, ``RequestInvalid``, ``AddressRefused``, ``QueueFull``, ``OwnQueueFull``,
+    ``IdempotencyConflict``.
     """
     if prepared.checked.problems:
         raise GraphInvalid(prepared.checked.problems)
@@ -40,7 +41,7 @@ async def submit(
         targets=prepared.targets,
         owner=caller.owner,
         space=caller.space,
-        priority=request.priority,
+        priority=_priority(request, caller.max_priority(now.settings)),
         max_attempts=int(attempts),
         time_limit_s=limit_s,
         idempotency_key=request.idempotency_key,
@@ -54,12 +55,20 @@ async def submit(
             **(more or {}),
         },
     )
-    return await run_sync(now.store.jobs.submit, new, now.settings.queue_limit)
+    own_limit = caller.max_queued(now.settings)
+    return await run_sync(now.store.jobs.submit, new, now.settings.queue_limit, own_limit)
+
+
+def _priority(request: RunOptions, most: int) -> int:
+    """As asked for; where nothing was, the usual one, if the key may use that. Raises ``RequestInvalid``."""
+    if "priority" not in request.model_fields_set:
+        return min(request.priority, most)
+    return int(_within("priority", request.priority, most))
 
 
 def _within(name: str, wanted: float | None, limit: float) -> float:
     if wanted is not None and wanted > limit:
-        message = f"{name}: {wanted:g} is more than this service allows"
+        message = f"{name}: {wanted:g} is more than this service allows you"
         raise RequestInvalid(message, remedy=f"at most {limit:g}", fields=((name, message),))
     return limit if wanted is None else wanted
 

@@ -141,9 +141,9 @@ def test_unfinished_jobs_come_with_the_position_of_the_newest_event(store: Store
 
 def test_ended_jobs_come_in_the_order_of_their_ends(store: Store) -> None:
     ids = [submit(store, owner="a" if number < 4 else "b") for number in range(5)]
-    leases = [claimed[1] for _ in ids if (claimed := store.leases.claim("worker", 30))]
-    for lease in leases[::-1]:
-        store.leases.complete(lease, [])
+    leases = {claimed[0].id: claimed[1] for _ in ids if (claimed := store.leases.claim("worker", 30))}
+    for job_id in ids[::-1]:
+        store.leases.complete(leases[job_id], [])
     never_ran = submit(store)
     store.jobs.cancel(never_ran)
     ended = [job.id for job in store.jobs.ended()]

@@ -73,11 +73,9 @@ def rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
 
 
 def differences(engine: Engine) -> list[Any]:
-    """Between the tables that are there and those of this program. Alembic cannot compare the index that goes down."""
-    uncompared = ("alembic_version", "jobs_waiting")
-    options = {"compare_type": True, "include_object": lambda _, name, *__: name not in uncompared}
+    """Between the tables that are there and those of this program."""
+    options = {"compare_type": True, "include_object": lambda _, name, *__: name != "alembic_version"}
     with engine.connect() as connection:
-        assert "jobs_waiting" in {index["name"] for index in inspect(connection).get_indexes("jobs")}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
 
@@ -94,7 +92,7 @@ def test_an_upgrade_keeps_every_row(version_1: str, engine: Engine) -> None:
     for table, kept in before.items():
         found = [{name: row[name] for name in kept[0]} for row in after[table]]
         if table == "counters":
-            found = [row | {"value": 1} if row["name"] == "schema" else row for row in found]
+            found = [row | {"value": 1} if row["name"] == "schema" else row for row in found if row["name"] != "turn"]
         assert found == kept, table
 
 
