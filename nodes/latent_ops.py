@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import lazy_loader as lazy
 
 from engine.context import Context
+from engine.errors import InputInvalid
 from engine.inputs import MAX_SIDE_PX, Choice, Float, Int
 from engine.registry import node
 from engine.types import Mask
@@ -91,12 +92,22 @@ def latent_crop(
     x: TargetPixels = 0,
     y: TargetPixels = 0,
 ) -> Latent:
-    """A rectangle of the latent, given in pixels of the picture; as much of it as there is, at least 64 x 64."""
+    """A rectangle of the latent, given in pixels of the picture; as much of it as there is.
+
+    It begins 64 pixels before the end at the latest; where the latent has fewer, it is counted from the end, as in
+    ComfyUI: ``left`` and ``top`` are below 0 then.
+    """
     have_height, have_width = samples.samples.shape[-2:]
-    left = max(0, min(x // PIXELS_PER_LATENT, have_width - MIN_CROP))
-    top = max(0, min(y // PIXELS_PER_LATENT, have_height - MIN_CROP))
+    left, top = min(x // PIXELS_PER_LATENT, have_width - MIN_CROP), min(y // PIXELS_PER_LATENT, have_height - MIN_CROP)
     right, bottom = left + width // PIXELS_PER_LATENT, top + height // PIXELS_PER_LATENT
-    return replace(samples, samples=samples.samples[..., top:bottom, left:right])
+    cropped = samples.samples[..., top:bottom, left:right]
+    if not cropped.numel():
+        raise InputInvalid(
+            "nothing is left of the latent",
+            input="samples",
+            remedy="crop a larger rectangle, or one that begins earlier",
+        )
+    return replace(samples, samples=cropped)
 
 
 @node("LatentFlip", category="latent/transform", display_name="Flip Latent")
@@ -168,10 +179,13 @@ def latent_blend(
     samples2: Latent,
     blend_factor: Annotated[float, Float(min=0, max=1, step=0.01)] = 0.5,
 ) -> Latent:
-    """``samples1`` by ``blend_factor`` and ``samples2`` by the rest, resized to the first."""
+    """``samples1`` by ``blend_factor`` and ``samples2`` by the rest, resized to the first.
+
+    One latent is blended with each of a batch, whichever of the two it is.
+    """
     first, second = samples1.samples, samples2.samples
     if first.shape != second.shape:
-        second = diffusion.latents.fit(second, first, method="bicubic")
+        second = diffusion.latents.fit(second, first, repeat=first.shape[0] > 1, method="bicubic")
     return replace(samples1, samples=first * blend_factor + second * (1 - blend_factor))
 
 

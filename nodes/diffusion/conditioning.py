@@ -36,13 +36,17 @@ def average(to: Conditioning, source: Conditioning, strength: float) -> Conditio
     return to.map(mix)
 
 
+_ZEROED = ("conditioning_lyrics", "conditioning_scale")
+
+
 def zero_out(conditioning: Conditioning) -> Conditioning:
-    """The same conditioning of no prompt at all: zeros instead of tokens and of the pooled vector."""
+    """The same conditioning of no prompt at all: zeros instead of tokens, the pooled vector, lyrics and their scale."""
     return conditioning.map(
         lambda e: replace(
             e,
             context=torch.zeros_like(e.context),
             pooled=None if e.pooled is None else torch.zeros_like(e.pooled),
+            extra={name: torch.zeros_like(v) if name in _ZEROED else v for name, v in e.extra.items()},
         )
     )
 

@@ -29,15 +29,11 @@ def combine(destination: Tensor, source: Tensor, x_px: int, y_px: int, operation
 
 
 def feather(values: Tensor, left: int, top: int, right: int, bottom: int) -> Tensor:
-    """Linear ramps over so many pixels at each side.
-
-    ComfyUI's ramps at the right and bottom are counted from the *first* column and row on backwards: their lowest
-    step lands on column 0 and row 0. Pictures depend on it, so it is the same here.
-    """
+    """Linear ramps over so many pixels at each side, from 1 / n at the border to 1."""
     height, width = values.shape[-2:]
-    for ramp in (_ramp(width, left), _ramp(width, right).flip(0).roll(1)):
+    for ramp in (_ramp(width, left), _ramp(width, right).flip(0)):
         values = values * ramp
-    for ramp in (_ramp(height, top), _ramp(height, bottom).flip(0).roll(1)):
+    for ramp in (_ramp(height, top), _ramp(height, bottom).flip(0)):
         values = values * ramp[:, None]
     return values
 

@@ -41,6 +41,10 @@ def test_composite_repeats_the_source(ctx: Context) -> None:
 def test_feather_and_grow(ctx: Context) -> None:
     ones = Mask(torch.ones(1, 4, 4))
     assert nodes.feather_mask(ctx, mask=ones, left=4).values[0, 0].tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert nodes.feather_mask(ctx, mask=ones, right=2).values[0, 0].tolist() == [1.0, 1.0, 1.0, 0.5]
+    assert nodes.feather_mask(ctx, mask=ones, bottom=4).values[0, :, 0].tolist() == [1.0, 0.75, 0.5, 0.25]
+    both = nodes.feather_mask(ctx, mask=ones, top=9, right=2).values[0]
+    assert both[:, 3].tolist() == [0.125, 0.25, 0.375, 0.5]
     point = torch.zeros(1, 5, 5)
     point[0, 2, 2] = 1
     assert nodes.grow_mask(ctx, mask=Mask(point), expand=1).values.sum() == 5

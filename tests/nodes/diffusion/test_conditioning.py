@@ -68,12 +68,15 @@ def test_average_takes_the_pooled_vector_that_there_is() -> None:
 
 
 def test_zero_out_zeroes_everything_without_touching_its_input() -> None:
-    given_prompt = prompt()
+    given_prompt = prompt().set(extra={"conditioning_scale": torch.ones(2), "guidance": torch.ones(1)})
     zeroed = conditioning.zero_out(given_prompt).entries[0]
     assert not zeroed.context.any()
     assert zeroed.pooled is not None
     assert not zeroed.pooled.any()
     assert given_prompt.entries[0].context.all()
+    assert not zeroed.extra["conditioning_scale"].any()
+    assert zeroed.extra["guidance"].all()
+    assert given_prompt.entries[0].extra["conditioning_scale"].all()
 
 
 @pytest.mark.parametrize("mix", [conditioning.concat, lambda a, b: conditioning.average(a, b, 0.5)])
