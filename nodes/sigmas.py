@@ -139,10 +139,11 @@ def split_sigmas(ctx: Context, *, sigmas: Sigmas, step: Annotated[int, Int(min=0
 
 @node("SplitSigmasDenoise", category=SIGMAS)
 def split_sigmas_denoise(ctx: Context, *, sigmas: Sigmas, denoise: Denoise = 1.0) -> TwoSigmas:
-    """The steps before the last ``denoise`` (0..1) of them, and these."""
+    """The steps before the last ``denoise`` (0..1) of them, and these; at 0 no steps at all, as in ComfyUI."""
     steps = max(len(sigmas.values) - 1, 0)
-    cut = steps - round(steps * denoise)
-    return TwoSigmas(Sigmas(sigmas.values[: cut + 1]), Sigmas(sigmas.values[cut:]))
+    last = round(steps * denoise)
+    before = sigmas.values[: steps - last + 1] if last else sigmas.values[:0]
+    return TwoSigmas(Sigmas(before), Sigmas(sigmas.values[steps - last :]))
 
 
 @node("FlipSigmas", category=SIGMAS)

@@ -55,11 +55,16 @@ def test_split_sigmas_share_the_level_of_the_cut(step: int) -> None:
     assert low.values.tolist() == [8.0, 4.0, 2.0, 1.0, 0.0][step:]
 
 
-@pytest.mark.parametrize(("denoise", "cut"), [(1.0, 0), (0.5, 2), (0.25, 3), (0.0, 4)])
+@pytest.mark.parametrize(("denoise", "cut"), [(1.0, 0), (0.5, 2), (0.25, 3)])
 def test_split_sigmas_by_denoise(denoise: float, cut: int) -> None:
     high, low = nodes.split_sigmas_denoise(CTX, sigmas=LEVELS, denoise=denoise)
     assert high.values.tolist() == [8.0, 4.0, 2.0, 1.0, 0.0][: cut + 1]
     assert low.values.tolist() == [8.0, 4.0, 2.0, 1.0, 0.0][cut:]
+
+
+def test_split_sigmas_by_no_denoise_are_no_steps() -> None:
+    high, low = nodes.split_sigmas_denoise(CTX, sigmas=LEVELS, denoise=0.0)
+    assert (high.values.tolist(), low.values.tolist()) == ([], [0.0])
 
 
 def test_changes_leave_the_input_alone() -> None:
