@@ -91,6 +91,7 @@ class Engine:
         previews: bool = False,
         admit: Admit = nullcontext,
         folders: Folders | None = None,
+        again: bool = False,
     ) -> RunResult:
         """Run what the wanted ``outputs`` need and is not cached.
 
@@ -98,11 +99,11 @@ class Engine:
         ``OutOfMemory``, and ``Cancelled``. ``listeners`` hear of every event as it happens; ``cancel`` stops the run
         from another thread; with ``previews``, nodes report unfinished pictures. ``admit`` holds the device for the
         run, until what is left of it is work on files: then the next run computes. ``folders``: where the run reads and
-        puts files, if not in the engine's.
+        puts files, if not in the engine's. ``again``: an earlier attempt died, which may have put files there already.
         """
         checked, log = self.inspect(workflow, outputs, folders), EventLog(*listeners)
         return self.executor.run(
-            workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit, folders=folders
+            workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit, folders=folders, again=again
         )
 
     @property

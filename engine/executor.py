@@ -37,10 +37,12 @@ class Executor:
         previews: bool = False,
         admit: Admit = nullcontext,
         folders: Folders | None = None,
+        again: bool = False,
     ) -> RunResult:
         """Run ``checked.outputs``. Nodes that finish are cached, also where the run does not.
 
         ``admit``: what else a run needs before it may have the device. ``folders``: the run's, if not all runs'.
+        ``again``: see :meth:`engine.engine.Engine.run`.
 
         Raises ``GraphInvalid`` (for problems found), ``NodeFailed``, ``OutOfMemory`` (the cache is empty then) and
         ``Cancelled``. The last event tells of the end, whatever it is.
@@ -50,7 +52,7 @@ class Executor:
         place = Place(partial(self._at_device, admit), self._around.turns, self._around.underway)
         cancel = cancel or CancelToken()
         around = self._around if folders is None else replace(self._around, folders=folders)
-        run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews)
+        run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews, again=again)
         try:
             with place:
                 return self._execute(run)

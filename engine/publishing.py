@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import threading
@@ -93,10 +94,14 @@ class Named:
 
 
 class Publication:
-    """What one run gives its client: each encoded file is put into the folders once, however often it is shown."""
+    """What one run gives its client: each encoded file is put into the folders once, however often it is shown.
 
-    def __init__(self, named: Named, folders: Folders, request: Request) -> None:
-        self._named, self._folders, self._request = named, folders, request
+    ``again``: an earlier attempt at the same died; a file of its that is the same is taken over, not put there twice.
+    """
+
+    def __init__(self, named: Named, folders: Folders, request: Request, *, again: bool = False) -> None:
+        self._named, self._folders, self._request, self._again = named, folders, request, again
+        self._names: set[Path] = set()  # that are this run's
         self._saved: dict[int, tuple[Encoded, SavedFile]] = {}
         self._next: dict[tuple[Path, Place], int] = {}
 
@@ -145,7 +150,8 @@ class Publication:
             else:
                 shutil.copyfile(made.path, part)
             stored = self._named.store.put_file(part)
-            name = self._name(made, part, directory, place)
+            name = self._left(made, stored, directory, place) or self._name(made, part, directory, place)
+            self._names.add(directory / name)
         except OSError as error:
             stem = f"{place.subfolder}/{place.stem}" if place.subfolder else place.stem
             raise InputInvalid(
@@ -157,6 +163,23 @@ class Publication:
         finally:
             part.unlink(missing_ok=True)
         return SavedFile(name, place.subfolder, made.series.folder, made.media_type, stored.digest, stored.size_bytes)
+
+    def _left(self, made: Encoded, stored: Stored, directory: Path, place: Place) -> str | None:
+        """The name of the same file that the earlier attempt had put there."""
+        if not self._again:
+            return None
+        start = f"{place.stem_of(made.number)}_"
+        with os.scandir(directory) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.startswith(start) and entry.name.endswith(f"_{made.suffix}") and entry.is_file()
+            )
+        for path in (directory / name for name in names):
+            same_size = path not in self._names and path.stat().st_size == stored.size_bytes
+            if same_size and digest_of(path) == stored.digest:
+                return path.name
+        return None
 
     def _name(self, made: Encoded, part: Path, directory: Path, place: Place) -> str:
         series = (directory, place)

@@ -72,6 +72,7 @@ class Run:
         log: EventLog,
         cancel: CancelToken,
         previews: bool,
+        again: bool = False,
     ) -> None:
         self.node_id: str | None = None
         self._around = around
@@ -83,7 +84,7 @@ class Run:
         with collection_paused():
             self._graph = build_graph(checked.nodes)
         self._request = Request(workflow)
-        self._published = Publication(around.named, around.folders, self._request)
+        self._published = Publication(around.named, around.folders, self._request, again=again)
         self._keys = Keys(around.folders, around.models, self._request, self._value_of)
         self._live = LiveValues()
         self._report = Report(log, checked.outputs)

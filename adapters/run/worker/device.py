@@ -28,7 +28,8 @@ from engine.result import RunResult
 class Work:
     """What is to be computed: a workflow in API form, its input files, and the output nodes that are wanted.
 
-    ``space``: whose folders it reads and writes, see :meth:`engine.folders.Folders.of`.
+    ``space``: whose folders it reads and writes, see :meth:`engine.folders.Folders.of`. ``again``: an earlier attempt
+    died.
     """
 
     prompt: Mapping[str, Any]
@@ -36,6 +37,7 @@ class Work:
     extra_pnginfo: Mapping[str, Any] = field(default_factory=dict)
     targets: Sequence[str] | None = None
     previews: bool = True
+    again: bool = False
     space: str = ""
 
 
@@ -109,6 +111,7 @@ class Device:
                     previews=work.previews,
                     admit=partial(self._place, work, stoppable, left),
                     folders=folders,
+                    again=work.again,
                 )
         finally:
             stoppable.running = False

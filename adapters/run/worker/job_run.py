@@ -75,6 +75,7 @@ class JobRunner:
             files=self.store.jobs.inputs(job.id),
             extra_pnginfo=job.extra_pnginfo,
             targets=job.targets,
+            again=job.attempts > 1,
             previews=bool(job.options.get("previews", True)),
             space=job.space,
         )
