@@ -38,6 +38,7 @@ MODULES: tuple[str, ...] = (
     "samplers",
     "sigmas",
     "skip_layers",
+    "step_caches",
     "strings",
     "text",
     "text_loaders",

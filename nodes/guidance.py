@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.context import Context
-from engine.inputs import Float, Int
+from engine.inputs import Bool, Float, Int
 from engine.registry import node
 from nodes import diffusion
 from nodes.hooks import GuidancePatches
@@ -86,9 +86,15 @@ def cfg_zero_star(ctx: Context, *, model: Model) -> Patched:
 
 
 @node("CFGNorm", category="advanced/guidance", experimental=True)
-def cfg_norm(ctx: Context, *, model: Model, strength: Scale = 1.0) -> Patched:
-    """Guidance that makes no latent pixel longer than the positive prediction has it."""
-    return Patched(model.with_guidance(diffusion.patches.cfg.cfg_norm(strength)))
+def cfg_norm(
+    ctx: Context, *, model: Model, strength: Scale = 1.0, pre_cfg: Annotated[bool, Bool(optional=True)] = False
+) -> Patched:
+    """Guidance that makes no latent pixel longer than the positive prediction has it.
+
+    ``pre_cfg``: the velocity as long as the positive one, which may lengthen it too.
+    """
+    patches = diffusion.patches.cfg
+    return Patched(model.with_guidance(patches.norm_matched(strength) if pre_cfg else patches.cfg_norm(strength)))
 
 
 @node(

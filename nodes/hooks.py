@@ -5,7 +5,7 @@ All are immutable, and a model carries them in tuples. Nothing here imports torc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -89,6 +89,15 @@ class KeptAttention(Protocol):
     def keep(self, block: tuple[str, int], keys: Tensor, values: Tensor) -> None: ...
 
 
+class NetworkWrapper(Protocol):
+    """Wraps a whole pass through the network: ``run`` computes it (and inner wrappers) for an input like ``x``.
+
+    ``x``: [rows, channels, *grid], scaled for the network; returns what the network predicts, of the same shape.
+    """
+
+    def __call__(self, run: Callable[[Tensor], Tensor], x: Tensor, call: Call, /) -> Tensor: ...
+
+
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -102,7 +111,8 @@ class NetworkPatches:
     the place of the attention itself rather than changing what goes into it. One that does not attend further wins.
     ``after_input``: on the output of each input block, before it is kept as a skip; ``after_input_skip``: after it was
     kept. ``before_output``: on (hidden, skip) before an output block concatenates them. ``deep``: the last one decides.
-    ``around_block``: around each block of a transformer, the first outermost; ``kept_attention``: the last one decides.
+    ``around_block``: around each block of a transformer, ``around_network``: around each pass, the first outermost;
+    ``kept_attention``: the last one decides.
     A family's step consults what it has.
     """
 
@@ -116,6 +126,7 @@ class NetworkPatches:
     deep: tuple[DeepFeatures, ...] = ()
     around_block: tuple[BlockWrapper, ...] = ()
     kept_attention: tuple[KeptAttention, ...] = ()
+    around_network: tuple[NetworkWrapper, ...] = ()
 
     def __add__(self, other: NetworkPatches) -> NetworkPatches:
         """Both sets of hooks, ``self``'s first."""
@@ -130,7 +141,8 @@ class Call:
     size, in batch order. ``sigma``: the noise level, of the first row where rows of several jobs are joined.
     ``control``: what ControlNets add, in the form that the family's networks take, or None. ``shapes``: of the latent's
     parts, [batch, channels, *grid] each; where there are several, ``x`` and what the step returns are packed, see
-    :mod:`nodes.diffusion.nested`.
+    :mod:`nodes.diffusion.nested`. ``prompts``: which prompts the groups are of; equal ones mean the same
+    prompt at every step of a sampling call.
     """
 
     patches: NetworkPatches = field(default_factory=NetworkPatches)
@@ -138,6 +150,7 @@ class Call:
     sigma: float = 0.0
     control: Any = None
     shapes: tuple[tuple[int, ...], ...] = ()
+    prompts: tuple[Hashable, ...] = ()
 
 
 # --- guidance ----------------------------------------------------------------------------------------------------
@@ -174,6 +187,17 @@ class Guided:
     parameterization: Parameterization
 
 
+class GuidanceWrapper(Protocol):
+    """Wraps a whole evaluation of a noisy latent: ``run`` gives the guided and the negative prediction for one.
+
+    ``x``: [batch, channels, *grid]; ``sigma``: the noise level.
+    """
+
+    def __call__(
+        self, run: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, sigma: float, /
+    ) -> tuple[Tensor, Tensor]: ...
+
+
 CfgFunction = Callable[[Guided], "Tensor"]
 GuidedPatch = Callable[[Guided], Guided]
 MaskFunction = Callable[["Tensor", "Tensor", "Tensor", "Parameterization"], "Tensor"]
@@ -186,6 +210,7 @@ class GuidancePatches:
     ``before``: adjust ``cond``/``uncond`` first; ``combine``: replaces the cfg formula (the last one set wins);
     ``after``: adjust ``denoised``. ``keep_uncond``: compute the negative prediction even at cfg 1.
     ``denoise_mask``: (sigma, mask, sigmas, parameterization) -> mask, replaces the inpainting mask at every step.
+    ``around``: around the evaluation as a whole, the first outermost.
     """
 
     before: tuple[GuidedPatch, ...] = ()
@@ -193,6 +218,7 @@ class GuidancePatches:
     after: tuple[CfgFunction, ...] = ()
     keep_uncond: bool = False
     denoise_mask: MaskFunction | None = None
+    around: tuple[GuidanceWrapper, ...] = ()
 
     def __add__(self, other: GuidancePatches) -> GuidancePatches:
         """Both, ``self``'s first; where only one can be, ``other``'s."""
@@ -202,6 +228,7 @@ class GuidancePatches:
             after=self.after + other.after,
             keep_uncond=self.keep_uncond or other.keep_uncond,
             denoise_mask=other.denoise_mask or self.denoise_mask,
+            around=self.around + other.around,
         )
 
 

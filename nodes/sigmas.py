@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+import re
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import lazy_loader as lazy
 
 from engine.context import Context
-from engine.inputs import Choice, Float, Int
+from engine.inputs import Choice, Float, Int, Text
 from engine.registry import node
 from nodes import diffusion
 from nodes.choices import Denoise, SchedulerName, Steps, UpTo100
 from nodes.values import Model, Sigmas
 
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy.load("torch")
+
 SCHEDULERS = "sampling/custom_sampling/schedulers"
 SIGMAS = "sampling/custom_sampling/sigmas"
 LOWEST_SIGMA = 0.0001
+
+# What ComfyUI takes for a number: digits after any number of points, without an exponent.
+_NUMBERS = re.compile(r"[-+]?\d*\.?\d+")
 
 UpTo5000 = Annotated[float, Float(min=0.0, max=5000.0, step=0.01, round=False)]
 
@@ -199,3 +210,14 @@ def sampling_percent_to_sigma(
     if return_actual_sigma and sampling_percent in (0.0, 1.0):
         return levels.sigma_max if sampling_percent == 0.0 else levels.sigma_min
     return levels.percent_to_sigma(sampling_percent)
+
+
+@node(
+    "ManualSigmas",
+    category="model/sampling/sigmas",
+    experimental=True,
+    search_aliases=("custom noise schedule", "define sigmas"),
+)
+def manual_sigmas(ctx: Context, *, sigmas: Annotated[str, Text()] = "1, 0.5") -> Sigmas:
+    """The numbers in the text, whatever stands between them, as noise levels."""
+    return Sigmas(torch.tensor([float(number) for number in _NUMBERS.findall(sigmas)], dtype=torch.float32))

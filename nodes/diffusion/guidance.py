@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Placed
-from nodes.hooks import Guided, NetworkPatches
+from nodes.hooks import GuidanceWrapper, Guided, NetworkPatches
 from nodes.values import Conditioning, Guider
 
 POSITIVE, NEGATIVE, THIRD = 0, 1, 2
@@ -49,8 +50,15 @@ class Guidance:
 
         ``x``: float32[batch, channels, height, width]; ``sigma``: float32[batch].
         """
-        denoised, uncond = self._combine(x, sigma, keep_uncond or self._patches.keep_uncond)
-        return denoised, torch.zeros_like(x) if uncond is None else uncond
+
+        def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
+            denoised, uncond = self._combine(x, sigma, keep_uncond or self._patches.keep_uncond)
+            return denoised, torch.zeros_like(x) if uncond is None else uncond
+
+        run: Callable[[Tensor], tuple[Tensor, Tensor]] = evaluate
+        for wrapper in reversed(self._patches.around):
+            run = partial(_within, wrapper, run, float(sigma[0]))
+        return run(x)
 
     def _cfg(self, x: Tensor, sigma: Tensor, keep_uncond: bool) -> tuple[Tensor, Tensor | None]:
         """Classifier-free guidance, https://arxiv.org/abs/2207.12598, in terms of the clean latent."""
@@ -144,6 +152,12 @@ class Guidance:
             predict=predict,
             parameterization=self._parameterization,
         )
+
+
+def _within(
+    wrapper: GuidanceWrapper, run: Callable[[Tensor], tuple[Tensor, Tensor]], sigma: float, x: Tensor
+) -> tuple[Tensor, Tensor]:
+    return wrapper(run, x, sigma)
 
 
 def perp_neg(positive: Tensor, negative: Tensor, empty: Tensor, neg_scale: float, cfg: float) -> Tensor:

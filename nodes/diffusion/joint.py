@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from engine.turns import Turns
 from nodes.diffusion import residuals
 from nodes.diffusion.inputs import Inputs, form, join, values
-from nodes.hooks import Call, NetworkPatches
+from nodes.hooks import Call, NetworkPatches, NetworkWrapper
 
 if TYPE_CHECKING:
     from nodes.families.parts import Step
@@ -70,4 +71,14 @@ def all_at_once(passes: Sequence[Pass]) -> Sequence[Tensor]:
 
 
 def _alone(one: Pass) -> Tensor:
-    return one.step(one.module, one.x, one.timestep, values(one.inputs), one.call)
+    def step(x: Tensor) -> Tensor:
+        return one.step(one.module, x, one.timestep, values(one.inputs), one.call)
+
+    run: Callable[[Tensor], Tensor] = step
+    for wrapper in reversed(one.call.patches.around_network):
+        run = partial(_within, wrapper, run, one.call)
+    return run(one.x)
+
+
+def _within(wrapper: NetworkWrapper, run: Callable[[Tensor], Tensor], call: Call, x: Tensor) -> Tensor:
+    return wrapper(run, x, call)

@@ -134,7 +134,8 @@ class Network:
         if (chain := together[0].entry.control) is not None and self._control is not None:
             seen = ControlCall(network_x, timestep, values(inputs), len(together), now, network=self._module)
             residuals = self._control(chain, seen)
-        call = Call(hooks, tuple(one.role for one in together), now, residuals, self._shapes)
+        prompts = tuple(one.entry for one in together)
+        call = Call(hooks, tuple(one.role for one in together), now, residuals, self._shapes, prompts)
         whole = Pass(self._step, self._module, network_x, timestep, inputs, call)
         output = joint.forward(whole, self._turns)
         return self._parameterization.denoised(sigmas, output.float(), x).chunk(len(together))

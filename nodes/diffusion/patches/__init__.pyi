@@ -4,7 +4,9 @@ from . import deepcache as deepcache
 from . import downscale as downscale
 from . import freeu as freeu
 from . import hypertile as hypertile
+from . import kept_attention as kept_attention
 from . import scaling as scaling
 from . import skip_layers as skip_layers
 from . import spectrum as spectrum
+from . import step_cache as step_cache
 from . import tome as tome

@@ -64,6 +64,43 @@ def cfg_norm(strength: float) -> GuidancePatches:
     return GuidancePatches(after=(limit,))
 
 
+def norm_matched(strength: float) -> GuidancePatches:
+    """Each latent pixel of the guided velocity as long as the positive one's, as far as ``strength`` says."""
+
+    def combine(guided: Guided) -> Tensor:
+        positive, negative = guided.x - guided.cond, guided.x - _uncond_or_zeros(guided)
+        plain = negative + guided.cfg * (positive - negative)
+        lengths: Tensor = plain.norm(dim=1, keepdim=True)
+        scale = torch.where(lengths > 0, positive.norm(dim=1, keepdim=True) / lengths.clamp(min=1e-12), 1.0)
+        return guided.x - torch.lerp(plain, plain * scale, strength)
+
+    return GuidancePatches(combine=combine)
+
+
+def renorm_cfg(from_sigma: float, longest: float) -> GuidancePatches:
+    """The whole guided prediction at most ``longest`` times as long as the positive one (0: of any length).
+
+    No guidance at all at noise levels from ``from_sigma`` on: Lumina 2 (arXiv 2503.21758, section 4).
+    """
+
+    def combine(guided: Guided) -> Tensor:
+        if float(guided.sigma[0]) >= from_sigma:
+            return guided.cond
+        uncond = _uncond_or_zeros(guided)
+        plain = uncond + guided.cfg * (guided.cond - uncond)
+        if longest <= 0:
+            return plain
+        own, limit = _length(plain), _length(guided.cond) * longest
+        return torch.where(own >= limit, plain * (limit / own), plain)
+
+    return GuidancePatches(combine=combine)
+
+
+def _length(x: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
+    return length
+
+
 def mahiro(guided: Guided) -> Tensor:
     """Guidance that leans on the positive prediction as far as the two agree in direction."""
     leap = guided.cond * guided.cfg

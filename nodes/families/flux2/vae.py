@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKLFlux2
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
@@ -26,7 +26,7 @@ _MOVED = {"encoder.quant_conv.": "quant_conv.", "decoder.post_quant_conv.": "pos
 
 def load(view: WeightView) -> Vae:
     """The autoencoder in ``view``, in its authors' layout or diffusers'."""
-    network = view.renamed({**_network_names(view), **{name: name for name in view if name.startswith("bn.")}})
+    network = view.renamed({**_network_names(view), **{name: name for name in view if name.startswith("bn.running")}})
     label, key = f"{view.file.path.name} VAE", f"vae:{content_key(network)}"
     weights = Weights(key, lambda: _build(network), label, wide=True, release=view.file.release)
     return Vae(weights, VAE, LatentSpace(view.shape("bn.running_mean")[0], factors=SPACE.factors))
@@ -72,8 +72,17 @@ def _build(view: WeightView) -> AutoencoderKLFlux2:
 
 def _made(view: WeightView) -> AutoencoderKLFlux2:
     vae = AutoencoderKLFlux2(**_read(view))
-    vae.bn.num_batches_tracked = None  # of the training; not all files have it
+    vae.bn = Statistics(4 * vae.config.latent_channels)
     return vae
+
+
+class Statistics(nn.Module):
+    """Mean and variance of the packed channels; what else a file has of their training is left there."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.empty(channels))
+        self.register_buffer("running_var", torch.empty(channels))
 
 
 def _read(view: WeightView) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from nodes.diffusion.parameterization import discrete
 from nodes.diffusion.patches import cfg
 from nodes.diffusion.patches.attention_guidance import gaussian_blur
-from nodes.hooks import Guided
+from nodes.hooks import GuidancePatches, Guided
 from nodes.values import Conditioning
 
 
@@ -157,3 +157,33 @@ def test_blur_keeps_flat_pictures_and_spreads_points() -> None:
     torch.testing.assert_close(blurred.sum((2, 3)), torch.ones(1, 4))
     torch.testing.assert_close(blurred, blurred.flip(-1))
     assert gaussian_blur(point, 9, 0.0) is point
+
+
+def test_a_matched_norm_makes_each_pixels_velocity_as_long_as_the_positive_one(guided: Guided) -> None:
+    combine = cfg.norm_matched(1.0).combine
+    assert combine
+    lengths = (guided.x - combine(guided)).norm(dim=1)
+    torch.testing.assert_close(lengths, (guided.x - guided.cond).norm(dim=1))
+    plain = cfg.norm_matched(0.0).combine
+    assert plain
+    torch.testing.assert_close(plain(guided), guided.denoised)
+
+
+def test_renormed_guidance_is_no_longer_than_the_positive_prediction(guided: Guided) -> None:
+    combine, loose = cfg.renorm_cfg(100.0, 1.0).combine, cfg.renorm_cfg(100.0, 0.0).combine
+    assert combine and loose
+    torch.testing.assert_close(combine(guided).flatten(1).norm(dim=1), guided.cond.flatten(1).norm(dim=1))
+    torch.testing.assert_close(loose(guided), guided.denoised)
+
+
+def test_renormed_guidance_leaves_guidance_out_at_high_noise(guided: Guided) -> None:
+    combine = cfg.renorm_cfg(1.5, 1.0).combine
+    assert combine
+    assert torch.equal(combine(guided), guided.cond)
+
+
+@pytest.mark.parametrize("patches", [cfg.norm_matched(1.0), cfg.renorm_cfg(100.0, 1.0)])
+def test_without_a_negative_prediction_the_positive_one_stays(guided: Guided, patches: GuidancePatches) -> None:
+    assert patches.combine
+    alone = replace(guided, uncond=None, cfg=1.0, denoised=guided.cond)
+    torch.testing.assert_close(patches.combine(alone), guided.cond)
