@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ settings.load_profile("untimed")
 
 # What a test finds is not to depend on what ran before; those about the disk cache give it a folder of their own.
 os.environ["DAGFUSION_DISK_CACHE_MIB"] = "0"
+# Who runs the tests in a shell's background has Ctrl-C ignored, and so would every process that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 CASES = Path(__file__).parent / "reference" / "cases"
 
 

@@ -403,3 +403,29 @@ class TestDevices:
 
     def test_the_default_budget_is_part_of_the_memory(self) -> None:
         assert 0 < default_budget_bytes(torch.device("cpu")) < 2**50
+
+
+@dataclass(frozen=True)
+class Tilt:
+    """Adds a third of each weight to it, which few formats hold exactly."""
+
+    key: str = "tilt"
+
+    def names(self) -> frozenset[str]:
+        return frozenset({"first.weight"})
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        return weight * (4 / 3)
+
+
+@pytest.mark.parametrize("as_stored", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_patched_weights_are_rounded_as_stored_where_that_is_asked_for(dtype: torch.dtype, as_stored: bool) -> None:
+    store = ModelStore("cpu", "float32")
+    handle = Weights("a", lambda: Net(3, dtype), patched_as_stored=as_stored)
+    exact = Net(3, dtype).first.weight.float() * (4 / 3)
+    with store.lease(handle, (Tilt(),)) as net:
+        weight = net.first.weight
+    assert weight.dtype is torch.float32
+    assert not torch.equal(exact, exact.to(dtype).float()), "rounding makes a difference"
+    assert torch.equal(weight, exact.to(dtype).float() if as_stored else exact)

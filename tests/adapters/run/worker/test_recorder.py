@@ -176,3 +176,29 @@ def test_a_run_that_waits_for_a_broken_sink_can_be_cancelled(monkeypatch: pytest
         told.join(60)
         assert not told.is_alive()
     assert len(recorder.unwritten) == 60
+
+
+class Away(Broken):
+    """A sink that says of its first calls that it could take nothing, as while the database is away."""
+
+    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+        self.left -= 1
+        if self.left >= 0:
+            return False
+        self.taken += batch
+        return True
+
+
+def test_what_a_sink_could_not_take_is_offered_again_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_RETRY_S", 0.01)
+    sink = Away(times=3)
+    events = node_events(60)
+    with Recorder(sink, Progress({}, ClassSeconds())) as recorder:
+        for event in events[:20]:
+            recorder(event)
+        until(lambda: sink.left < 3)  # some of them were offered in vain
+        for event in events[20:]:
+            recorder(event)
+        until(lambda: len(sink.taken) == 60)
+    assert [entry.data["node_id"] for entry in sink.taken] == [str(number) for number in range(60)]
+    assert recorder.unwritten == []
