@@ -40,7 +40,7 @@ _DIFFUSERS = (
     "time_text_embed.text_embedder.linear_1",
     "time_text_embed.guidance_embedder.linear_1",
 )
-_PIXEL_NAMES: dict[str, tuple[str, ...]] = {
+PIXEL_NAMES: dict[str, tuple[str, ...]] = {
     "pos_embed_input": ("controlnet_x_embedder",),
     "controlnet_blocks.{}": ("controlnet_blocks.{}",),
     "input_hint_block.0": ("input_hint_block.conv_in",),
@@ -93,7 +93,7 @@ def _places(view: WeightView, config: dict[str, Any], reads_pixels: bool) -> dic
         module = _make(config)
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if reads_pixels:
-        return sources(known(view, by_table(BLOCKS | EMBEDDERS | _PIXEL_NAMES, shapes)))
+        return sources(known(view, by_table(BLOCKS | EMBEDDERS | PIXEL_NAMES, shapes)))
     own = known(view, whole({name: name for name in shapes}))
     return sources(own) | sources(known(view, by_table(ALIASES, shapes)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from nodes.families.family import Family, TextSet
+from nodes.families.family import ControlKind, Family, TextSet
 from nodes.families.marks import Marks
 from nodes.latent_space import LatentSpace
 
@@ -47,6 +47,21 @@ def _text_sets() -> tuple[TextSet, ...]:
     )
 
 
+CONTROL = ControlKind(
+    "sd35_controlnet",
+    "ControlNet of Stable Diffusion 3.5 by Stability AI",
+    (
+        Marks(
+            (
+                "transformer_blocks.0.adaLN_modulation.1.bias",
+                "pos_embed_input.proj.weight",
+                "controlnet_blocks.0.weight",
+            )
+        ),
+    ),
+    "nodes.families.sd3.control",
+)
+
 FAMILY = Family(
     name="sd3",
     title="Stable Diffusion 3",
@@ -57,4 +72,5 @@ FAMILY = Family(
     ),
     space=SPACE,
     texts=_text_sets(),
+    controls=(CONTROL,),
 )
