@@ -46,7 +46,10 @@ def read(source: Source, run: Run = NOBODY, hdr: str = "sdr") -> tuple[Image, Te
     """
     try:
         stills = list(_stills(source, run, hdr))
-    except _NoPicture as refused:
+    except UnidentifiedImageError as error:
+        message = f"{name_of(source)} is not a picture of a known format"
+        refused = InputInvalid(message, input="image", remedy=KNOWN)
+        refused.__cause__ = error
         return _film(source, run, hdr, refused)
     first = stills[0]
     fitting = [still for still in stills if still.rgb.shape == first.rgb.shape]
@@ -76,11 +79,8 @@ def name_of(source: Source) -> str:
     return "the picture" if isinstance(source, bytes) else f"'{source.name}'"
 
 
-class _NoPicture(InputInvalid):
-    """Nothing that reads pictures knows the file."""
-
-
 def _stills(source: Source, run: Run, hdr: str) -> Iterator[Still]:
+    """Raises ``UnidentifiedImageError`` where nothing that reads pictures knows the file."""
     name = name_of(source)
     with nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else source.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -94,8 +94,8 @@ def _stills(source: Source, run: Run, hdr: str) -> Iterator[Still]:
                 yield _of_levels(*deep_stills.read(source, hdr, run.limits.pixels))
             else:
                 yield from _pillow_stills(file, source, run, hdr)
-        except UnidentifiedImageError as error:
-            raise _NoPicture(f"{name} is not a picture of a known format", input="image", remedy=KNOWN) from error
+        except UnidentifiedImageError:
+            raise
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise InputInvalid(f"{name} is damaged or truncated: {error}", input="image", remedy=WHOLE) from error
 

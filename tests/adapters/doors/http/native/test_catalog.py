@@ -51,7 +51,8 @@ def test_statistics_tell_of_queue_and_workers(client: httpx.Client, web: Web) ->
     assert client.get("/ready").status_code == 503
     info = {"device": "cuda", "memory": {"vram_total_bytes": 8 * 2**30}, "models_bytes": 5, "cache": {"bytes": 7}}
     web.services.store.workers.beat("w1", "ready", info)
-    assert client.get("/ready").json() == {"ready": True, "workers_ready": 1, "workers_starting": 0}
+    ready = client.get("/ready").json()
+    assert ready == {"ready": True, "workers_ready": 1, "workers_starting": 0, "faults": []}
     assert client.get("/v1/stats").json()["workers"][0]["info"] == info
     memory = client.get("/memory-info").json()
     assert memory["ram"]["total_bytes"] > memory["ram"]["available_bytes"] > 0
