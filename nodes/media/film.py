@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import av
 
 from engine.errors import InputInvalid
 from engine.limits import Limits
@@ -15,7 +17,7 @@ from engine.types import Audio
 from nodes.media import opening, orientation, sound
 from nodes.media.clock import MAX_FRAMES, Clock, read_times
 from nodes.media.colour import Meaning, Picture, ToRgb, meaning_of
-from nodes.media.frames import Damage, decoded, of_size
+from nodes.media.frames import Damage, decoded, decoder_of, of_size
 from nodes.media.orientation import Orientation
 from nodes.media.telling import NOBODY, Run
 
@@ -113,66 +115,89 @@ def look(path: Path, run: Run = NOBODY) -> FilmFile:
     """Read the packets' times and the first frame. Raises ``InputInvalid`` where the file is no film."""
     with opening.opened(path) as container:
         track = opening.picture_track(container, path)
-        first = next(decoded(container, track, Damage(path, NOBODY)), None)
-        if first is None:
-            raise InputInvalid(f"'{path.name}' holds no frames", input="video", remedy=opening.FILM)
-        turn = orientation.of_frame(first)
-        coded = (first.width, first.height)
-        run.limits.check_pixels(f"'{path.name}'", *coded, input="video")
-        square = orientation.square_size(*coded, track.sample_aspect_ratio)
-        meaning = meaning_of(first, track.codec.canonical_name)
         if opening.undecodable_tracks(container):
             run.note(f"'{path.name}': a sound track of an unknown kind is left out")
-    clock = _clock(path)
+        seen = _Look(track, opening.sound_track(container))
+        seen.read(container)
+        first = seen.first
+        if first is None:
+            raise InputInvalid(f"'{path.name}' holds no frames", input="video", remedy=opening.FILM)
+        codec, aspect, clock = track.codec.canonical_name, track.sample_aspect_ratio, seen.clock()
+    coded = (first.width, first.height)
+    run.limits.check_pixels(f"'{path.name}'", *coded, input="video")
     if clock.count > MAX_FRAMES:
         raise InputInvalid(
             f"'{path.name}' has more than {MAX_FRAMES:,} frames",
             input="video",
             remedy="cut it into shorter films",
         )
-    start_s = _sound_start(path)
-    held = 0
-    sound_start_s: Fraction | None = clock.start_s
-    if start_s is not None:
-        lead_s = clock.start_s - start_s
-        if lead_s > max(Fraction(_DELAY_S), _DELAY_FRAMES / clock.rate) and lead_s * clock.rate < MAX_FRAMES:
-            held, sound_start_s = round(lead_s * clock.rate), start_s
-    shown = turn.size(*square)
-    sound_start_s = None if start_s is None else sound_start_s
-    return FilmFile(path, clock, coded, shown, turn, meaning, held, sound_start_s, run.limits)
+    turn = orientation.of_frame(first)
+    shown = turn.size(*orientation.square_size(*coded, aspect))
+    held, start_s = _beginning(clock, seen.sound_start_s)
+    return FilmFile(path, clock, coded, shown, turn, meaning_of(first, codec), held, start_s, run.limits)
 
 
-def _clock(path: Path) -> Clock:
-    times: list[int] = []
-    last, last_duration, count = None, 0, 0
-    with opening.opened(path) as container:
-        track = opening.picture_track(container, path)
-        base = track.time_base
-        for packet in islice(_packets(container, track), MAX_FRAMES + 1):
-            count += 1
-            if packet.pts is not None:
-                times.append(packet.pts)
-                if last is None or packet.pts > last:
-                    last, last_duration = packet.pts, packet.duration or 0
+def _beginning(clock: Clock, sound_s: Fraction | None) -> tuple[int, Fraction | None]:
+    """How often the first picture is shown again, and where the sound begins to count."""
+    if sound_s is None:
+        return 0, None
+    lead_s = clock.start_s - sound_s
+    if lead_s > max(Fraction(_DELAY_S), _DELAY_FRAMES / clock.rate) and lead_s * clock.rate < MAX_FRAMES:
+        return round(lead_s * clock.rate), sound_s
+    return 0, clock.start_s
+
+
+class _Look:
+    """One pass over a film's packets: all pictures' times, the first picture and when the sound begins.
+
+    Used while the container is open: its tracks go with it.
+    """
+
+    def __init__(self, track: Any, sound_track: Any | None) -> None:
+        self.first: Any = None
+        self.sound_start_s: Fraction | None = None
+        self._track, self._sound_track = track, sound_track
+        self._decoder = decoder_of(track)
+        self._times: list[int] = []
+        self._last: int | None = None
+        self._last_duration = self._count = 0
+
+    def read(self, container: Any) -> None:
+        """Look at the packets, as far as the file goes or frames may be."""
+        tracks = [self._track] if self._sound_track is None else [self._track, self._sound_track]
+        try:
+            for packet in container.demux(tracks):
+                if packet.stream is self._track:
+                    self._picture(packet)
+                elif self.sound_start_s is None:
+                    self._sound(packet)
+                if self._count > MAX_FRAMES:
+                    return
+        except av.FFmpegError:
+            return
+
+    def clock(self) -> Clock:
+        """What the times make, and what the file states of rates."""
+        track = self._track
         stated = [rate for rate in (track.average_rate, track.guessed_rate, track.base_rate) if rate]
-    if not times:
-        return Clock(stated[0] if stated else Fraction(1), Fraction(0), max(1, count), even=True)
-    return read_times(times, last_duration, base, stated)
+        if not self._times:
+            return Clock(stated[0] if stated else Fraction(1), Fraction(0), max(1, self._count), even=True)
+        return read_times(self._times, self._last_duration, track.time_base, stated)
 
+    def _picture(self, packet: Any) -> None:
+        if self.first is None:
+            with suppress(av.FFmpegError):
+                self.first = next(iter(self._decoder.decode(packet if packet.size else None)), None)
+        if not packet.size or packet.is_discard:
+            return
+        self._count += 1
+        if packet.pts is not None:
+            self._times.append(packet.pts)
+            if self._last is None or packet.pts > self._last:
+                self._last, self._last_duration = packet.pts, packet.duration or 0
 
-def _packets(container: Any, track: Any) -> Iterator[Any]:
-    """The track's packets as far as the file goes."""
-    import av
-
-    try:
-        for packet in container.demux(track):
-            if packet.size and not packet.is_discard:
-                yield packet
-    except av.FFmpegError:
-        return
-
-
-def _sound_start(path: Path) -> Fraction | None:
-    with opening.opened(path) as container:
-        track = opening.sound_track(container)
-        return None if track is None else sound.start_of(container, track)
+    def _sound(self, packet: Any) -> None:
+        with suppress(av.FFmpegError):
+            for frame in packet.decode():
+                self.sound_start_s = Fraction(0) if frame.pts is None else frame.pts * frame.time_base
+                return

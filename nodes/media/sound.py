@@ -40,13 +40,6 @@ def read(path: Path, run: Run = NOBODY) -> Audio:
     return audio
 
 
-def start_of(container: Any, track: Any) -> Fraction | None:
-    """When the track's sound begins, in the file's time; ``None`` where none of it can be decoded."""
-    for frame in _frames(container, track, []):
-        return Fraction(0) if frame.pts is None else frame.pts * frame.time_base
-    return None
-
-
 def decode(container: Any, track: Any, start_s: Fraction | None, path: Path, run: Run = NOBODY) -> Audio | None:
     """The track's sound from ``start_s`` on, or from its own beginning; ``None`` where there is none.
 

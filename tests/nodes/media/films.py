@@ -17,7 +17,7 @@ RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 180, 30), (30, 30, 200), (128, 128,
 RATE_HZ = 48000
 ONSET_S = 0.5
 WHITE_16 = 255 * 256  # what libswscale takes for white in 16 bits
-X265 = "log-level=none:pools=none:frame-threads=1"  # one thread: several of them failed now and then
+X265 = "log-level=none:bframes=0"  # with B-frames, the time of a film's only frame is now and then undefined
 MATRIX_NUMBERS = {"bt601": 5, "bt709": 1, "bt2020": 9}
 
 
