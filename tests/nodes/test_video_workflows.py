@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.media_films import Film
 from engine.engine import Engine
 from engine.errors import GraphInvalid, NodeFailed
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
-from tests.nodes.media.films import Film
 
 Graph = dict[str, dict[str, Any]]
 

@@ -13,10 +13,10 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.media_films import Film, tone
 from engine.errors import InputInvalid
 from nodes.media import clock, film, images, sound
 from tests.nodes.media.conftest import Listener
-from tests.nodes.media.films import Film, tone
 
 
 def refused(path: Path, says: str) -> None:

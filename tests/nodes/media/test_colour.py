@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
+from benchmarks.media_rows import hdr_patches
 from nodes.media import film, images, tone, transcoding, writing
-from tests.nodes.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
 
 EXPECTED = (RED, GREEN, BLUE, GREY)
 BT709, BT2020 = {"colorspace": 1, "color_primaries": 1, "color_trc": 1}, 9
@@ -73,25 +74,6 @@ def test_white_and_black_of_ten_bits(tmp_path: Path) -> None:
         )
         picture = shown(made.write(tmp_path / f"{level}.mkv"))
         np.testing.assert_allclose(picture, level / WHITE_16, atol=0.0006)
-
-
-def hdr_patches(transfer: str) -> np.ndarray:
-    """uint16: the patches in BT.2020 and HLG (white at 75 %) or PQ (white at 203 cd/m2), by the standards' formulas."""
-    signal = patches() / 255
-    light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
-    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
-    light = light @ to_2020.T
-    if transfer == "hlg":
-        scene = light * 0.26496
-        levels = np.where(
-            scene <= 1 / 12,
-            np.sqrt(3 * scene),
-            0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073,
-        )
-    else:
-        power = (light * 203 / 10000) ** 0.1593017578125
-        levels = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
-    return np.round(levels * WHITE_16).astype(np.uint16)
 
 
 def hdr_film(path: Path, transfer: str) -> Path:

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WIDTH, Film, colours, numbered, patches
+from benchmarks.media_heic import heic
 from engine.errors import InputInvalid
 from nodes.media import jxl, stills
 from tests.nodes.media.conftest import Listener
-from tests.nodes.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WIDTH, Film, colours, numbered, patches
-from tests.nodes.media.heic import heic
 
 EXPECTED = (RED, GREEN, BLUE, GREY)
 BT709 = {"colorspace": 1, "color_primaries": 1, "color_trc": 1, "color_range": 1}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.media_films import Film, tone
 from engine.errors import InputInvalid
 from engine.limits import Limits
 from engine.types import Audio, Image, Video
@@ -18,7 +19,6 @@ from nodes.media import film, images, saving, sound_files, writing
 from nodes.media.saving import Wanted
 from nodes.media.telling import Nobody
 from tests.nodes.media.conftest import Listener
-from tests.nodes.media.films import Film, tone
 
 LEVELS = torch.linspace(0.1, 0.9, 6)
 FRAMES = LEVELS[:, None, None, None].expand(6, 32, 48, 3)

@@ -20,10 +20,10 @@ from PIL import Image as Pillow
 from adapters.service.intake import picture_sizes
 from adapters.service.intake.contents import check_contents
 from adapters.service.intake.errors import InputRefused, InputTooLarge
+from benchmarks.media_films import patches
+from benchmarks.media_heic import heic
 from tests.adapters.service.intake import files
 from tests.adapters.service.intake.files import picture, png_chunk, png_claiming, safetensors
-from tests.nodes.media.films import patches
-from tests.nodes.media.heic import heic
 
 FORMS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 WHOLE_IS_KNOWN = ["PNG", "JPEG", "WEBP", "GIF", "AVIF"]

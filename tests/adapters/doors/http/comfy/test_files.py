@@ -11,9 +11,9 @@ import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
+from benchmarks.media_films import patches
+from benchmarks.media_heic import heic
 from tests.adapters.services import Service, picture_prompt
-from tests.nodes.media.films import patches
-from tests.nodes.media.heic import heic
 
 
 def png(mode: str = "RGBA", size: tuple[int, int] = (6, 4), colour: Any = (10, 20, 30, 128), **texts: str) -> bytes:

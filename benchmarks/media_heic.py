@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
-from tests.nodes.media.films import X265
+from benchmarks.media_films import X265
 
 
 def heic(pixels: np.ndarray, tile: int | None = None, quarter_turns: int = 0) -> bytes:
