@@ -94,11 +94,12 @@ class Film:
             base = Fraction(1, 90000) if self.times is not None else 1 / self.rate
             if self.times is not None:
                 stream.codec_context.time_base = base
-            times = list(self.times) if self.times is not None else [i / self.rate for i in range(self.frames)]
+            even = (number / self.rate for number in range(self.frames))
+            times = [float(time) for time in (even if self.times is None else self.times)]
             packets = []
             for number, time in enumerate(times):
                 frame = self._frame(number)
-                frame.pts, frame.time_base = round((float(time) + self.shift_s) / float(base)), base
+                frame.pts, frame.time_base = round((time + self.shift_s) / float(base)), base
                 packets += stream.encode(frame)
             packets += stream.encode(None)
             if track is not None:

@@ -60,7 +60,7 @@ def _turns() -> list[Row]:
 
 def _sounds() -> list[Row]:
     plain = {"frames": 25, "onset_s": 0.5, "sound_s": 1.0}
-    opus = {"codec": "libvpx-vp9", "sound_codec": "libopus"}
+    opus: dict[str, Any] = {"codec": "libvpx-vp9", "sound_codec": "libopus"}
     return [
         _film("sound beside its pictures", "plain.mp4", plain, Film(sound=tone())),
         _film("sound 0.52 s before the picture", "early.mp4", {"sound_s": 1.0}, Film(shift_s=0.52, sound=tone())),
