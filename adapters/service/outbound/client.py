@@ -124,7 +124,10 @@ class OutboundClient:
                 return url, response
             # Its body is not read: it may have no end.
             await response.aclose()
-            url = parse_url(str(url.join(response.headers["location"])))
+            location = response.headers["location"].strip()
+            if not location:
+                raise FetchFailed(f"{shown_url(url)} redirects to nowhere", remedy="give the file's own address")
+            url = parse_url(str(url.join(location)))
         raise FetchFailed(f"{shown_url(url)} comes after {limits.max_redirects} redirects", remedy="give the last one")
 
     async def _send(

@@ -127,6 +127,14 @@ async def test_a_redirect_to_no_address_is_one_clear_failure() -> None:
             await fetched(server.url)
 
 
+@pytest.mark.parametrize("location", ["", "  "])
+async def test_a_redirect_to_nowhere_is_followed_nowhere(location: str) -> None:
+    async with serving(redirect(location)) as server:
+        with pytest.raises(FetchFailed, match="redirects to nowhere"):
+            await fetched(server.url)
+    assert len(server.requests) == 1
+
+
 async def test_redirects_in_circles_end() -> None:
     async with serving(redirect("/")) as server:
         with pytest.raises(FetchFailed, match="5 redirects"):
