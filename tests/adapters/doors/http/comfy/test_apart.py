@@ -153,3 +153,36 @@ def test_one_user_does_not_stop_anothers_jobs(web: Service, worker: Service, key
     httpx.post(f"{web.url}/queue", json={"clear": True, "delete": [job_id]}, headers=keys["ben"])
     httpx.post(f"{web.url}/interrupt", json={"prompt_id": job_id}, headers=keys["ben"])
     assert web.ended(job_id).state == "completed"
+
+
+def saved_picture(web: Service, headers: dict[str, str], prompt: dict[str, Any]) -> bytes:
+    """What the key gets as the picture of its prompt."""
+    job = web.ended(submit(web, headers, prompt))
+    assert job.state == "completed"
+    entry = httpx.get(f"{web.url}/history/{job.id}", headers=headers).json()[job.id]
+    (picture,) = entry["outputs"]["2"]["images"]
+    return httpx.get(f"{web.url}/view", params=picture, headers=headers).content
+
+
+def test_a_cached_picture_has_no_word_of_anothers(
+    web: Service, worker: Service, keys: dict[str, dict[str, str]]
+) -> None:
+    assert worker.process.poll() is None
+    private = {"9": {"class_type": "PreviewAny", "inputs": {"source": "what only ann wrote"}}}
+    anns = saved_picture(web, keys["ann"], picture_prompt(81) | private)
+    bens = saved_picture(web, keys["ben"], picture_prompt(81))
+    assert b"what only ann wrote" in anns
+    assert b"what only ann wrote" not in bens
+    assert b"EmptyImage" in bens
+
+
+def test_a_cached_picture_is_the_right_one_though_another_has_its_name(
+    web: Service, worker: Service, keys: dict[str, dict[str, str]]
+) -> None:
+    output = Path(worker.settings["output"])
+    first = saved_picture(web, keys["ann"], picture_prompt(82))
+    for file in output.glob("key_*/*.png"):
+        file.unlink()
+    assert saved_picture(web, keys["ann"], picture_prompt(83)) != first
+    assert saved_picture(web, keys["ann"], picture_prompt(82)) == first
+    assert first in [file.read_bytes() for file in output.glob("key_*/*.png")]
