@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -72,7 +72,8 @@ class NodeSpec:
     ``validate(ctx, **literals)`` returns an error message or ``None``. ``keep``: what it makes costs more to make than
     to read, and depends on nothing but inputs, files and fingerprint, also after a restart: it may be kept on disk.
     ``aside``: it works on files and needs no device, so other runs compute meanwhile. ``memory(**inputs)``: the bytes
-    that it takes for what it makes; more than there may be is refused before it runs.
+    that it takes for what it makes; more than there may be is refused before it runs. ``more_inputs``: (annotated type,
+    default) by names that Python has no parameters for, which ``run`` takes as ``**`` after the others.
     """
 
     name: str
@@ -95,6 +96,7 @@ class NodeSpec:
     deprecated: bool = False
     accepts_any_input: bool = False
     search_aliases: tuple[str, ...] = ()
+    more_inputs: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
@@ -108,6 +110,7 @@ class NodeSpec:
         parameters = list(inspect.signature(self.run).parameters.values())[1:]
         named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
         specs = [input_spec(p.name, hints.get(p.name), p.default) for p in named]
+        specs += [input_spec(name, hint, default) for name, (hint, default) in self.more_inputs.items()]
         specs.sort(key=lambda spec: (spec.hidden, not spec.required))
         return {spec.name: spec for spec in specs}
 

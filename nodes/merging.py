@@ -61,3 +61,46 @@ def merge_clip_add(ctx: Context, *, clip1: Clip, clip2: Clip) -> Clip:
 def merge_clip_subtract(ctx: Context, *, clip1: Clip, clip2: Clip, multiplier: Multiplier = 1.0) -> Clip:
     """``multiplier`` times the difference of the two sets of text encoders' weights."""
     return diffusion.merging.merge_clips(ctx.models, clip1, clip2, diffusion.merging.Mix(multiplier, -multiplier))
+
+
+# --- a ratio for each part of a family's network -------------------------------------------------------------------
+
+
+def _parts(*names: str, **counts: int) -> dict[str, tuple[object, float]]:
+    """A ratio for each of ``names``, of which ``name{}`` stands for as many numbered parts as ``counts`` says."""
+    found = []
+    for name in names:
+        stem = name.partition(".{}")[0]
+        found += [name.format(number) for number in range(counts[stem])] if "{}" in name else [name]
+    return dict.fromkeys(found, (Ratio, 1.0))
+
+
+_UNET = ("time_embed.", "label_emb.")
+_MMDIT = (
+    "pos_embed.",
+    "x_embedder.",
+    "context_embedder.",
+    "y_embedder.",
+    "t_embedder.",
+    "joint_blocks.{}.",
+    "final_layer.",
+)
+_SD = _parts(*_UNET, "input_blocks.{}.", "middle_block.{}.", "output_blocks.{}.", "out.",
+             input_blocks=12, middle_block=3, output_blocks=12)  # fmt: skip
+_SDXL = _parts(*_UNET, "input_blocks.{}", "middle_block.{}", "output_blocks.{}", "out.",
+               input_blocks=9, middle_block=3, output_blocks=9)  # fmt: skip
+_FLUX = _parts("img_in.", "time_in.", "guidance_in", "vector_in.", "txt_in.", "double_blocks.{}.", "single_blocks.{}.",
+               "final_layer.", double_blocks=19, single_blocks=38)  # fmt: skip
+SPECIFIC = "model/merging/model specific"
+
+
+@node("ModelMergeSD1", category=SPECIFIC, more_inputs=_SD)
+@node("ModelMergeSD2", category=SPECIFIC, more_inputs=_SD)
+@node("ModelMergeSDXL", category=SPECIFIC, more_inputs=_SDXL)
+@node("ModelMergeSD3_2B", category=SPECIFIC, more_inputs=_parts(*_MMDIT, joint_blocks=24))
+@node("ModelMergeSD35_Large", category=SPECIFIC, more_inputs=_parts(*_MMDIT, joint_blocks=38))
+@node("ModelMergeFlux1", category=SPECIFIC, more_inputs=_FLUX)
+def merge_parts(ctx: Context, *, model1: Model, model2: Model, **ratios: float) -> Model:
+    """A ratio of model1 for each part of the network, by the longest of the names that a weight's begins with."""
+    mix_of = diffusion.merging.mix_by_prefix(ratios)
+    return diffusion.merging.merge_models(ctx.models, model1, model2, mix_of)
