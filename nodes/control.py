@@ -10,7 +10,7 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from engine.inputs import Choice, FileChoice
 from engine.registry import node
-from engine.types import Image
+from engine.types import Image, Mask
 from nodes import diffusion
 from nodes.choices import Progress, Strength
 from nodes.values import Cond, Conditioning, Control, ControlNet, Model, Vae
@@ -129,6 +129,41 @@ def apply_control_with_vae(
     return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
 
 
+@node(
+    "ControlNetInpaintingAliMamaApply",
+    category="model/conditioning/controlnet",
+    display_name="Apply ControlNet Inpainting (AliMama)",
+)
+def apply_inpainting_control(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    control_net: ControlNet,
+    vae: Vae,
+    image: Image,
+    mask: Mask,
+    strength: Strength = 1.0,
+    start_percent: Progress = 0.0,
+    end_percent: Progress = 1.0,
+) -> Pair:
+    """As ControlNetApplyAdvanced, for ControlNets that draw what a mask covers; others get the whole picture."""
+    if strength == 0:
+        return Pair(positive, negative)
+    covered: Mask | None = None
+    if control_net.takes_mask:
+        covered = mask
+        height, width = image.pixels.shape[1:3]
+        kept = diffusion.latents.resize(1 - mask.values[:, None], width, height, "bilinear", crop=True).round()
+        image = Image(image.pixels * kept.movedim(1, -1))
+    both = [positive, negative]
+    return Pair(
+        *_controlled(
+            both, control_net, image, strength, start_percent, end_percent, vae, mask=covered, for_others=False
+        )
+    )
+
+
 def _controlled(
     conditionings: Sequence[Conditioning],
     net: ControlNet,
@@ -138,16 +173,18 @@ def _controlled(
     end: float,
     vae: Vae | None = None,
     *,
+    mask: Mask | None = None,
     for_others: bool,
 ) -> list[Conditioning]:
     """Each conditioning with one more control. Entries of equal history share it, so they still run in one batch."""
     if image.pixels.shape[0] == 0:
         raise InputInvalid("the control picture is an empty batch", input="image", remedy="give at least one picture")
     hint = image.pixels[..., :3].movedim(-1, 1)
+    values = None if mask is None else mask.values
     shared: dict[int, Control] = {}
 
     def change(entry: Cond) -> Cond:
-        control = Control(net, hint, strength, start, end, previous=entry.control, vae=vae)
+        control = Control(net, hint, strength, start, end, previous=entry.control, vae=vae, mask=values)
         control = shared.setdefault(id(entry.control), control)
         return replace(entry, control=control, control_apply_to_uncond=for_others)
 

@@ -164,7 +164,8 @@ class Control:
     """One ControlNet (or T2I adapter) applied to a conditioning, with what was there before it in ``previous``.
 
     ``hint``: float32[batch, 3, height, width] 0..1 in pixels. Active while start_percent <= progress <= end_percent.
-    ``vae``: for networks that read the picture as a latent.
+    ``vae``: for networks that read the picture as a latent. ``mask``: float32[batch, height, width], what is to be
+    drawn, for networks that take one.
     """
 
     net: ControlNet
@@ -174,6 +175,7 @@ class Control:
     end_percent: float = 1.0
     previous: Control | None = None
     vae: Vae | None = None
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,8 +227,8 @@ class ControlNet:
     """CONTROL_NET: a loaded ControlNet or T2I adapter. ``kind`` runs it. ``modes``: how many kinds of pictures a union
     network knows, 0 for any other; ``union_type``: which it will get. ``variant``: what its kind knows of this one.
 
-    ``global_pooling``: what it adds is averaged over the picture. ``difference``: its weights are stored as what they
-    differ by from a model's, which ``weight_patches`` adds.
+    ``takes_mask``: it draws what a mask covers. ``global_pooling``: what it adds is averaged over the picture.
+    ``difference``: its weights are stored as what they differ by from a model's, which ``weight_patches`` adds.
     """
 
     wire: ClassVar[str] = "CONTROL_NET"
@@ -235,6 +237,7 @@ class ControlNet:
     union_type: int | None = None
     modes: int = 0
     variant: Any = None
+    takes_mask: bool = False
     global_pooling: bool = False
     difference: bool = False
     weight_patches: tuple[WeightPatch, ...] = ()

@@ -44,6 +44,17 @@ FAMILY_STAND_INS = {
     "text_encoders/clip_g.safetensors": "tiny_clip_g.safetensors",
     "text_encoders/t5xxl_fp16.safetensors": "tiny_t5xxl.safetensors",
     "vae/ae.safetensors": "tiny_ae.safetensors",
+    "diffusion_models/z_image_turbo_bf16.safetensors": "tiny_z_image_bf16.safetensors",
+    "checkpoints/lumina_2.safetensors": "tiny_lumina2_checkpoint.safetensors",
+    "diffusion_models/qwen_image_fp8_e4m3fn.safetensors": "tiny_qwen_image_fp8_e4m3fn.safetensors",
+    "diffusion_models/qwen_image_edit_2509_fp8_e4m3fn.safetensors": "tiny_qwen_image.safetensors",
+    "diffusion_models/flux-2-klein-4b.safetensors": "tiny_flux2_klein.safetensors",
+    "diffusion_models/flux2_dev_fp8mixed.safetensors": "tiny_flux2_dev_fp8mixed.safetensors",
+    "text_encoders/qwen_3_4b.safetensors": "tiny_qwen3_4b.safetensors",
+    "text_encoders/qwen_2.5_vl_7b_fp8_scaled.safetensors": "tiny_qwen_2.5_vl_7b_fp8_scaled.safetensors",
+    "text_encoders/mistral_3_small_flux2_bf16.safetensors": "tiny_mistral_3_small_flux2.safetensors",
+    "vae/qwen_image_vae.safetensors": "tiny_qwen_image_vae.safetensors",
+    "vae/flux2-vae.safetensors": "tiny_flux2_vae.safetensors",
 }
 SDXL_LEVELS: dict[str, Any] = {
     "block_out_channels": (32, 64, 128),
@@ -119,8 +130,10 @@ def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
     """The graph with fewer steps and smaller pictures, otherwise as it stands."""
     for entry in graph.values():
         inputs = entry["inputs"]
-        if entry["class_type"] in ("EmptyLatentImage", "EmptySD3LatentImage"):
+        if entry["class_type"] in ("EmptyLatentImage", "EmptySD3LatentImage", "EmptyFlux2LatentImage"):
             inputs |= {side: min(inputs[side], LARGEST_PX) for side in ("width", "height")}
+        if entry["class_type"] == "TextEncodeQwenImageEditPlus":
+            del inputs["vae"]  # The reference is of 1024 x 1024 pixels whatever the picture is.
         scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1
         for name in ("steps", "start_at_step", "end_at_step"):
             if isinstance(inputs.get(name), int) and inputs[name] < 10_000:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes.families.family import EncoderKind, Family, TextSet, VaeKind
+from nodes.families.family import ControlKind, EncoderKind, Family, TextSet, VaeKind
 from nodes.families.marks import Marks
 from nodes.latent_space import LatentSpace
 
@@ -51,6 +51,13 @@ SPACE = LatentSpace(
 )  # fmt: skip
 """Of the Wan 2.1 VAE, which Qwen-Image uses for single pictures."""
 
+CONTROL = ControlKind(
+    "qwen_instantx",
+    "ControlNet of Qwen-Image by InstantX",
+    (Marks(("controlnet_x_embedder.weight", "controlnet_blocks.0.weight", "txt_norm.weight")),),
+    "nodes.families.qwen_image.control",
+)
+
 FAMILY = Family(
     name="qwen_image",
     title="Qwen-Image",
@@ -69,4 +76,5 @@ FAMILY = Family(
     texts=(TextSet("qwen_image", ("qwen25_vl",), prefixes={"qwen25_vl": ("text_encoders.qwen25_7b.transformer.",)}),),
     encoders=(QWEN25_VL,),
     vaes=(WAN_VAE,),
+    controls=(CONTROL,),
 )

@@ -41,6 +41,13 @@ class Variant:
     reference_method: ReferenceMethod
 
 
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """What ControlNets add to the picture's tokens after each block."""
+
+    blocks: tuple[Tensor | None, ...]
+
+
 def load(view: WeightView) -> Model:
     """The model in ``view``; what references are to it is told by marks of Edit 2511 and of Layered."""
     config = configuration(view)
@@ -69,20 +76,20 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
     """The velocity (noise - picture) of ``x``, [rows, 16, frames, height, width], of any height and width.
 
     ``inputs``: ``context``, the encoded prompt, [rows, tokens, width]; references as :mod:`nodes.diffusion.references`
-    names them. ``call.control``: residuals of the picture's tokens by block.
+    names them. ``call.control``: :class:`Residuals`.
     """
     weight = module.img_in.weight
     x, inputs = beside(weight, x), {name: beside(weight, value) for name, value in inputs.items()}
     references, method = references_in(inputs)
     context = inputs["context"]
-    image, turns, count = _embedded(module, x, context.shape[1], references, method)
+    image, turns, count = embedded(module, x, context.shape[1], references, method)
     text = module.txt_in(module.txt_norm(context))
     # References may be told to be free of noise: their tokens then follow a second embedding of time.
     is_clean = bool(references) and method == "index_timestep_zero"
     sigma = timestep.to(x.device)
     times = torch.stack([sigma, sigma * 0] if is_clean else [sigma], dim=1)
     time = torch.unflatten(embed_time(module, times.flatten(), x.dtype), 0, (-1, times.shape[1]))
-    best, added = current().best(run_block), call.control or ()
+    best, added = current().best(run_block), _added(call)
     for number, block in enumerate(module.transformer_blocks):
 
         def run(state: State, block: Any = block) -> State:
@@ -92,11 +99,15 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
         site = Site("double", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
         state = through(call.patches.around_block, run, {"image": image, "text": text}, site)
         image, text = state["image"], state["text"]
-        if number < len(added) and added[number] is not None:
-            own = added[number].shape[1]
-            image = torch.cat([image[:, :own] + added[number].to(image), image[:, own:]], dim=1)
+        if number < len(added) and (more := added[number]) is not None:
+            own = more.shape[1]
+            image = torch.cat([image[:, :own] + more.to(image), image[:, own:]], dim=1)
     tokens = module.proj_out(module.norm_out(image[:, :count], time[:, 0]))
     return _from_frames(tokens, x.shape)
+
+
+def _added(call: Call) -> tuple[Tensor | None, ...]:
+    return call.control.blocks if isinstance(call.control, Residuals) else ()
 
 
 def embed_time(module: Any, sigma: Tensor, dtype: torch.dtype) -> Tensor:
@@ -148,15 +159,15 @@ def _attend(attention: Any, image: Tensor, text: Tensor, both: Tensor) -> tuple[
     return attention.to_out[0](mixed[:, length:]), attention.to_add_out(mixed[:, :length])
 
 
-def _embedded(
+def embedded(
     module: Any, x: Tensor, text: int, references: list[Tensor], method: ReferenceMethod
 ) -> tuple[Tensor, tuple[Tensor, Tensor], int]:
     """The picture's tokens with the references' behind them, rotations (text, picture), and how many are its own."""
-    tokens = [_frames_to_tokens(x)]
+    tokens = [frames_to_tokens(x)]
     own = [_positions(x, Place(0, 0, 0))]
     for latent, place in zip(references, places(map(size_of, references), method, PATCH), strict=True):
         frames = latent if latent.ndim == 5 else latent[:, :, None]
-        tokens.append(_frames_to_tokens(frames.expand(x.shape[0], -1, -1, -1, -1)))
+        tokens.append(frames_to_tokens(frames.expand(x.shape[0], -1, -1, -1, -1)))
         own.append(_positions(frames, place))
     start = max(grid_size(x, PATCH)) // 2
     text_places = torch.arange(start, start + text, device=x.device)[:, None].expand(-1, 3)
@@ -174,7 +185,7 @@ def _positions(latent: Tensor, place: Place) -> Tensor:
     return torch.cat([torch.cat([torch.full_like(grid[:, :1], layer), grid], dim=1) for layer in layers])
 
 
-def _frames_to_tokens(latent: Tensor) -> Tensor:
+def frames_to_tokens(latent: Tensor) -> Tensor:
     frames = latent.movedim(2, 1).flatten(0, 1)
     return torch.unflatten(to_tokens(frames, PATCH), 0, (latent.shape[0], -1)).flatten(1, 2)
 
