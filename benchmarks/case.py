@@ -85,7 +85,7 @@ Measure = Callable[..., Iterable[Figure]]
 
 
 @dataclass(frozen=True)
-class Case:
+class BenchCase:
     """A named case. ``axes``: its grid; ``quick``: the smallest values of some axes, for a trial run.
 
     ``told``: for the README, a sentence by metric, with the names of parameters in braces; metrics without one are
@@ -107,9 +107,9 @@ class Case:
 
 def case(
     name: str, *, axes: Axes, quick: Axes, repeats: int = 5, told: Mapping[str, str] | None = None
-) -> Callable[[Measure], Case]:
+) -> Callable[[Measure], BenchCase]:
     """Declare the function below it as a case."""
     unknown = quick.keys() - axes.keys()
     if unknown:
         raise ValueError(f"case '{name}' has no axis {sorted(unknown)}")
-    return lambda measure: Case(name, measure, axes, quick, repeats, told or {})
+    return lambda measure: BenchCase(name, measure, axes, quick, repeats, told or {})

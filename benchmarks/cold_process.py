@@ -21,7 +21,7 @@ from adapters.host.settings import Settings, read_settings
 from engine.collection import collect_seldom
 
 if TYPE_CHECKING:
-    from adapters.run.direct.runner import JobRunner
+    from adapters.run.direct.runner import DirectRunner
     from engine.engine import Engine
 
 # In the order in which a worker comes to them. diffusers and transformers import torch's compiler: it is told apart.
@@ -110,11 +110,11 @@ def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> None:
     import uvicorn
 
     from adapters.doors.http.hosting import create_relayed_app
-    from adapters.run.direct.runner import JobRunner
+    from adapters.run.direct.runner import DirectRunner
     from adapters.run.relay.relay import Relay
     from adapters.service.blobs.store import BlobStore
 
-    runner: JobRunner = JobRunner(engine, BlobStore(settings.blob_url))
+    runner: DirectRunner = DirectRunner(engine, BlobStore(settings.blob_url))
     app = create_relayed_app(settings, lambda now: Relay(now.store, runner.run, name=f"forked-{os.getpid()}", slots=1))
     uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on")).run(sockets=[listener])
 

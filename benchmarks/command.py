@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks import readme, registry, show
-from benchmarks.case import Case, Value
+from benchmarks.case import BenchCase, Value
 from benchmarks.compare import alone, rows
 from benchmarks.compare import compare as compared
 from benchmarks.record import Record, append_records, read_records
-from benchmarks.run import Options, read_axes, run
+from benchmarks.run import BenchOptions, read_axes, run
 from engine.errors import DagfusionError
 
 STYLES = {"better": "green", "worse": "bold red", "same": "dim", "unsure": "yellow"}
@@ -23,7 +23,7 @@ STYLES = {"better": "green", "worse": "bold red", "same": "dim", "unsure": "yell
 def measure(names: Sequence[str], axes: Sequence[str], path: Path | None, *, append: bool, **options: Any) -> None:
     """Measure the named cases and show each one's table. Records are written as they come, so that none is lost."""
     cases = [registry.find(name) for name in dict.fromkeys(names)]
-    chosen = Options(axes=read_axes(axes, cases), **options)
+    chosen = BenchOptions(axes=read_axes(axes, cases), **options)
     if path is not None and not append:
         path.unlink(missing_ok=True)
     for case in cases:
@@ -40,7 +40,7 @@ def measure(names: Sequence[str], axes: Sequence[str], path: Path | None, *, app
             raise DagfusionError(f"case '{case.name}' measures nothing at these parameters", remedy="see `bench list`")
 
 
-def _say(case: Case, point: Mapping[str, Value]) -> None:
+def _say(case: BenchCase, point: Mapping[str, Value]) -> None:
     if sys.stderr.isatty():
         print(f"{case.name}: {show.described(point)} ...", file=sys.stderr)
 

@@ -37,7 +37,7 @@ _ALL_DONE_S = 180.0
 
 
 @dataclass
-class Report:
+class CrashReport:
     """What was done, and what was found wrong: every list of job ids should be empty."""
 
     kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_VICTIMS, 0))
@@ -58,7 +58,7 @@ class Report:
         return {name: value for name, value in asdict(self).items() if isinstance(value, list) and value}
 
 
-class Receiver:
+class WebhookReceiver:
     """Takes webhook messages: the ids that came for each job, with repeats."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
 
     @contextmanager
-    def listening(self) -> Iterator[Receiver]:
+    def listening(self) -> Iterator[WebhookReceiver]:
         """Within the block."""
         thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         thread.start()
@@ -90,11 +90,11 @@ class Receiver:
             self._server.server_close()
 
 
-def run(folder: Path, kills: int, jobs: int, seed: int, *, steps: int = 10) -> Report:
+def run(folder: Path, kills: int, jobs: int, seed: int, *, steps: int = 10) -> CrashReport:
     """Kill ``kills`` times while at least ``jobs`` jobs of ``steps`` twentieths of a second run; then look."""
     chance = random.Random(seed)
-    report = Report()
-    receiver = Receiver()
+    report = CrashReport()
+    receiver = WebhookReceiver()
     settings = {"nodes": str(NODES), "allowed_hosts": "127.0.0.1", "lease_s": "5", "max_attempts": "100"}
     started_at = time.monotonic()
     with receiver.listening(), running(folder, ready=True, threads=1, **settings) as service:
@@ -120,7 +120,7 @@ def run(folder: Path, kills: int, jobs: int, seed: int, *, steps: int = 10) -> R
 class _Client:
     """Submits over HTTP, again and again with the same idempotency key until it is answered, as a good client does."""
 
-    def __init__(self, service: Service, receiver: Receiver, steps: int) -> None:
+    def __init__(self, service: Service, receiver: WebhookReceiver, steps: int) -> None:
         self._service, self._steps = service, steps
         self._webhook = {"url": receiver.url, "events": ["completed", "failed", "cancelled"]}
         self.ids: dict[str, str] = {}
@@ -188,7 +188,7 @@ def _kill(service: Service, victim: str) -> None:
             continue
 
 
-def _look(service: Service, client: _Client, receiver: Receiver, report: Report) -> None:
+def _look(service: Service, client: _Client, receiver: WebhookReceiver, report: CrashReport) -> None:
     report.jobs = client.sent
     known = set(client.ids.values())
     stored = {job.id for job in service.store.jobs.find(limit=10 * client.sent)}

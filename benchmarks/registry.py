@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from benchmarks.case import Case
+from benchmarks.case import BenchCase
 from engine.errors import DagfusionError
 from engine.suggest import nearest
 
@@ -31,17 +31,17 @@ def names() -> tuple[str, ...]:
     return tuple(_MODULES)
 
 
-def find(name: str) -> Case:
+def find(name: str) -> BenchCase:
     """The case of that name. Raises ``DagfusionError`` where there is none."""
     if name not in _MODULES:
         close = nearest(name, _MODULES)
         hint = f"did you mean {close}?" if close else f"there are: {', '.join(_MODULES)}"
         raise DagfusionError(f"there is no case '{name}'", remedy=hint)
     found = getattr(importlib.import_module(_MODULES[name]), name)
-    assert isinstance(found, Case)
+    assert isinstance(found, BenchCase)
     return found
 
 
-def every() -> Iterator[Case]:
+def every() -> Iterator[BenchCase]:
     """All cases, in order."""
     return map(find, _MODULES)

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.case import Axes, Bench, Case, Figure, Value
+from benchmarks.case import Axes, Bench, BenchCase, Figure, Value
 from benchmarks.record import Record
 from engine.errors import DagfusionError
 from engine.suggest import nearest
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """How to run: see :class:`benchmarks.case.Bench`. ``axes``: values that replace those of the case's axes.
 
     ``repeats``: None for the case's own. ``quick``: the smallest grid, for a trial. ``label``: for the records.
@@ -33,7 +33,7 @@ class Options:
 
 
 def run(
-    case: Case, options: Options, *, started: Callable[[Mapping[str, Value]], None] = lambda _: None
+    case: BenchCase, options: BenchOptions, *, started: Callable[[Mapping[str, Value]], None] = lambda _: None
 ) -> Iterator[Record]:
     """The records of every point, as they come. ``started`` hears of each point before it is measured."""
     repeats = options.repeats or (1 if options.quick else case.repeats)
@@ -48,7 +48,7 @@ def run(
             bench.close()
 
 
-def grid(case: Case, options: Options) -> dict[str, tuple[Value, ...]]:
+def grid(case: BenchCase, options: BenchOptions) -> dict[str, tuple[Value, ...]]:
     """The case's axes: its own values, the smallest ones for a quick run, and over them those that were asked for."""
     return {
         **case.axes,
@@ -63,7 +63,7 @@ def points(axes: Axes) -> Iterator[dict[str, Value]]:
         yield dict(zip(axes, values, strict=True))
 
 
-def record(case: Case, point: Mapping[str, Value], figure: Figure, options: Options) -> Record:
+def record(case: BenchCase, point: Mapping[str, Value], figure: Figure, options: BenchOptions) -> Record:
     """The figure with all that it holds for. The axes ``dtype`` and ``kernel`` go into the fields of those names."""
     parameters = {**point, **figure.more}
     dtype, kernel = (str(parameters.pop(name, "")) for name in ("dtype", "kernel"))
@@ -87,7 +87,7 @@ def record(case: Case, point: Mapping[str, Value], figure: Figure, options: Opti
     )
 
 
-def read_axes(given: Sequence[str], cases: Sequence[Case]) -> dict[str, tuple[Value, ...]]:
+def read_axes(given: Sequence[str], cases: Sequence[BenchCase]) -> dict[str, tuple[Value, ...]]:
     """``NAME=VALUE[,VALUE...]`` for axes of the cases, each value of its axis' type. Raises ``DagfusionError``."""
     known = {name: values for case in cases for name, values in case.axes.items()}
     return dict(_axis(text, known) for text in given)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from engine.device_scheduler import DeviceScheduler
 from engine.encoded import Encoded, Series
 from engine.errors import Cancelled
 from engine.events import EventLog, NodeNote, NodePreview, NodeProgress
 from engine.limits import Limits
-from engine.turns import Turns
 from engine.types import Hdr, SavedFile
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Context:
     class_type: str = ""
     log: EventLog = field(default_factory=EventLog)
     cancel: CancelToken = field(default_factory=CancelToken)
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceScheduler = field(default_factory=DeviceScheduler)
     limits: Limits = field(default_factory=Limits)
     previews: bool = False
     hdr: Hdr = "sdr"

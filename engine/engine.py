@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from engine.cache import Cache
 from engine.collection import collection_paused
 from engine.context import CancelToken
+from engine.device_scheduler import DeviceScheduler
+from engine.device_slot import Admit
 from engine.errors import Problem
 from engine.events import EventLog, Listener
 from engine.folders import Folders
 from engine.limits import Limits
 from engine.memory_check import with_memory
-from engine.place import Admit
 from engine.publishing import FileStore, Named
 from engine.result import RunResult
 from engine.schema import NodeSpec
-from engine.turns import Turns
 from engine.types import Hdr
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
@@ -56,7 +56,7 @@ class Engine:
         self.models = models
         self.cache = Cache(cache_budget_bytes, disk_cache)
         self.named = Named()
-        self.turns = Turns()
+        self.turns = DeviceScheduler()
         self.at_once = at_once
         self.hdr: Hdr = hdr
         self.limits = limits or Limits()
@@ -110,11 +110,11 @@ class Engine:
     def executor(self) -> Executor:
         """Made at the first run: checking needs none of what it imports."""
         from engine.executor import Executor
-        from engine.run import Surroundings
+        from engine.run import RunSetting
 
         with self._making:
             if self._executor is None:
-                around = Surroundings(
+                around = RunSetting(
                     self.registry,
                     self.folders,
                     self.models,

@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import partial
 
 from engine.context import CancelToken
+from engine.device_slot import Admit, DeviceSlot
 from engine.errors import Cancelled, GraphInvalid, OutOfMemory
 from engine.events import EventLog, RunCancelled, RunFailed
 from engine.failures import free_memory
 from engine.folders import Folders
-from engine.place import Admit, Place
 from engine.result import RunResult
-from engine.run import Run, Surroundings
+from engine.run import Run, RunSetting
 from engine.validate import Checked
 from engine.workflow import Workflow
 
@@ -23,7 +23,7 @@ from engine.workflow import Workflow
 class Executor:
     """One per device. ``at_once`` runs share it in turns, further ones wait; all share the cache."""
 
-    def __init__(self, around: Surroundings, at_once: int = 1) -> None:
+    def __init__(self, around: RunSetting, at_once: int = 1) -> None:
         self._around = around
         self._places = threading.Semaphore(at_once)
 
@@ -49,7 +49,7 @@ class Executor:
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        place = Place(partial(self._at_device, admit), self._around.turns, self._around.underway)
+        place = DeviceSlot(partial(self._at_device, admit), self._around.turns, self._around.underway)
         cancel = cancel or CancelToken()
         around = self._around if folders is None else replace(self._around, folders=folders)
         run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews, again=again)

@@ -63,7 +63,7 @@ class _Found:
     is_open: bool = False
 
 
-class Keys(dict[str, str]):
+class CacheKeys(dict[str, str]):
     """Key by node id, filled with :meth:`add` in an order in which each node comes after all that it reads.
 
     Hidden inputs count where a class asks for them: the request, the node's own id. ``lasting``: the keys of classes

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from engine.cache import Cache, Entry
 from engine.collection import collection_paused
 from engine.context import CancelToken, Context
+from engine.device_scheduler import DeviceScheduler
+from engine.device_slot import DeviceSlot
 from engine.encoded import all_there
 from engine.errors import Cancelled
 from engine.events import EventLog, RunFinished, RunStarted
@@ -20,13 +22,12 @@ from engine.expand import Subgraph
 from engine.failures import failure
 from engine.folders import Folders
 from engine.graph import build_graph, extend_graph, resolved
-from engine.keys import ONCE, Keys
+from engine.keys import ONCE, CacheKeys
 from engine.limits import Limits
 from engine.live_values import LiveValues
 from engine.mapping import join
 from engine.model_order import grouped_by_network
 from engine.node_call import NodeCall, lazy_inputs_asked_for
-from engine.place import Place
 from engine.plan import Plan, make_plan, plan_more
 from engine.publishing import Named, Publication
 from engine.report import Report
@@ -34,7 +35,6 @@ from engine.request import Request
 from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
-from engine.turns import Turns
 from engine.types import Hdr
 from engine.underway import Underway
 from engine.validate import Checked
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RunSetting:
     """What all runs of an executor share."""
 
     registry: Mapping[str, NodeSpec]
     folders: Folders
     models: ModelStore
     cache: Cache
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceScheduler = field(default_factory=DeviceScheduler)
     underway: Underway = field(default_factory=Underway)
     named: Named = field(default_factory=Named)
     hdr: Hdr = "sdr"
@@ -64,10 +64,10 @@ class Run:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: RunSetting,
         workflow: Workflow,
         checked: Checked,
-        place: Place,
+        place: DeviceSlot,
         *,
         log: EventLog,
         cancel: CancelToken,
@@ -85,7 +85,7 @@ class Run:
             self._graph = build_graph(checked.nodes)
         self._request = Request(workflow)
         self._published = Publication(around.named, around.folders, self._request, again=again)
-        self._keys = Keys(around.folders, around.models, self._request, self._value_of)
+        self._keys = CacheKeys(around.folders, around.models, self._request, self._value_of)
         self._live = LiveValues()
         self._report = Report(log, checked.outputs)
         self._subgraphs: dict[str, Subgraph] = {}  # running, by the node that they stand for

@@ -31,7 +31,7 @@ UNION_TYPES = (
 )
 
 
-class Pair(NamedTuple):
+class ConditioningPair(NamedTuple):
     """A positive and a negative conditioning under the same control."""
 
     positive: Conditioning
@@ -95,13 +95,15 @@ def apply_control_advanced(
     start_percent: Progress = 0.0,
     end_percent: Progress = 1.0,
     vae: Vae | None = None,
-) -> Pair:
+) -> ConditioningPair:
     """Both conditionings under a control picture, between two points of the sampling."""
     if strength == 0:
-        return Pair(positive, negative)
+        return ConditioningPair(positive, negative)
 
     both = [positive, negative]
-    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
+    return ConditioningPair(
+        *_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False)
+    )
 
 
 @node(
@@ -121,12 +123,14 @@ def apply_control_with_vae(
     strength: Strength = 1.0,
     start_percent: Progress = 0.0,
     end_percent: Progress = 1.0,
-) -> Pair:
+) -> ConditioningPair:
     """As ControlNetApplyAdvanced, for ControlNets that read the picture as a latent."""
     if strength == 0:
-        return Pair(positive, negative)
+        return ConditioningPair(positive, negative)
     both = [positive, negative]
-    return Pair(*_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False))
+    return ConditioningPair(
+        *_controlled(both, control_net, image, strength, start_percent, end_percent, vae, for_others=False)
+    )
 
 
 @node(
@@ -146,10 +150,10 @@ def apply_inpainting_control(
     strength: Strength = 1.0,
     start_percent: Progress = 0.0,
     end_percent: Progress = 1.0,
-) -> Pair:
+) -> ConditioningPair:
     """As ControlNetApplyAdvanced, for ControlNets that draw what a mask covers; others get the whole picture."""
     if strength == 0:
-        return Pair(positive, negative)
+        return ConditioningPair(positive, negative)
     covered: Mask | None = None
     if control_net.takes_mask:
         covered = mask
@@ -157,7 +161,7 @@ def apply_inpainting_control(
         kept = diffusion.latents.resize(1 - mask.values[:, None], width, height, "bilinear", crop=True).round()
         image = Image(image.pixels * kept.movedim(1, -1))
     both = [positive, negative]
-    return Pair(
+    return ConditioningPair(
         *_controlled(
             both, control_net, image, strength, start_percent, end_percent, vae, mask=covered, for_others=False
         )

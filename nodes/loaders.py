@@ -14,7 +14,7 @@ from nodes.values import Clip, Model, Vae
 PIXEL_SPACE = "pixel_space"
 
 
-class Checkpoint(NamedTuple):
+class CheckpointOutputs(NamedTuple):
     """A checkpoint's three parts; a node that reads one which the file lacks fails."""
 
     MODEL: Model
@@ -23,7 +23,9 @@ class Checkpoint(NamedTuple):
 
 
 @node("CheckpointLoaderSimple", category="loaders", display_name="Load Checkpoint")
-def load_checkpoint(ctx: Context, *, ckpt_name: Annotated[str, FileChoice("checkpoints", network=True)]) -> Checkpoint:
+def load_checkpoint(
+    ctx: Context, *, ckpt_name: Annotated[str, FileChoice("checkpoints", network=True)]
+) -> CheckpointOutputs:
     """The denoiser, text encoders and VAE of a single-file checkpoint (SD1.x, SD2.x, SDXL base or refiner)."""
     return _outputs(diffusion.checkpoints.load_checkpoint(ctx.folders.find("checkpoints", ckpt_name)), ckpt_name)
 
@@ -39,7 +41,7 @@ def load_checkpoint_with_config(
     *,
     config_name: Annotated[str, FileChoice("configs")],
     ckpt_name: Annotated[str, FileChoice("checkpoints", network=True)],
-) -> Checkpoint:
+) -> CheckpointOutputs:
     """As CheckpointLoaderSimple; the configuration file says what the network predicts and which text layer counts."""
     checkpoint = diffusion.checkpoints.load_checkpoint(ctx.folders.find("checkpoints", ckpt_name))
     config = ctx.folders.find("configs", config_name)
@@ -65,7 +67,7 @@ def load_vae(ctx: Context, *, vae_name: Annotated[str, FileChoice("vae", after=(
     return diffusion.checkpoints.load_vae(ctx.folders.find("vae", vae_name))
 
 
-def _outputs(checkpoint: diffusion.checkpoints.Checkpoint, name: str) -> Checkpoint:
+def _outputs(checkpoint: diffusion.checkpoints.Checkpoint, name: str) -> CheckpointOutputs:
     no_clip = Absent(f"checkpoint '{name}' holds no text encoder", "load one with CLIPLoader or DualCLIPLoader")
     no_vae = Absent(f"checkpoint '{name}' holds no VAE", "load one with VAELoader")
-    return Checkpoint(checkpoint.model, checkpoint.clip or no_clip, checkpoint.vae or no_vae)
+    return CheckpointOutputs(checkpoint.model, checkpoint.clip or no_clip, checkpoint.vae or no_vae)

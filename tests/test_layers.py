@@ -32,8 +32,18 @@ HEAVY = {
 LIGHT_ENGINE = {
     *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders", "suggest", "workflow"),
     *("calls", "coerce", "links", "resolve", "resolved", "validate", "packs", "file_inputs", "object_info"),
-    *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "turns", "computing"),
-    *("place", "underway", "counted", "notes", "limits", "host_memory", "memory_check", "media_suffixes", "dynamic"),
+    *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "device_scheduler", "computing"),
+    *(
+        "device_slot",
+        "underway",
+        "counted",
+        "notes",
+        "limits",
+        "host_memory",
+        "memory_check",
+        "media_suffixes",
+        "dynamic",
+    ),
     *("encoded", "scratch", "publishing", "output_names", "request"),
 }
 

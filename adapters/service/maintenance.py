@@ -14,7 +14,7 @@ from adapters.service.blobs.store import BlobStore
 from adapters.service.new_files import sweep_parts
 from adapters.service.steadiness import Steadiness
 from adapters.service.store import Store
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from engine.counted import counted
 
 CLEAN_EVERY_S = 3600.0
@@ -45,14 +45,14 @@ class Maintenance:
                 clean_up(self._store, self._settings)
         except (SQLAlchemyError, BlobStoreUnavailable, OSError) as error:
             self._steadiness.failed()
-            tell_away(_log, error, "maintenance is put off")
+            report_outage(_log, error, "maintenance is put off")
 
     def some_worker_is_ready(self) -> bool:
         """Whether the heartbeats tell of one; false while the database does not answer."""
         try:
             return any(one.state == "ready" for one in self._store.workers.alive(self._settings.lease_s))
         except SQLAlchemyError as error:
-            tell_away(_log, error, "the database does not answer")
+            report_outage(_log, error, "the database does not answer")
             return False
 
     def _take_back(self, at_work: Sequence[str]) -> None:

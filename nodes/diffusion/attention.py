@@ -15,7 +15,7 @@ from nodes.hooks import AttentionPatch, NetworkPatches, Site
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class AttentionSite:
     """What a block needs to know of the call it is part of. ``context``: [batch, tokens, width] of the prompt."""
 
     context: Tensor
@@ -23,7 +23,7 @@ class Surroundings:
     site: Site
 
 
-def transform(transformer: Any, hidden: Tensor, around: Surroundings) -> Tensor:
+def transform(transformer: Any, hidden: Tensor, around: AttentionSite) -> Tensor:
     """A diffusers ``Transformer2DModel`` on ``hidden``, [batch, channels, height, width]; returns the same shape."""
     batch, _, height, width = hidden.shape
     tokens: Tensor = transformer.norm(hidden)
@@ -43,7 +43,7 @@ def transform(transformer: Any, hidden: Tensor, around: Surroundings) -> Tensor:
     return tokens + hidden
 
 
-def _layer(layer: Any, tokens: Tensor, around: Surroundings, depth: int) -> Tensor:
+def _layer(layer: Any, tokens: Tensor, around: AttentionSite, depth: int) -> Tensor:
     patches, backend = around.patches, current()
     around_self = patches.self_attention + patches.inner_self_attention
     if not around_self and not patches.cross_attention:

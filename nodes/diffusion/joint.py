@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from engine.turns import Turns
+from engine.device_scheduler import DeviceScheduler
 from nodes.diffusion import residuals
 from nodes.diffusion.inputs import Inputs, form, join, values
 from nodes.hooks import Call, NetworkPatches, NetworkWrapper
@@ -44,7 +44,7 @@ class Pass:
         return self.module, self.step, self.x.shape[1:], shapes, self.x.dtype, inputs, control
 
 
-def forward(one: Pass, turns: Turns) -> Tensor:
+def forward(one: Pass, turns: DeviceScheduler) -> Tensor:
     """What the network predicts, computed together with passes of other jobs where there are any that fit."""
     kind = one.kind
     if kind is None:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.device_scheduler import DeviceScheduler
 from engine.errors import DeviceMemoryExhausted
-from engine.turns import Turns
 from nodes.diffusion import joint
 from nodes.diffusion.control.call import ControlCall, ControlFunction
 from nodes.diffusion.inputs import Inputs, can_share, join, values
@@ -48,7 +48,7 @@ class Network:
         module: Any,
         model: Model,
         control: ControlFunction | None = None,
-        turns: Turns | None = None,
+        turns: DeviceScheduler | None = None,
         shapes: Shapes = (),
     ) -> None:
         self._module = module
@@ -56,7 +56,7 @@ class Network:
         self._patches = model.patches
         self._step = model.family.denoiser.step
         self._control = control
-        self._turns = turns or Turns()
+        self._turns = turns or DeviceScheduler()
         self._shapes = shapes
         self._most_together = 2**31
 

@@ -15,7 +15,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from nodes.diffusion.attention import Surroundings, transform
+from nodes.diffusion.attention import AttentionSite, transform
 from nodes.diffusion.backend import current
 from nodes.hooks import BlockPatch, NetworkPatches, Site, Stage
 
@@ -181,7 +181,7 @@ class Walk:
             if isinstance(part, ResnetBlock2D):
                 hidden = current().best(resnet)(part, hidden, self.embedding)
             elif isinstance(part, Transformer2DModel):
-                hidden = transform(part, hidden, Surroundings(self.context, self.patches, self.site(stage, block)))
+                hidden = transform(part, hidden, AttentionSite(self.context, self.patches, self.site(stage, block)))
             elif isinstance(part, Upsample2D):
                 hidden = part(hidden, size_px)
             else:

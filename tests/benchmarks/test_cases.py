@@ -13,7 +13,7 @@ from benchmarks.cache import EDITS
 from benchmarks.endurance import growth
 from benchmarks.fresh import in_a_process
 from benchmarks.image import psnr
-from benchmarks.run import Options, run
+from benchmarks.run import BenchOptions, run
 from benchmarks.shapes import SHAPES, trivial_registry, with_one_change
 from benchmarks.timing import in_turns
 from benchmarks.weights import checkpoint_shapes, random_tensors
@@ -28,7 +28,7 @@ from nodes import builtin_registry
 @pytest.mark.parametrize("name", registry.names())
 def test_the_smallest_run_measures_something(name: str) -> None:
     case = registry.find(name)
-    records = list(run(case, Options(quick=True, repeats=1)))
+    records = list(run(case, BenchOptions(quick=True, repeats=1)))
     assert records
     for record in records:
         assert record.case == name
@@ -66,7 +66,7 @@ def test_a_case_that_is_not_there_is_named() -> None:
 
 
 def test_an_edit_runs_what_depends_on_it_and_nothing_else() -> None:
-    records = run(registry.find("cache"), Options(quick=True, repeats=1, axes={"edit": tuple(EDITS)}))
+    records = run(registry.find("cache"), BenchOptions(quick=True, repeats=1, axes={"edit": tuple(EDITS)}))
     ran = {record.parameters["edit"]: record.median for record in records if record.metric == "nodes run"}
     # model, positive, negative, picture, latent, sampler, decode, save
     assert ran["nothing"] == 0

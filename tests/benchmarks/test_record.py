@@ -11,7 +11,7 @@ import pytest
 from benchmarks import machine
 from benchmarks.case import Figure, case
 from benchmarks.record import Machine, Record, append_records, read_records
-from benchmarks.run import Options, grid, points, read_axes, run
+from benchmarks.run import BenchOptions, grid, points, read_axes, run
 from engine.errors import DagfusionError
 from tests.benchmarks.making import record
 
@@ -69,15 +69,15 @@ def gridded(bench: object, *, a: int, dtype: str) -> list[Figure]:
 
 
 def test_every_point_of_the_grid_is_measured_and_its_dtype_is_a_field() -> None:
-    records = list(run(gridded, Options(axes=read_axes(["a=3,4"], [gridded]))))
+    records = list(run(gridded, BenchOptions(axes=read_axes(["a=3,4"], [gridded]))))
     assert [one.parameters for one in records] == [{"a": 3, "extra": "yes"}, {"a": 4, "extra": "yes"}]
     assert {one.dtype for one in records} == {"float32"}
     assert all(isinstance(one, Record) and one.case == "grid" for one in records)
 
 
 def test_a_quick_run_takes_the_smallest_grid_unless_asked_otherwise() -> None:
-    assert list(points(grid(gridded, Options(quick=True)))) == [{"a": 1, "dtype": "float32"}]
-    assert list(points(grid(gridded, Options(quick=True, axes={"a": (7,)})))) == [{"a": 7, "dtype": "float32"}]
+    assert list(points(grid(gridded, BenchOptions(quick=True)))) == [{"a": 1, "dtype": "float32"}]
+    assert list(points(grid(gridded, BenchOptions(quick=True, axes={"a": (7,)})))) == [{"a": 7, "dtype": "float32"}]
 
 
 @pytest.mark.parametrize(

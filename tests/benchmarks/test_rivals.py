@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import registry, rivals
 from benchmarks.record import Record
-from benchmarks.run import Options, run
+from benchmarks.run import BenchOptions, run
 from benchmarks.service import running
 from engine.errors import DagfusionError
 from engine.workflow import NodeDocument
@@ -22,7 +22,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_both_run_the_same_workflows_in_turns(other: str) -> None:
-    options = Options(repeats=2, against=other, axes={"shape": ("chain", "pictures"), "nodes": (5,)})
+    options = BenchOptions(repeats=2, against=other, axes={"shape": ("chain", "pictures"), "nodes": (5,)})
     records: list[Record] = list(run(registry.find("overhead"), options))
     assert [(one.parameters["run"], one.subject, one.metric) for one in records] == [
         (kind, subject, metric)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.engine import Engine
 from engine.errors import ModelUnreadable
-from engine.keys import ONCE, Keys
+from engine.keys import ONCE, CacheKeys
 from engine.workflow import NodeDocument, Workflow
 from tests.engine.toys import toy_engine, workflow
 
@@ -22,10 +22,10 @@ def engine(tmp_path: Path) -> Engine:
     return toy_engine(tmp_path)
 
 
-def keys_of(engine: Engine, flow: Workflow, *outputs: str) -> Keys:
+def keys_of(engine: Engine, flow: Workflow, *outputs: str) -> CacheKeys:
     checked = engine.inspect(flow, outputs or None)
     assert not checked.problems
-    keys = Keys(engine.folders, engine.models)
+    keys = CacheKeys(engine.folders, engine.models)
     keys.add(checked.nodes.values())
     return keys
 
@@ -106,7 +106,7 @@ def test_file_that_goes_away_meanwhile_is_an_error_that_names_it(engine: Engine,
     checked = engine.inspect(workflow(n=("LoadFile", {"name": "a.safetensors"})), ["n"])
     file.unlink()
     with pytest.raises(ModelUnreadable, match=r"a\.safetensors"):
-        Keys(engine.folders, engine.models).add(checked.nodes.values())
+        CacheKeys(engine.folders, engine.models).add(checked.nodes.values())
 
 
 def test_own_fingerprints(engine: Engine, tmp_path: Path) -> None:

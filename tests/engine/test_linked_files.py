@@ -12,7 +12,7 @@ from engine.context import Context
 from engine.engine import Engine
 from engine.folders import KINDS, Folders
 from engine.inputs import Anything, FileChoice
-from engine.keys import ONCE, Keys
+from engine.keys import ONCE, CacheKeys
 from engine.resolved import ResolvedNode
 from engine.types import Link
 from nodes import builtin_registry
@@ -132,7 +132,7 @@ def test_every_class_that_chooses_files(tmp_path: Path, class_type: str, name: s
     node = ResolvedNode("n", class_type, REGISTRY[class_type], {}, {name: Link("above", 0)})
 
     def key(known: Entry | None) -> str:
-        keys = Keys(folders, None, values=lambda _key: known)  # type: ignore[arg-type]
+        keys = CacheKeys(folders, None, values=lambda _key: known)  # type: ignore[arg-type]
         keys["above"] = "the same"
         keys.add([node])
         return keys["n"]

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from engine.cache import Entry
 from engine.engine import Engine
 from engine.graph import Graph, build_graph
-from engine.keys import Keys
+from engine.keys import CacheKeys
 from engine.plan import Plan, make_plan, plan_more
 from engine.workflow import NodeDocument, Workflow
 from tests.engine.toys import chain, toy_engine, workflow
 
 
-def graph_of(engine: Engine, flow: Workflow, wanted: list[str] | None = None) -> tuple[Graph, Keys]:
+def graph_of(engine: Engine, flow: Workflow, wanted: list[str] | None = None) -> tuple[Graph, CacheKeys]:
     checked = engine.inspect(flow, wanted)
     assert not checked.problems
-    keys = Keys(engine.folders, engine.models)
+    keys = CacheKeys(engine.folders, engine.models)
     keys.add(checked.nodes.values())
     return build_graph(checked.nodes), keys
 

@@ -186,7 +186,7 @@ def test_tiled_nodes(ctx: Context) -> None:
 
 
 class TestConfig:
-    def load(self, ctx: Context, folder: Path, text: str) -> loaders.Checkpoint:
+    def load(self, ctx: Context, folder: Path, text: str) -> loaders.CheckpointOutputs:
         (folder / "configs" / "v2.yaml").write_text(text)
         return loaders.load_checkpoint_with_config(ctx, config_name="v2.yaml", ckpt_name="tiny_sd15.safetensors")
 

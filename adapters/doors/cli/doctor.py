@@ -13,7 +13,7 @@ from adapters.doors.cli import exits
 from adapters.doors.cli.session import Options, Session
 from adapters.host.models.reading import manifest_path
 from adapters.service.doctor.examine import examine, overall
-from adapters.service.doctor.findings import Finding, Surroundings
+from adapters.service.doctor.findings import Examined, Finding
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -26,7 +26,7 @@ def show_health(options: Options, manifest: Path | None) -> None:
     settings = Session(options).settings
     path = manifest_path(manifest, settings)
     wanted = manifest or settings.manifest or path.is_file()
-    around = Surroundings(settings, path if wanted else None)
+    around = Examined(settings, path if wanted else None)
     findings = []
     console = Console(highlight=False)
     for finding in examine(around, debug=options.debug):

@@ -17,7 +17,7 @@ from adapters.doors.cli.options import DataOption, DebugOption, JsonOption
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
-    from adapters.service.store.keys import Keys
+    from adapters.service.store.keys import ApiKeys
     from adapters.service.store.records import ApiKey
 
 keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
@@ -85,7 +85,7 @@ def revoke(
 
 
 @contextmanager
-def _opened(data: Path | None) -> Iterator[Keys]:
+def _opened(data: Path | None) -> Iterator[ApiKeys]:
     from adapters.host.settings import read_settings
     from adapters.service.store import Store
 

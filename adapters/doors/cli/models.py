@@ -13,8 +13,8 @@ from engine.counted import counted
 from engine.folders import KINDS
 
 if TYPE_CHECKING:
-    from adapters.host.models.document import Model
-    from adapters.host.models.verify import Verdict
+    from adapters.host.models.document import ListedModel
+    from adapters.host.models.verify import FileCheck
 
 
 def show_models(options: Options) -> None:
@@ -63,7 +63,7 @@ def show_schema() -> None:
     print(json.dumps(Manifest.model_json_schema(), indent=2))
 
 
-def verdict_document(verdict: Verdict) -> dict[str, object]:
+def verdict_document(verdict: FileCheck) -> dict[str, object]:
     """A model and the state of its file, for machines."""
     model = verdict.model
     return {
@@ -73,12 +73,12 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def source_text(model: Model) -> str:
+def source_text(model: ListedModel) -> str:
     """Where the file comes from, in a few words."""
     return " ".join(str(value) for _, value in _source_parts(model))
 
 
-def _source_parts(model: Model) -> Iterator[tuple[str, object]]:
+def _source_parts(model: ListedModel) -> Iterator[tuple[str, object]]:
     from adapters.host.models.document import Url
     from adapters.host.models.sites import shown
 

@@ -12,7 +12,7 @@ from adapters.doors.cli.models import verdict_document
 from adapters.doors.cli.session import Options, Session
 from adapters.host.models.places import Places
 from adapters.host.models.reading import manifest_path, read_manifest
-from adapters.host.models.verify import REMEDIES, Verdict, verify
+from adapters.host.models.verify import REMEDIES, FileCheck, verify
 from engine.counted import counted
 
 
@@ -31,7 +31,7 @@ def verify_models(given: Path | None, options: Options, when: Literal["build", "
         raise SystemExit(exits.FAILED)
 
 
-def _print_verdict(verdict: Verdict) -> None:
+def _print_verdict(verdict: FileCheck) -> None:
     where = f"  {verdict.path}" if verdict.path else ""
     remedy = f"  ({REMEDIES[verdict.state]})" if verdict.state in REMEDIES else ""
     stream = sys.stdout if verdict.state == "ok" else sys.stderr

@@ -16,7 +16,7 @@ from adapters.doors.http.services import Services, open_services
 from adapters.doors.http.tracing import trace_jobs
 from adapters.host.settings import Settings
 from adapters.service.store.errors import AWAY
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from adapters.service.webhooks.courier import Courier
 
 _RETRY_S = 1.0
@@ -66,7 +66,7 @@ async def steadily(task: Callable[[], Awaitable[None]]) -> None:
         try:
             await task()
         except AWAY as error:
-            tell_away(_log, error, "the database does not answer")
+            report_outage(_log, error, "the database does not answer")
         except Exception as error:  # noqa: BLE001 - it must go on whatever happens
             _log.error("a background task failed and is started again", exc_info=error)
         await anyio.sleep(_RETRY_S)

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.services import Services
-from adapters.service.store.records import ENDED, JobState, Preview, StoredEvent, Worker
+from adapters.service.store.records import ENDED, JobState, Preview, StoredEvent, WorkerRecord
 
 router = APIRouter(tags=["operations"])
 _JOB_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -117,7 +117,7 @@ class Now(Collector):
         yield from _of_workers(workers)
 
 
-def _of_workers(workers: list[Worker]) -> Iterator[Metric]:
+def _of_workers(workers: list[WorkerRecord]) -> Iterator[Metric]:
     families: dict[str, GaugeMetricFamily] = {}
     for worker in workers:
         for name, value in _figures(worker).items():
@@ -127,7 +127,7 @@ def _of_workers(workers: list[Worker]) -> Iterator[Metric]:
     yield from families.values()
 
 
-def _figures(worker: Worker) -> dict[str, float]:
+def _figures(worker: WorkerRecord) -> dict[str, float]:
     """``memory_process_bytes``, ``cache_hits``, ``disk_cache_hits``, ``models_bytes`` ... of what the worker says."""
     info = worker.info
     parts = {part: info.get(part, {}) for part in ("memory", "cache", "disk_cache")}

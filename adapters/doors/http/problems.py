@@ -18,7 +18,7 @@ from adapters.doors.http.statuses import STATUSES
 from adapters.service.error_table import public_document, row_of
 from adapters.service.errors import KeyMissing, RequestInvalid
 from adapters.service.prepare.validation import field_errors
-from adapters.service.store.outage import tell_away, unavailable
+from adapters.service.store.outage import report_outage, unavailable
 from engine.counted import counted
 from engine.errors import DagfusionError
 
@@ -90,7 +90,7 @@ def add_handlers(app: FastAPI) -> None:
     async def database(_request: Request, error: Exception) -> Response:
         if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
             return problem_response(error)
-        tell_away(_log, error, "the database does not answer")
+        report_outage(_log, error, "the database does not answer")
         return problem_response(unavailable(error))
 
     async def invalid(_request: Request, error: Exception) -> Response:

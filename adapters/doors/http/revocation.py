@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.service.store.keys import Keys
+from adapters.service.store.keys import ApiKeys
 
 _LOOK_EVERY_S = 0.25
 _VISIT = "dagfusion.visit"
@@ -50,7 +50,7 @@ class Visits:
         """It is answered."""
         self._visits.discard(visit)
 
-    async def watch(self, keys: Keys) -> None:
+    async def watch(self, keys: ApiKeys) -> None:
         """End those that last and whose key was revoked, until cancelled. Raises what the database does."""
         while True:
             lasting = [visit for visit in self._visits if visit.lasts and visit.key_id and not visit.revoked]

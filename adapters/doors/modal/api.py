@@ -17,7 +17,7 @@ from adapters.doors.modal.archive import Archive
 from adapters.doors.modal.commits import Commits
 from adapters.doors.modal.container import Taken
 from adapters.doors.modal.far_gpu import FarGpu
-from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.places import MountedPaths, check_writable
 from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.shared_blobs import MountedVolume, SharedBlobs
 from adapters.host.logs import set_up_logging
@@ -34,7 +34,7 @@ SendJob = Callable[[Mapping[str, Any]], Iterator[FarMessage | Taken]]
 
 
 def open_api(
-    places: Places, modal: ModalSettings, volume: MountedVolume, send: SendJob, cancel_call: Callable[[str], None]
+    places: MountedPaths, modal: ModalSettings, volume: MountedVolume, send: SendJob, cancel_call: Callable[[str], None]
 ) -> ASGIApp:
     """The application. Where it cannot work, one that answers every request with the reason (status 503)."""
     try:
@@ -47,13 +47,13 @@ def open_api(
         return _refusing(error)
 
 
-def archive_of(places: Places, settings: Settings) -> Archive | None:
+def archive_of(places: MountedPaths, settings: Settings) -> Archive | None:
     """Where the queue is kept while there is no API container; ``None`` where it is in PostgreSQL."""
     return None if settings.database_url else Archive(settings.data, places.jobs / "queue")
 
 
 def _open(
-    places: Places,
+    places: MountedPaths,
     settings: Settings,
     modal: ModalSettings,
     volume: MountedVolume,

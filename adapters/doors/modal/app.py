@@ -10,11 +10,11 @@ import modal.experimental
 
 from adapters.doors.modal import parts
 from adapters.doors.modal.image import builder_image, service_image
-from adapters.doors.modal.places import Places
+from adapters.doors.modal.places import MountedPaths
 from adapters.doors.modal.settings import read_modal_settings
 from adapters.host.settings import environment_passed_on, read_settings
 
-PLACES = Places()
+PLACES = MountedPaths()
 chosen, settings = read_modal_settings(), read_settings({})
 app = modal.App(chosen.app, include_source=False)  # the image has the package
 models = modal.Volume.from_name(chosen.models_volume, create_if_missing=True)

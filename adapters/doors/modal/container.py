@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.doors.modal.commits import Commits
-from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.places import MountedPaths, check_writable
 from adapters.doors.modal.shared_blobs import MountedVolume, SharedBlobs
-from adapters.doors.modal.start import Start
+from adapters.doors.modal.start import ContainerStart
 from adapters.host.settings import Settings
 from adapters.run.direct.messages import Completed, Failed
 from adapters.run.relay.far import FarMessage, Unable
@@ -39,7 +39,7 @@ class GpuContainer:
 
     def __init__(
         self,
-        places: Places,
+        places: MountedPaths,
         settings: Settings,
         volume: MountedVolume,
         retire: Callable[[], None] = lambda: None,
@@ -47,14 +47,14 @@ class GpuContainer:
         install: Callable[[], object] = lambda: None,
         pulse_s: float = EVERY_S,
     ) -> None:
-        self.start = Start(settings)
+        self.start = ContainerStart(settings)
         self._places, self._retire, self._install, self._pulse_s = places, retire, install, pulse_s
         self._volume = None if "://" in settings.blob_url else volume  # there are no blobs in it
         self._blobs: SharedBlobs | None = None
         self._commits = Commits(volume.commit)
 
     def load(self) -> None:
-        """Phase one: see :class:`Start`. Nothing is opened that would not survive a snapshot."""
+        """Phase one: see :class:`ContainerStart`. Nothing is opened that would not survive a snapshot."""
         self._install()
         self.start.load()
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from adapters.doors.modal.commits import Commits
 from adapters.doors.modal.container import GpuContainer
-from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.places import MountedPaths, check_writable
 from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.shared_blobs import MountedVolume
 from adapters.host.logs import set_up_logging
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def gpu_container(
-    places: Places, chosen: ModalSettings, volume: MountedVolume, retire: Callable[[], None], **more: Any
+    places: MountedPaths, chosen: ModalSettings, volume: MountedVolume, retire: Callable[[], None], **more: Any
 ) -> GpuContainer:
     """The GPU container, not started yet. ``more``: settings that win over the environment's."""
     from adapters.doors.modal import sage
@@ -35,7 +35,7 @@ def gpu_container(
 
 
 def api(
-    places: Places,
+    places: MountedPaths,
     chosen: ModalSettings,
     volume: MountedVolume,
     send: Callable[[Mapping[str, Any]], Iterator[Any]],
@@ -52,7 +52,7 @@ def api_max_containers(chosen: ModalSettings, database_url: str) -> int:
     return chosen.api_max_containers if database_url else 1
 
 
-def clean_up(places: Places, volume: MountedVolume) -> tuple[int, int]:
+def clean_up(places: MountedPaths, volume: MountedVolume) -> tuple[int, int]:
     """Jobs that were forgotten, and files that were removed. Raises ``DagfusionError``."""
     from adapters.doors.modal.cleanup import clean_volume
 
@@ -64,10 +64,10 @@ def clean_up(places: Places, volume: MountedVolume) -> tuple[int, int]:
     return counts
 
 
-def pull_models(places: Places, volume: MountedVolume) -> list[dict[str, str]]:
+def pull_models(places: MountedPaths, volume: MountedVolume) -> list[dict[str, str]]:
     """A row of a table for each model, or one that says why nothing could be pulled."""
     from adapters.doors.modal.pulling import pull_into_volume
-    from adapters.doors.modal.setup_check import Row
+    from adapters.doors.modal.setup_check import SetupRow
 
     settings = places.settings(fingerprints=places.local / "fingerprints.json")
     set_up_logging(settings.log_format, "pull")
@@ -77,20 +77,20 @@ def pull_models(places: Places, volume: MountedVolume) -> list[dict[str, str]]:
         check_writable(places.models)
         rows = pull_into_volume(settings, commits, _log.info)
     except DagfusionError as error:
-        rows = [Row("fail", "models", error.message, error.remedy)]
+        rows = [SetupRow("fail", "models", error.message, error.remedy)]
     finally:
         commits.close()
     return [asdict(row) for row in rows]
 
 
-def examine(places: Places, device: str = "cuda") -> list[dict[str, str]]:
+def examine(places: MountedPaths, device: str = "cuda") -> list[dict[str, str]]:
     """The rows of the table that ``verify_setup`` prints."""
     from adapters.doors.modal.setup_check import examine_container
 
     return examine_container(places, places.settings(device=device))
 
 
-def build_sageattention(places: Places, chosen: ModalSettings, volume: MountedVolume) -> str:
+def build_sageattention(places: MountedPaths, chosen: ModalSettings, volume: MountedVolume) -> str:
     """The wheel's name. Raises ``DagfusionError``."""
     import torch
 

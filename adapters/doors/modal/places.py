@@ -16,7 +16,7 @@ _LOCAL = ("data", "input", "output", "temp")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class MountedPaths:
     """``models`` and ``jobs``: where the volumes are mounted. ``local``: on the container's own disk."""
 
     models: Path = Path("/models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adapters.doors.modal.commits import Commits
-from adapters.doors.modal.setup_check import Row
+from adapters.doors.modal.setup_check import SetupRow
 from adapters.host.models.errors import ManifestInvalid
 from adapters.host.models.events import Arrived, Event, Outcome, Retrying, Started
 from adapters.host.models.places import Places
@@ -15,7 +15,7 @@ from adapters.host.models.sites import Sites
 from adapters.host.settings import Settings
 
 
-def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[Row]:
+def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], None]) -> list[SetupRow]:
     """Pull, committing what has arrived now and then, so that a pull that is cut off goes on where it stopped.
 
     Raises ``ManifestInvalid`` where there is none, ``VolumeUnavailable``, and ``PullFailed`` where there is no room.
@@ -37,7 +37,7 @@ def pull_into_volume(settings: Settings, commits: Commits, say: Callable[[str], 
     return [_row(outcome) for outcome in outcomes]
 
 
-def _row(outcome: Outcome) -> Row:
+def _row(outcome: Outcome) -> SetupRow:
     if isinstance(outcome, Arrived):
-        return Row("ok", outcome.model.label, "fetched" if outcome.fetched else "was here")
-    return Row("fail", outcome.model.label, outcome.error.message, outcome.error.remedy)
+        return SetupRow("ok", outcome.model.label, "fetched" if outcome.fetched else "was here")
+    return SetupRow("fail", outcome.model.label, outcome.error.message, outcome.error.remedy)

@@ -22,7 +22,7 @@ from engine.collection import collect_seldom
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
-    from adapters.run.direct.runner import JobRunner
+    from adapters.run.direct.runner import DirectRunner
     from engine.engine import Engine
 
 GPU_REMEDY = "check DAGFUSION_MODAL_GPU, and that the image has the CUDA build of torch that the lock names"
@@ -31,7 +31,7 @@ _EMBEDDED = "tiny.safetensors"
 _log = logging.getLogger(__name__)
 
 
-class Start:
+class ContainerStart:
     """``runner`` is there once both phases are done; else ``failure`` is an error document that says what went wrong.
 
     ``pause_s``: before a phase is tried again. ``seconds``: how long each phase took.
@@ -39,7 +39,7 @@ class Start:
 
     def __init__(self, settings: Settings, pause_s: float = 2.0) -> None:
         self.settings = settings
-        self.runner: JobRunner | None = None
+        self.runner: DirectRunner | None = None
         self.failure: Mapping[str, Any] | None = None
         self.seconds: dict[str, float] = {}
         self._engine: Engine | None = None
@@ -81,7 +81,7 @@ class Start:
         self._engine = engine
 
     def _move(self, check: Callable[[], None]) -> None:
-        from adapters.run.direct.runner import JobRunner
+        from adapters.run.direct.runner import DirectRunner
         from adapters.run.worker.warm import warm
 
         engine = self._engine
@@ -98,7 +98,7 @@ class Start:
         engine.models.computing = load_computing(self.settings, engine.models.device)
         warm(engine, warm_names(self.settings))
         blobs = BlobStore(self.settings.blob_url)
-        self.runner = JobRunner(engine, blobs, stop_grace_s=self.settings.stop_grace_s)
+        self.runner = DirectRunner(engine, blobs, stop_grace_s=self.settings.stop_grace_s)
 
 
 def check_manifest(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from adapters.host.gpu import check_gpu
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
 from adapters.run.direct.messages import Failed
-from adapters.run.direct.runner import JobRunner, open_runner
+from adapters.run.direct.runner import DirectRunner, open_runner
 from adapters.run.direct.tries import failure_of
 from adapters.run.relay.far import Alive, FarMessage, Unable
 from adapters.run.relay.pulse import EVERY_S, with_pulse
@@ -44,7 +44,7 @@ class ReplicaOfGpu:
         set_up_logging(settings.log_format, "replica")
         self._hold, self._leave, self._pulse_s = hold, leave, pulse_s
         self._leaving = False
-        self._runner: JobRunner | None = None
+        self._runner: DirectRunner | None = None
         self._failure = failure_of(lambda: self._open(settings), "start", pause_s)
 
     def _open(self, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from adapters.host.settings import Settings
 from adapters.run.direct.desk import Desk
 from adapters.run.direct.messages import Completed, End, Failed, Message, Previewed, Stopped
 from adapters.run.direct.replies import Bucket, Reply
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from adapters.service.conversions import Conversions
 from adapters.service.error_documents import error_document
 from adapters.service.error_table import public_document
@@ -47,7 +47,7 @@ class Steps:
 class Door:
     """``steps``: whom to tell of what happens before replies. ``bucket``: where files go, if there is one."""
 
-    def __init__(self, settings: Settings, runner: JobRunner, steps: Steps, bucket: Bucket | None = None) -> None:
+    def __init__(self, settings: Settings, runner: DirectRunner, steps: Steps, bucket: Bucket | None = None) -> None:
         self._settings, self._runner, self._steps, self._bucket = settings, runner, steps, bucket
         self._desk = Desk(settings, runner)
         self._conversions = Conversions(runner.blobs)

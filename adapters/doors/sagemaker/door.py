@@ -17,7 +17,7 @@ from adapters.host.settings import Settings
 from adapters.run.direct.desk import Desk
 from adapters.run.direct.messages import Completed, End, Failed, Message
 from adapters.run.direct.replies import Reply
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from adapters.service.conversions import Conversions
 from adapters.service.error_documents import error_document
 from adapters.service.error_table import public_document, row_named
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 class Door:
     """Answers invocations with the engine of this process."""
 
-    def __init__(self, settings: Settings, runner: JobRunner) -> None:
+    def __init__(self, settings: Settings, runner: DirectRunner) -> None:
         self._runner, self._desk = runner, Desk(settings, runner)
         self._conversions = Conversions(runner.blobs)
 

@@ -11,12 +11,12 @@ from adapters.doors.sagemaker.door import Door
 from adapters.doors.sagemaker.settings import read_sagemaker_settings
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
-from adapters.run.direct.runner import JobRunner, open_runner
+from adapters.run.direct.runner import DirectRunner, open_runner
 
 _log = logging.getLogger(__name__)
 
 
-def application(settings: Settings, runner: JobRunner) -> Starlette:
+def application(settings: Settings, runner: DirectRunner) -> Starlette:
     """The two routes that SageMaker asks."""
     door = Door(settings, runner)
     return Starlette(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed
 
 HEAD_BYTES = 64
@@ -18,7 +18,7 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_hash(model: Model, sha256: str) -> None:
+def check_hash(model: ListedModel, sha256: str) -> None:
     """Raises ``PullFailed`` where ``sha256`` is not the manifest's."""
     if sha256 != model.sha256.lower():
         raise PullFailed(
@@ -28,7 +28,7 @@ def check_hash(model: Model, sha256: str) -> None:
         )
 
 
-def check_type(model: Model, head: bytes) -> None:
+def check_type(model: ListedModel, head: bytes) -> None:
     """Raises ``PullFailed`` where a file that calls itself safetensors or GGUF starts like something else.
 
     A pickle under such a name would otherwise pass for a safe file.

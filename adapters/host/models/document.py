@@ -102,7 +102,7 @@ Source = Annotated[
 ]
 
 
-class Model(_Strict):
+class ListedModel(_Strict):
     """One model file."""
 
     name: Annotated[str, AfterValidator(_relative)] = Field(
@@ -128,7 +128,7 @@ class Model(_Strict):
     )
 
     @model_validator(mode="after")
-    def _safe_type(self) -> Model:
+    def _safe_type(self) -> ListedModel:
         suffix = Path(self.name).suffix.lower()
         if suffix in PICKLE_SUFFIXES and not self.allow_pickle:
             raise ValueError(
@@ -140,7 +140,7 @@ class Model(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _loads_by_itself(self) -> Model:
+    def _loads_by_itself(self) -> ListedModel:
         if self.warm and self.kind != "checkpoints":
             raise ValueError(
                 f"'{self.name}' cannot be warm: of the {self.kind}, none runs by itself; "
@@ -158,7 +158,7 @@ class Manifest(_Strict):
     """The list of model files that a deployment needs."""
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
-    models: tuple[Model, ...] = Field(strict=False, description="The files; no two may have one kind and name.")
+    models: tuple[ListedModel, ...] = Field(strict=False, description="The files; no two may have one kind and name.")
 
     @model_validator(mode="after")
     def _distinct(self) -> Manifest:
@@ -168,6 +168,6 @@ class Manifest(_Strict):
             raise ValueError(f"listed twice: {', '.join(twice)}")
         return self
 
-    def chosen(self, when: Literal["build", "start", "all"]) -> tuple[Model, ...]:
+    def chosen(self, when: Literal["build", "start", "all"]) -> tuple[ListedModel, ...]:
         """The models to fetch at that time."""
         return tuple(model for model in self.models if when in ("all", model.fetch))

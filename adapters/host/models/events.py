@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed
 
 
@@ -22,7 +22,7 @@ class Planned:
 class Started:
     """A file's fetch begins; ``done_bytes`` of it lie here from an earlier one."""
 
-    model: Model
+    model: ListedModel
     done_bytes: int
 
 
@@ -30,14 +30,14 @@ class Started:
 class Waiting:
     """Another process fetches this file; once it is done, so is this."""
 
-    model: Model
+    model: ListedModel
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
     """``done_bytes`` of the file are here. Less than before where the fetch had to start again."""
 
-    model: Model
+    model: ListedModel
     done_bytes: int
 
 
@@ -45,7 +45,7 @@ class Advanced:
 class Retrying:
     """The fetch broke off, and goes on after ``delay_s`` seconds."""
 
-    model: Model
+    model: ListedModel
     reason: str
     delay_s: float
 
@@ -54,7 +54,7 @@ class Retrying:
 class Arrived:
     """The file is at ``path``, with the right contents. ``fetched``: whether this pull brought it."""
 
-    model: Model
+    model: ListedModel
     path: Path
     fetched: bool
 
@@ -63,7 +63,7 @@ class Arrived:
 class Failed:
     """The file could not be had."""
 
-    model: Model
+    model: ListedModel
     error: PullFailed
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.settings import Settings
 from engine.errors import DagfusionError
 from engine.folders import KINDS, contained, model_folders
@@ -33,7 +33,7 @@ class Places:
         here = [root for root in settings.models if root.is_dir()]
         return cls(root=settings.models[0], folders=model_folders(here, extra))
 
-    def find(self, model: Model) -> Path | None:
+    def find(self, model: ListedModel) -> Path | None:
         """The file of that kind and name, whatever is in it; ``None`` where there is none."""
         for folder in (*self._own(model.kind), *self.folders.get(model.kind, ())):
             path = contained(folder, model.name)
@@ -41,7 +41,7 @@ class Places:
                 return path
         return None
 
-    def target(self, model: Model) -> Path:
+    def target(self, model: ListedModel) -> Path:
         """Where a new file goes: below the kind's first folder that is there, else its usual one."""
         own = self._own(model.kind)
         folder = next((folder for folder in own if folder.is_dir()), own[0])

@@ -11,28 +11,28 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from adapters.host.models.contents import HEAD_BYTES, check_hash, check_type, hash_of
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed, from_os_error
 from adapters.host.models.events import Arrived, Failed, Listener, Outcome, Planned, Started, Waiting, unheard
 from adapters.host.models.part import Part
 from adapters.host.models.places import Beside, Places, remember_hash, remembered_hash
 from adapters.host.models.sites import Sites
 from adapters.host.models.space import FreeBytes, check_space, free_bytes
-from adapters.host.models.transfer import PATIENCE, Patience, Transfer, http_client
+from adapters.host.models.transfer import PATIENCE, Transfer, TransferLimits, http_client
 
 DEFAULT_JOBS = 4
 _LOCK_POLL_S = 0.2
 
 
 def pull(
-    models: Sequence[Model],
+    models: Sequence[ListedModel],
     places: Places,
     sites: Sites,
     *,
     hear: Listener = unheard,
     jobs: int = DEFAULT_JOBS,
     replace: bool = False,
-    patience: Patience = PATIENCE,
+    patience: TransferLimits = PATIENCE,
     free: FreeBytes = free_bytes,
 ) -> list[Outcome]:
     """See that every file is there with the right contents; one outcome a model, in their order.
@@ -44,7 +44,7 @@ def pull(
     return anyio.run(_Pull(places, sites, hear, jobs, replace, patience, free).run, models)
 
 
-def is_right(path: Path, model: Model) -> bool:
+def is_right(path: Path, model: ListedModel) -> bool:
     """Whether the file has the manifest's contents. An unchanged file is hashed once, whoever asks."""
     if path.stat().st_size != model.size_bytes:
         return False
@@ -62,11 +62,11 @@ class _Pull:
     hear: Listener
     jobs: int
     replace: bool
-    patience: Patience
+    patience: TransferLimits
     free: FreeBytes
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
-    async def run(self, models: Sequence[Model]) -> list[Outcome]:
+    async def run(self, models: Sequence[ListedModel]) -> list[Outcome]:
         limit = anyio.CapacityLimiter(self.jobs)
         async with anyio.create_task_group() as group:
             for model in models:
@@ -84,7 +84,7 @@ class _Pull:
                     group.start_soon(self._bring, model, transfer, limit)
         return [self.outcomes[model.label] for model in models]
 
-    async def _look(self, model: Model, limit: anyio.CapacityLimiter) -> None:
+    async def _look(self, model: ListedModel, limit: anyio.CapacityLimiter) -> None:
         """Settle the models whose file is here."""
         try:
             path = self.places.find(model)
@@ -99,7 +99,7 @@ class _Pull:
         except OSError as error:
             self._settle(Failed(model, from_os_error(error, model.label)))
 
-    async def _bring(self, model: Model, transfer: Transfer, limit: anyio.CapacityLimiter) -> None:
+    async def _bring(self, model: ListedModel, transfer: Transfer, limit: anyio.CapacityLimiter) -> None:
         async with limit:
             try:
                 self._settle(await self._fetch(model, transfer))
@@ -108,7 +108,7 @@ class _Pull:
             except OSError as error:
                 self._settle(Failed(model, from_os_error(error, model.label)))
 
-    async def _fetch(self, model: Model, transfer: Transfer) -> Arrived:
+    async def _fetch(self, model: ListedModel, transfer: Transfer) -> Arrived:
         target = self._target(model)
         lock = await self._locked(model, target)
         try:
@@ -122,7 +122,7 @@ class _Pull:
         finally:
             lock.release()
 
-    async def _complete(self, model: Model, part: Part, transfer: Transfer) -> Path:
+    async def _complete(self, model: ListedModel, part: Part, transfer: Transfer) -> Path:
         self.hear(Started(model, part.size_bytes))
         await transfer.fetch(model, part)
         if part.pieced and part.sha256 != model.sha256.lower():
@@ -137,7 +137,7 @@ class _Pull:
             raise
         return await anyio.to_thread.run_sync(part.finish)
 
-    async def _locked(self, model: Model, target: Path) -> FileLock:
+    async def _locked(self, model: ListedModel, target: Path) -> FileLock:
         """The file's lock, which the system takes back when a process dies."""
         beside = Beside(target)
         beside.folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ class _Pull:
             else:
                 return lock
 
-    def _target(self, model: Model) -> Path:
+    def _target(self, model: ListedModel) -> Path:
         found = self.places.find(model) if self.replace else None
         return found or self.places.target(model)
 
@@ -163,7 +163,7 @@ class _Pull:
         self.hear(outcome)
 
 
-def _bytes_to_come(model: Model, target: Path) -> int:
+def _bytes_to_come(model: ListedModel, target: Path) -> int:
     """How much of the file does not lie here from an earlier pull."""
     part = Beside(target).part
     return max(0, model.size_bytes - (part.stat().st_size if part.is_file() else 0))

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed
 from adapters.host.models.sites import Sites, shown
 
@@ -26,7 +26,7 @@ class Interrupted(Exception):
         self.delay_s = delay_s
 
 
-def start_byte(response: httpx.Response, model: Model, offset: int, sites: Sites) -> int:
+def start_byte(response: httpx.Response, model: ListedModel, offset: int, sites: Sites) -> int:
     """Where in the file the body of ``response`` starts, having asked for what follows ``offset``: there, or at 0.
 
     Raises ``Interrupted`` where another attempt may help and ``PullFailed`` where none can.
@@ -66,7 +66,7 @@ def validators(response: httpx.Response) -> dict[str, str]:
     return {"last-modified": modified} if modified else {}
 
 
-def _check_size(model: Model, size_bytes: int | None) -> None:
+def _check_size(model: ListedModel, size_bytes: int | None) -> None:
     if size_bytes is not None and size_bytes != model.size_bytes:
         raise PullFailed(
             "size_wrong",
@@ -75,7 +75,7 @@ def _check_size(model: Model, size_bytes: int | None) -> None:
         )
 
 
-def _refusal(response: httpx.Response, model: Model, sites: Sites) -> PullFailed:
+def _refusal(response: httpx.Response, model: ListedModel, sites: Sites) -> PullFailed:
     status, where = response.status_code, shown(str(response.url))
     if status in (404, 410):
         return PullFailed("missing", f"{model.label}: {where} is not there ({status})", remedy="check the source")
@@ -84,7 +84,7 @@ def _refusal(response: httpx.Response, model: Model, sites: Sites) -> PullFailed
     return _token_failure(model, sites, where, f"answers {status}")
 
 
-def _no_file(response: httpx.Response, model: Model, sites: Sites) -> PullFailed:
+def _no_file(response: httpx.Response, model: ListedModel, sites: Sites) -> PullFailed:
     asked = str(response.history[0].url if response.history else response.url)
     if sites.of(asked) is not None and not sites.authorization(asked):
         return _token_failure(model, sites, asked, "sends a web page instead of the file")
@@ -92,7 +92,7 @@ def _no_file(response: httpx.Response, model: Model, sites: Sites) -> PullFailed
     return PullFailed("type_wrong", message, remedy="take the address of the file itself")
 
 
-def _token_failure(model: Model, sites: Sites, url: str, what: str) -> PullFailed:
+def _token_failure(model: ListedModel, sites: Sites, url: str, what: str) -> PullFailed:
     site = sites.of(url)
     message = f"{model.label}: {shown(url)} {what}"
     if site is None:

@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from adapters.host.models.document import LocalFile, Model
+from adapters.host.models.document import ListedModel, LocalFile
 from adapters.host.models.errors import PullFailed
 from adapters.host.models.events import Advanced, Listener, Retrying
 from adapters.host.models.part import CHUNK_BYTES, Part
@@ -24,7 +24,7 @@ LEAST_BYTES = 32 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TransferLimits:
     """``attempts`` in a row may fail without bringing 32 KiB; between them, ``delay_s`` doubles up to ``longest_s``.
 
     ``stall_s``: a server that is silent for so long, or brings less than 32 KiB in that time, is taken for gone.
@@ -38,10 +38,10 @@ class Patience:
     stall_s: float = 30.0
 
 
-PATIENCE = Patience()
+PATIENCE = TransferLimits()
 
 
-def http_client(patience: Patience, connections: int) -> httpx.AsyncClient:
+def http_client(patience: TransferLimits, connections: int) -> httpx.AsyncClient:
     """A client that follows redirects; it drops the Authorization header where one leads to another origin."""
     return httpx.AsyncClient(
         follow_redirects=True,
@@ -58,17 +58,17 @@ class Transfer:
 
     client: httpx.AsyncClient
     sites: Sites
-    patience: Patience
+    patience: TransferLimits
     hear: Listener
 
-    async def fetch(self, model: Model, part: Part) -> None:
+    async def fetch(self, model: ListedModel, part: Part) -> None:
         """Fill ``part`` with the whole file. Raises ``PullFailed`` (the part stays, to go on with) and ``OSError``."""
         if isinstance(model.source, LocalFile):
             await self._copy(model, Path(model.source.path), part)
         else:
             await self._download(model, self.sites.address(model.source), part)
 
-    async def _download(self, model: Model, url: str, part: Part) -> None:
+    async def _download(self, model: ListedModel, url: str, part: Part) -> None:
         failures = attempts = 0
         most_bytes = part.size_bytes
         while part.size_bytes != model.size_bytes:
@@ -87,7 +87,7 @@ class Transfer:
                 self.hear(Retrying(model, reason, delay_s))
                 await anyio.sleep(delay_s)
 
-    async def _receive(self, model: Model, url: str, part: Part) -> None:
+    async def _receive(self, model: ListedModel, url: str, part: Part) -> None:
         if part.size_bytes > model.size_bytes:
             part.restart()
         headers = self.sites.authorization(url)
@@ -113,7 +113,7 @@ class Transfer:
             self.hear(Advanced(model, part.size_bytes))
             await self._pour(response, model, part)
 
-    async def _pour(self, response: httpx.Response, model: Model, part: Part) -> None:
+    async def _pour(self, response: httpx.Response, model: ListedModel, part: Part) -> None:
         window_s, window_bytes = time.monotonic(), part.size_bytes
         try:
             async for chunk in response.aiter_raw():
@@ -131,7 +131,7 @@ class Transfer:
         if part.size_bytes < model.size_bytes:
             raise Interrupted(f"the file ended after {part.size_bytes:,} of {model.size_bytes:,} bytes")
 
-    async def _copy(self, model: Model, path: Path, part: Part) -> None:
+    async def _copy(self, model: ListedModel, path: Path, part: Part) -> None:
         part.restart()
         if not path.is_file() or not os.access(path, os.R_OK):
             message = f"{model.label}: {path} is not a file that can be read here"
@@ -167,12 +167,12 @@ def _reason(error: Exception) -> str:
             return "the connection broke off"
 
 
-def _given_up(model: Model, part: Part, reason: str) -> PullFailed:
+def _given_up(model: ListedModel, part: Part, reason: str) -> PullFailed:
     message = f"{model.label}: {reason}, again and again; {part.size_bytes:,} of {model.size_bytes:,} bytes are here"
     return PullFailed("unreachable", message, remedy="pull again later: it goes on where it stopped")
 
 
-def _too_long(model: Model, where: str) -> PullFailed:
+def _too_long(model: ListedModel, where: str) -> PullFailed:
     place = shown(where) if "://" in where else where
     message = f"{model.label}: {place} has more than the {model.size_bytes:,} bytes that the manifest says"
     return PullFailed("size_wrong", message, remedy="check the source, then size_bytes and sha256")

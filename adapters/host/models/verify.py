@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.host.models.contents import hash_of
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.places import Places, remember_hash
 
 State = Literal["ok", "missing", "size_wrong", "hash_wrong", "unreadable"]
@@ -23,20 +23,20 @@ REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileCheck:
     """What is to be said of one model's file. ``path`` is ``None`` where there is none."""
 
-    model: Model
+    model: ListedModel
     state: State
     path: Path | None = None
 
 
 def verify(
-    models: Sequence[Model], places: Places, *, jobs: int = 4, heard: Callable[[Verdict], None] | None = None
-) -> list[Verdict]:
+    models: Sequence[ListedModel], places: Places, *, jobs: int = 4, heard: Callable[[FileCheck], None] | None = None
+) -> list[FileCheck]:
     """Read every file and compare its hash; nothing that was remembered counts. ``heard`` is told of each at once."""
 
-    def judge(model: Model) -> Verdict:
+    def judge(model: ListedModel) -> FileCheck:
         verdict = _judge(model, places, deeply=True)
         if heard:
             heard(verdict)
@@ -46,23 +46,23 @@ def verify(
         return list(pool.map(judge, models))
 
 
-def survey(models: Sequence[Model], places: Places) -> list[Verdict]:
+def survey(models: Sequence[ListedModel], places: Places) -> list[FileCheck]:
     """The same by presence and size alone: quick, and blind to damage."""
     return list(map(partial(_judge, places=places, deeply=False), models))
 
 
-def _judge(model: Model, places: Places, *, deeply: bool) -> Verdict:
+def _judge(model: ListedModel, places: Places, *, deeply: bool) -> FileCheck:
     path = places.find(model)
     if path is None:
-        return Verdict(model, "missing")
+        return FileCheck(model, "missing")
     try:
         if path.stat().st_size != model.size_bytes:
-            return Verdict(model, "size_wrong", path)
+            return FileCheck(model, "size_wrong", path)
         if deeply:
             found = hash_of(path)
             remember_hash(path, found)  # right or wrong: the next pull must know of damage that size and time hide
             if found != model.sha256.lower():
-                return Verdict(model, "hash_wrong", path)
+                return FileCheck(model, "hash_wrong", path)
     except OSError:
-        return Verdict(model, "unreadable", path)
-    return Verdict(model, "ok", path)
+        return FileCheck(model, "unreadable", path)
+    return FileCheck(model, "ok", path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.run.direct.messages import End, Happened, Message, Previewed
-from adapters.service.store.records import Happening
+from adapters.service.store.records import NewEvent
 from engine.context import CancelToken
 
 _MAX_UNREAD = 16
@@ -27,7 +27,7 @@ class Channel:
         self._unread: deque[Message] = deque()
         self._ended = False
 
-    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+    def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         """Pass on what happened; false where it has to be told with the end."""
         return self._put(Happened(tuple(batch), progress))
 

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 
 from adapters.host.loading import warm_names
 from adapters.host.settings import Settings
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from adapters.service.errors import RequestInvalid
 from adapters.service.intake.take import Intake, IntakeLimits
 from adapters.service.outbound.client import OutboundClient
@@ -36,7 +36,7 @@ class Order:
 class Desk:
     """Takes requests for the engine of this process."""
 
-    def __init__(self, settings: Settings, runner: JobRunner) -> None:
+    def __init__(self, settings: Settings, runner: DirectRunner) -> None:
         self._settings, self._folders = settings, runner.engine.folders
         self._preparation = Preparation(runner.engine.registry, runner.engine.folders, runner.blobs)
         outbound = OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts)))

@@ -25,7 +25,7 @@ class FileDocument(BaseModel):
     data: Base64Bytes | None = Field(default=None, repr=False)
 
 
-class JobDocument(BaseModel):
+class DirectJob(BaseModel):
     """``prompt`` is the workflow in API form; ``targets`` the wanted output nodes (None: all).
 
     ``space``: whose folders it reads and writes.
@@ -57,17 +57,17 @@ def job_document(job: Job, files: Sequence[InputFile]) -> dict[str, Any]:
     }
 
 
-def read_job(document: Mapping[str, Any]) -> JobDocument:
+def read_job(document: Mapping[str, Any]) -> DirectJob:
     """The document, checked. Raises ``WorkflowUnreadable`` for what is none."""
     try:
-        return JobDocument.model_validate(document)
+        return DirectJob.model_validate(document)
     except ValidationError as error:
         one = error.errors(include_url=False)[0]
         place = ".".join(map(str, one["loc"])) or "the document"
         raise WorkflowUnreadable(f"that is no job document: {place}: {one['msg']}") from error
 
 
-def work_of(job: JobDocument, blobs: BlobStore) -> Work:
+def work_of(job: DirectJob, blobs: BlobStore) -> Work:
     """What is to be computed. Files that came in the document are blobs from now on."""
     for file in job.files:
         if file.data is not None:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.service.store.records import Happening, Output
+from adapters.service.store.records import NewEvent, Output
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
     """Entries for the job's event log, in order, and how far the job is then."""
 
-    entries: tuple[Happening, ...]
+    entries: tuple[NewEvent, ...]
     progress: Mapping[str, Any]
 
 
@@ -32,7 +32,7 @@ class Completed:
 
     outputs: tuple[Output, ...]
     seconds: float
-    entries: tuple[Happening, ...]
+    entries: tuple[NewEvent, ...]
     progress: Mapping[str, Any]
 
 
@@ -41,14 +41,14 @@ class Failed:
     """``error`` is an error document. ``entries``: what happened last."""
 
     error: Mapping[str, Any]
-    entries: tuple[Happening, ...] = ()
+    entries: tuple[NewEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """The job was cancelled."""
 
-    entries: tuple[Happening, ...] = ()
+    entries: tuple[NewEvent, ...] = ()
 
 
 End = Completed | Failed | Stopped

@@ -13,12 +13,12 @@ from adapters.host.loading import load_engine, load_folders, load_registry, warm
 from adapters.host.logs import about_job
 from adapters.host.settings import Settings
 from adapters.run.direct.channel import Channel
-from adapters.run.direct.document import JobDocument, read_job, work_of
+from adapters.run.direct.document import DirectJob, read_job, work_of
 from adapters.run.direct.health import broken
 from adapters.run.direct.messages import Completed, End, Failed, Message, Stopped
 from adapters.run.worker.device import Device
-from adapters.run.worker.in_hand import Stop, Stoppable
 from adapters.run.worker.job_run import time_limit_error
+from adapters.run.worker.leased_jobs import Stop, Stoppable
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.warm import warm
 from adapters.service.blobs.store import BlobStore
@@ -32,7 +32,7 @@ _TICK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-class JobRunner:
+class DirectRunner:
     """Any number of jobs may be in hand, in a thread each; one at a time has the device.
 
     ``stop_grace_s``: how long a node may ignore that it is to stop. ``sick``: why this process should be replaced by a
@@ -114,7 +114,7 @@ class JobRunner:
 
 
 class _Run:
-    def __init__(self, job: JobDocument, stoppable: Stoppable) -> None:
+    def __init__(self, job: DirectJob, stoppable: Stoppable) -> None:
         self.job = job
         self.stoppable = stoppable
         self.channel = Channel(stoppable.cancel)
@@ -147,8 +147,8 @@ def _lost(reason: str) -> dict[str, str]:
     return {"type": "WorkerLost", "message": f"this worker takes no more jobs: {reason}", "remedy": "submit it again"}
 
 
-def open_runner(settings: Settings) -> JobRunner:
+def open_runner(settings: Settings) -> DirectRunner:
     """An engine on the settings' device, with what is to be warm loaded. Raises ``DagfusionError``."""
     engine = load_engine(settings, load_registry(settings), load_folders(settings))
     warm(engine, warm_names(settings))
-    return JobRunner(engine, BlobStore(settings.blob_url), stop_grace_s=settings.stop_grace_s)
+    return DirectRunner(engine, BlobStore(settings.blob_url), stop_grace_s=settings.stop_grace_s)

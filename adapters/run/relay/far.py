@@ -25,7 +25,7 @@ class Unable:
 FarMessage = Message | Alive | Unable
 
 
-class Run(Protocol):
+class FarRun(Protocol):
     """Runs a job document far away. ``adapters.run.direct.runner.JobRunner.run`` is one that does it right here.
 
     The messages end with an ``End``. Where they do not, or the iterator raises, the far side is lost and the job goes

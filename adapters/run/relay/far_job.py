@@ -12,11 +12,11 @@ from typing import Any
 
 from adapters.run.direct.document import job_document
 from adapters.run.direct.messages import Completed, End, Failed, Happened, Previewed, Stopped
-from adapters.run.relay.far import FarMessage, Patience, Run, Unable
-from adapters.run.relay.reading import Over, Reading
+from adapters.run.relay.far import FarMessage, FarRun, Patience, Unable
+from adapters.run.relay.reading import MessageReader, Over
 from adapters.run.worker.end import write_end
-from adapters.run.worker.in_hand import InHand, Stop
 from adapters.run.worker.job_run import time_limit_error
+from adapters.run.worker.leased_jobs import LeasedJob, Stop
 from adapters.run.worker.store_sink import StoreSink
 from adapters.service.store import Store
 from engine.counted import counted
@@ -37,17 +37,17 @@ class Lost:
 class FarJob:
     """The time limit counts from when the far side has the job: until then, a machine may have to start."""
 
-    def __init__(self, store: Store, hand: InHand, patience: Patience) -> None:
+    def __init__(self, store: Store, hand: LeasedJob, patience: Patience) -> None:
         self._store, self._hand, self._patience = store, hand, patience
         self._sink = StoreSink(store, hand)
         self._taken = False
         self._heard_at = time.monotonic()
         hand.deadline = math.inf
 
-    def follow(self, run: Run) -> None:
+    def follow(self, run: FarRun) -> None:
         """Have the job run and record all of it, its end included. Returns when nothing is left to do for it."""
         document = job_document(self._hand.job, self._store.jobs.inputs(self._hand.job.id))
-        reading = Reading(partial(run, document, self._hand.cancel), f"far job {self._hand.job.id}")
+        reading = MessageReader(partial(run, document, self._hand.cancel), f"far job {self._hand.job.id}")
         try:
             end = self._end(reading)
         finally:
@@ -56,7 +56,7 @@ class FarJob:
         if end is not None:
             write_end(self._store, self._hand, partial(self._write, end))
 
-    def _end(self, reading: Reading) -> End | Lost | None:
+    def _end(self, reading: MessageReader) -> End | Lost | None:
         """How the job ended; ``None`` where it is no longer this relay's."""
         while True:
             message = reading.next(_TICK_S)

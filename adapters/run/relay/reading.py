@@ -23,7 +23,7 @@ class Over:
     reason: str = ""
 
 
-class Reading:
+class MessageReader:
     """``begin`` gives the messages; it is called, and they are read, in the thread."""
 
     def __init__(self, begin: Callable[[], Iterator[FarMessage]], name: str) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.host.logs import about_job
-from adapters.run.relay.far import Patience, Run
+from adapters.run.relay.far import FarRun, Patience
 from adapters.run.relay.far_job import FarJob
 from adapters.run.worker.heartbeat import Heartbeat
-from adapters.run.worker.in_hand import Hands, InHand, Stop
-from adapters.run.worker.rounds import Rounds
+from adapters.run.worker.leased_jobs import LeasedJob, LeasedJobs, Stop
+from adapters.run.worker.periodic import PeriodicThread
 from adapters.run.worker.watch import Watch
 from adapters.service.store import Store
 from adapters.service.store.errors import LeaseLost
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from adapters.service.store.records import Job, Lease
 
 _POLL_S = 1.0  # looked for jobs at least that often, should a change go unnoticed
@@ -31,7 +31,7 @@ _STOPPED = {"type": "WorkerStopped", "message": "the service was shut down", "re
 _log = logging.getLogger(__name__)
 
 
-class Relay(Rounds):
+class Relay(PeriodicThread):
     """``run`` is called in a thread for each job, at most ``slots`` at a time.
 
     ``name`` is the worker's id, which no other process may have. ``about``: what its row says of it. ``tick`` is called
@@ -42,7 +42,7 @@ class Relay(Rounds):
     def __init__(
         self,
         store: Store,
-        run: Run,
+        run: FarRun,
         *,
         name: str,
         slots: int,
@@ -56,7 +56,7 @@ class Relay(Rounds):
         self._store, self._far, self._name, self._lease_s = store, run, name, lease_s
         self._patience = patience or Patience()
         self._tick, self._after_job = tick, after_job
-        self._hands = Hands()
+        self._hands = LeasedJobs()
         self._slots = threading.Semaphore(slots)
         told = {"slots": slots, **(about or {})}
         self._heartbeat = Heartbeat(
@@ -98,7 +98,7 @@ class Relay(Rounds):
             self._slots.release()
             self._wait(seen)
             return
-        hand = InHand(*claimed)
+        hand = LeasedJob(*claimed)
         job = FarJob(self._store, hand, self._patience)
         self._hands.take(hand)
         threading.Thread(target=self._follow, args=(job, hand), name=f"job {hand.job.id}", daemon=True).start()
@@ -107,7 +107,7 @@ class Relay(Rounds):
         try:
             return self._store.leases.claim(self._name, self._lease_s)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "no jobs for now")
+            report_outage(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
             return None
 
@@ -118,7 +118,7 @@ class Relay(Rounds):
                 return
             self._tick()
 
-    def _follow(self, job: FarJob, hand: InHand) -> None:
+    def _follow(self, job: FarJob, hand: LeasedJob) -> None:
         with about_job(hand.job.id):
             try:
                 _log.info("sent, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
@@ -135,7 +135,7 @@ class Relay(Rounds):
         while self._hands.all() and time.monotonic() < until:
             time.sleep(_TICK_S / 4)
 
-    def _give_back(self, hand: InHand) -> None:
+    def _give_back(self, hand: LeasedJob) -> None:
         try:
             self._store.leases.give_back(hand.lease, _STOPPED, spared=True)
             _log.info("job %s is given back", hand.job.id)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WEB_STOPS_WITHIN_S = 10.0
 _STOPS_WITHIN_S = 10.0  # on top of the time that a worker has for its jobs
 _STEADY_S = 5.0  # a web process that lived so long had worked
-_EVER_S = 1e9
+_FOREVER_S = 1e9
 _LOOKS_S = 1.0  # for processes that have stopped to tell that they live
 _SILENT_LEASES = 4  # a worker that does not tell so for so many lease times is killed
 _WEB_SILENT_S = 10.0  # a web process at the earliest; its work is short
@@ -149,7 +149,7 @@ class Supervisor:
             # The node that began last is the likeliest: who hangs begins nothing more.
             ran = {what["job"]: what for what in end.told[-1:]}
             lost = store.leases.take_back(worker_id, reason, ran=ran, for_good=end.silenced)
-            was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_EVER_S))
+            was_ready = any(one.id == worker_id and one.state != "starting" for one in store.workers.alive(_FOREVER_S))
             store.workers.remove(worker_id)
         except SQLAlchemyError as error:
             _log.warning("the jobs of %s come back when their leases run out: %s", name, reason_of(error))

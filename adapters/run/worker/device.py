@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from adapters.run.worker.admission import PATIENCE_S, Admission
-from adapters.run.worker.in_hand import Stoppable
 from adapters.run.worker.kept_threads import KeptThreads
+from adapters.run.worker.leased_jobs import Stoppable
 from adapters.run.worker.outline import outline
 from adapters.run.worker.outputs import collect
-from adapters.run.worker.progress import ClassSeconds, Progress
+from adapters.run.worker.progress import ClassSeconds, JobProgress
 from adapters.run.worker.recorder import Recorder, Sink
 from adapters.service.blobs.store import BlobStore
 from adapters.service.intake.placing import place_files
@@ -78,9 +78,9 @@ class Device:
         """No job waits: do what is done between runs, if the device is not in use."""
         self._admission.when_empty(self.between)
 
-    def recorder(self, prompt: Mapping[str, Any], sink: Sink) -> tuple[Recorder, Progress]:
+    def recorder(self, prompt: Mapping[str, Any], sink: Sink) -> tuple[Recorder, JobProgress]:
         """Who tells ``sink`` of the prompt's run, and how far that is."""
-        progress = Progress({i: str(node.get("class_type", "")) for i, node in prompt.items()}, self.seconds)
+        progress = JobProgress({i: str(node.get("class_type", "")) for i, node in prompt.items()}, self.seconds)
         return Recorder(sink, progress, self._recorders.start), progress
 
     def compute(

@@ -9,17 +9,17 @@ from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.leased_jobs import LeasedJob, Stop
 from adapters.service.store import Store
 from adapters.service.store.errors import AWAY, LeaseLost
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 
 _RETRY_S = 1.0
 _REFUSED = {"type": "ResultsRefused", "message": "the database refuses what the job made", "remedy": "see the logs"}
 _log = logging.getLogger(__name__)
 
 
-def write_end(store: Store, hand: InHand, write: Callable[[], None]) -> None:
+def write_end(store: Store, hand: LeasedJob, write: Callable[[], None]) -> None:
     """Call ``write``, again and again while the database is away; nothing for a lost job."""
     refused = partial(store.leases.fail, hand.lease, _REFUSED)
     while hand.why is not Stop.LOST:
@@ -28,7 +28,7 @@ def write_end(store: Store, hand: InHand, write: Callable[[], None]) -> None:
         except LeaseLost:
             hand.stop(Stop.LOST)
         except AWAY as error:
-            tell_away(_log, error, "the end of the job is not written yet")
+            report_outage(_log, error, "the end of the job is not written yet")
             time.sleep(_RETRY_S)
         except SQLAlchemyError as error:
             if write is refused:

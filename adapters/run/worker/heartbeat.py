@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.run.worker.rounds import Rounds
+from adapters.run.worker.periodic import PeriodicThread
 from adapters.service.store import Store
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 
 _log = logging.getLogger(__name__)
 
 
-class Heartbeat(Rounds):
+class Heartbeat(PeriodicThread):
     """A thread that writes the worker's row every ``every_s``, and at once when the state changes.
 
     ``info`` gives what the row says besides; it is called in that thread.
@@ -46,7 +46,7 @@ class Heartbeat(Rounds):
         try:
             self._workers.remove(self._id)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "this worker is not signed off")
+            report_outage(_log, error, "this worker is not signed off")
 
     def _register(self) -> None:
         self._workers.register(self._id, socket.gethostname(), os.getpid(), dict(self._info()))
@@ -58,4 +58,4 @@ class Heartbeat(Rounds):
                 self._register()  # It was taken for dead, for example while the machine slept.
                 self._workers.beat(self._id, self._state, info)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "the heartbeat is not written")
+            report_outage(_log, error, "the heartbeat is not written")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from adapters.run.worker.in_hand import Hands
+from adapters.run.worker.leased_jobs import LeasedJobs
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-def worker_info(engine: Engine | None, hands: Hands, faults: Sequence[str] = ()) -> dict[str, Any]:
+def worker_info(engine: Engine | None, hands: LeasedJobs, faults: Sequence[str] = ()) -> dict[str, Any]:
     """JSON-ready. Without an engine (the worker is starting) only memory.
 
     ``faults``: what keeps the worker from taking jobs.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from adapters.run.worker.admission import PATIENCE_S
 from adapters.run.worker.device import Device, Work
 from adapters.run.worker.end import write_end
-from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.free_requests import FreeRequests
 from adapters.run.worker.last_words import LastWords, Tell
-from adapters.run.worker.progress import Progress
+from adapters.run.worker.leased_jobs import LeasedJob, Stop
+from adapters.run.worker.progress import JobProgress
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.store_sink import StoreSink
-from adapters.run.worker.wishes import Wishes
 from adapters.service.blobs.store import BlobStore
 from adapters.service.error_documents import error_document
 from adapters.service.store import Store
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class JobRunner:
+class QueueRunner:
     """Runs jobs of the queue in the engine. ``patience_s``: see :class:`adapters.run.worker.device.Device`.
 
     ``tell``: see :class:`adapters.run.worker.last_words.LastWords`.
@@ -43,14 +43,14 @@ class JobRunner:
     device: Device = field(init=False)
 
     def __post_init__(self) -> None:
-        between = Wishes(self.store, self.engine).fulfil
+        between = FreeRequests(self.store, self.engine).fulfil
         self.device = Device(self.engine, self.blobs, between=between, patience_s=self.patience_s)
 
     def idle(self) -> None:
         """No job waits: free memory, if that was asked for and the device is not in use."""
         self.device.idle()
 
-    def run(self, hand: InHand, left: Callable[[], None]) -> None:
+    def run(self, hand: LeasedJob, left: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``left`` is called once, when the device is free again."""
         recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
         try:
@@ -68,7 +68,7 @@ class JobRunner:
         else:
             self._completed(hand, recorder, progress, result, made)
 
-    def _work(self, hand: InHand) -> Work:
+    def _work(self, hand: LeasedJob) -> Work:
         job = hand.job
         return Work(
             prompt=job.prompt,
@@ -81,7 +81,7 @@ class JobRunner:
         )
 
     def _completed(
-        self, hand: InHand, recorder: Recorder, progress: Progress, result: RunResult, made: list[Output]
+        self, hand: LeasedJob, recorder: Recorder, progress: JobProgress, result: RunResult, made: list[Output]
     ) -> None:
         data = {"seconds": round(result.seconds, 6)}
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
@@ -89,7 +89,7 @@ class JobRunner:
         write_end(self.store, hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
         _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
 
-    def _stopped(self, hand: InHand, recorder: Recorder) -> None:
+    def _stopped(self, hand: LeasedJob, recorder: Recorder) -> None:
         leases, first = self.store.leases, recorder.unwritten
         if hand.why is Stop.TIME_LIMIT:
             error = time_limit_error(hand.job.time_limit_s)
@@ -100,7 +100,7 @@ class JobRunner:
             if hand.why is not Stop.LOST:
                 _log.info("cancelled")
 
-    def _failed(self, hand: InHand, recorder: Recorder, error: Exception) -> None:
+    def _failed(self, hand: LeasedJob, recorder: Recorder, error: Exception) -> None:
         if not isinstance(error, DagfusionError):
             _log.error("the job failed inside the worker", exc_info=error)
         document = error_document(error)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.run.worker.device import Device
-from adapters.run.worker.rounds import Rounds
+from adapters.run.worker.periodic import PeriodicThread
 from adapters.service.store import Store
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from adapters.service.store.records import Job, Lease
 
 _TICK_S = 0.1
@@ -19,7 +19,7 @@ _LOOK_AHEAD = 16
 _log = logging.getLogger(__name__)
 
 
-class Joining(Rounds):
+class Joining(PeriodicThread):
     """A thread beside the worker's main loop.
 
     ``take`` is given what it claims, and what to call when the job has left the device.
@@ -67,5 +67,5 @@ class Joining(Rounds):
         try:
             return self._store.leases.claim_fitting(self._owner, self._lease_s, fits, look_at)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "no jobs to join for now")
+            report_outage(_log, error, "no jobs to join for now")
             return None

@@ -27,7 +27,7 @@ class ClassSeconds:
         return self._means.get(class_type)
 
 
-class Progress:
+class JobProgress:
     """Fed with a run's events. Steps weigh what they are known to take, or like the mean of those known."""
 
     def __init__(self, classes: Mapping[str, str], seconds: ClassSeconds) -> None:

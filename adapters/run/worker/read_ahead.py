@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.run.worker.rounds import Rounds
+from adapters.run.worker.periodic import PeriodicThread
 from adapters.service.named_models import named_models
 from adapters.service.store import Store
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from engine.folders import Folders
 from engine.schema import NodeSpec
 
@@ -22,7 +22,7 @@ _CHUNK_BYTES = 4 * 2**20
 _log = logging.getLogger(__name__)
 
 
-class ReadAhead(Rounds):
+class ReadAhead(PeriodicThread):
     """A thread that looks at the queue. Files are only read into the page cache: that takes no memory from anybody."""
 
     def __init__(self, store: Store, registry: Mapping[str, NodeSpec], folders: Folders) -> None:
@@ -47,7 +47,7 @@ class ReadAhead(Rounds):
         try:
             job = self._store.jobs.next_waiting()
         except SQLAlchemyError as error:
-            tell_away(_log, error, "the next job's files are not read ahead")
+            report_outage(_log, error, "the next job's files are not read ahead")
             return []
         return [] if job is None else [path for _, path in named_models(job.prompt, self._registry, self._folders)]
 

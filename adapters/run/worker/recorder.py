@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adapters.run.worker.happenings import happening
-from adapters.run.worker.progress import Progress
-from adapters.service.store.records import Happening
+from adapters.run.worker.new_events import happening
+from adapters.run.worker.progress import JobProgress
+from adapters.service.store.records import NewEvent
 from engine.context import CancelToken
 from engine.events import Event, NodePreview
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 class Sink(Protocol):
     """Where a run's events go. Called from the recorder's thread, one call at a time; may take its time."""
 
-    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+    def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         """Take what happened, in order; false where it has to be offered again later."""
         ...
 
@@ -52,10 +52,10 @@ class Recorder:
     def __init__(
         self,
         sink: Sink,
-        progress: Progress,
+        progress: JobProgress,
         start: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self.unwritten: list[Happening] = []
+        self.unwritten: list[NewEvent] = []
         self._sink, self._progress = sink, progress
         self._condition = threading.Condition()
         self._due: float | None = None
@@ -130,9 +130,9 @@ class Recorder:
             times.append(self._preview_due)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _take(self) -> tuple[list[Happening], dict[str, Any], NodePreview | None]:
+    def _take(self) -> tuple[list[NewEvent], dict[str, Any], NodePreview | None]:
         now = time.monotonic()
-        batch: list[Happening] = []
+        batch: list[NewEvent] = []
         preview = None
         if self._due is not None and self._due <= now:
             batch, self.unwritten, self._due = self.unwritten, [], None
@@ -141,7 +141,7 @@ class Recorder:
             preview, self._preview, self._preview_due = self._preview, None, now + _PREVIEW_EVERY_S
         return batch, self._progress.snapshot() if batch else {}, preview
 
-    def _write(self, batch: list[Happening], progress: dict[str, Any]) -> None:
+    def _write(self, batch: list[NewEvent], progress: dict[str, Any]) -> None:
         try:
             taken = self._sink.record(batch, progress)
         except Exception as error:  # noqa: BLE001 - what happened is kept, whatever the sink does
@@ -179,5 +179,5 @@ def jpeg(picture: torch.Tensor) -> bytes:
     return file.getvalue()
 
 
-def _same_node(one: Happening, other: Happening) -> bool:
+def _same_node(one: NewEvent, other: NewEvent) -> bool:
     return one.kind == other.kind and one.data["node_id"] == other.data["node_id"]

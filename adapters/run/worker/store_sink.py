@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters.run.worker.in_hand import InHand, Stop
+from adapters.run.worker.leased_jobs import LeasedJob, Stop
 from adapters.service.store import Store
 from adapters.service.store.errors import AWAY, LeaseLost
-from adapters.service.store.outage import tell_away
-from adapters.service.store.records import Happening
+from adapters.service.store.outage import report_outage
+from adapters.service.store.records import NewEvent
 from engine.counted import counted
 
 _log = logging.getLogger(__name__)
@@ -21,17 +21,17 @@ _log = logging.getLogger(__name__)
 class StoreSink:
     """A recorder's sink. Where the lease is lost, the run is stopped."""
 
-    def __init__(self, store: Store, hand: InHand) -> None:
+    def __init__(self, store: Store, hand: LeasedJob) -> None:
         self._store, self._hand = store, hand
 
-    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+    def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         """Write the events and the progress; false while the database is away."""
         try:
             self._store.leases.record(self._hand.lease, batch, progress)
         except LeaseLost:
             self._hand.stop(Stop.LOST)
         except AWAY as error:
-            tell_away(_log, error, "events are not written yet")
+            report_outage(_log, error, "events are not written yet")
             return False
         except SQLAlchemyError as error:
             _log.error("the database refuses this: %s left out", counted(len(batch), "event"), exc_info=error)
@@ -42,4 +42,4 @@ class StoreSink:
         try:
             self._store.previews.put(self._hand.lease, node_id, media_type, picture)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "previews are left out")
+            report_outage(_log, error, "previews are left out")

@@ -17,11 +17,11 @@ from adapters.host.logs import about_job
 from adapters.host.settings import Settings
 from adapters.run.supervisor.exit_codes import STUCK
 from adapters.run.worker.heartbeat import Heartbeat
-from adapters.run.worker.in_hand import Hands, InHand, Stop
 from adapters.run.worker.info import worker_info
-from adapters.run.worker.job_run import JobRunner, time_limit_error
+from adapters.run.worker.job_run import QueueRunner, time_limit_error
 from adapters.run.worker.joining import Joining
 from adapters.run.worker.last_words import Tell
+from adapters.run.worker.leased_jobs import LeasedJob, LeasedJobs, Stop
 from adapters.run.worker.read_ahead import ReadAhead
 from adapters.run.worker.warm import warm
 from adapters.run.worker.watch import Watch
@@ -29,7 +29,7 @@ from adapters.service.blobs.store import BlobStore
 from adapters.service.folder_faults import FolderFaults, run_folders
 from adapters.service.store import Store
 from adapters.service.store.errors import LeaseLost
-from adapters.service.store.outage import reason_of, tell_away
+from adapters.service.store.outage import reason_of, report_outage
 from adapters.service.store.records import Job, Lease
 from engine.engine import Engine
 
@@ -52,7 +52,7 @@ class Worker:
         self._tell = tell
         self._settings, self._id = settings, worker_id
         self._store = Store(settings.database)
-        self._hands = Hands()
+        self._hands = LeasedJobs()
         self._engine: Engine | None = None
         self._folder_faults: FolderFaults | None = None
         self._faults: tuple[str, ...] = ()
@@ -106,18 +106,18 @@ class Worker:
             self._engine = engine
             self._heartbeat.change("ready")
             _log.info("ready on %s", engine.models.device)
-            self._work(JobRunner(engine, self._store, blobs, self._settings.together_patience_s, self._tell))
+            self._work(QueueRunner(engine, self._store, blobs, self._settings.together_patience_s, self._tell))
         finally:
             self._heartbeat.close()
             self._store.close()
 
-    def _work(self, runner: JobRunner) -> None:
+    def _work(self, runner: QueueRunner) -> None:
         self._watch.start()
         at_once = runner.engine.at_once
         pool = ThreadPoolExecutor(self._settings.concurrency + at_once, thread_name_prefix="job")
 
         def join(job: Job, lease: Lease, left: Callable[[], None]) -> None:
-            self._begin(pool, runner, InHand(job, lease), left, lambda: None)
+            self._begin(pool, runner, LeasedJob(job, lease), left, lambda: None)
 
         joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join)
         ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders)
@@ -136,7 +136,7 @@ class Worker:
             self._watch.close()
             pool.shutdown(wait=not self.busy, cancel_futures=True)
 
-    def _take_jobs(self, runner: JobRunner, pool: ThreadPoolExecutor) -> None:
+    def _take_jobs(self, runner: QueueRunner, pool: ThreadPoolExecutor) -> None:
         """Start one job after the other, until told to stop."""
         while not self._draining.is_set() and self._acquire():
             seen = self._store.changes.count
@@ -151,20 +151,20 @@ class Worker:
             if self._store.changes.wait(seen, _TICK_S) != seen:
                 return
 
-    def _take_one(self, runner: JobRunner, pool: ThreadPoolExecutor) -> bool:
+    def _take_one(self, runner: QueueRunner, pool: ThreadPoolExecutor) -> bool:
         """Claim a job and start it, or let go of what :meth:`_acquire` took; False where none waits."""
         claimed = None
         try:
             if self._able():
                 claimed = self._store.leases.claim(self._id, self._settings.lease_s)
         except SQLAlchemyError as error:
-            tell_away(_log, error, "no jobs for now")
+            report_outage(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
         if claimed is None:
             self._device_slots.release()
             self._all_slots.release()
             return False
-        self._begin(pool, runner, InHand(*claimed), self._device_slots.release, self._all_slots.release)
+        self._begin(pool, runner, LeasedJob(*claimed), self._device_slots.release, self._all_slots.release)
         return True
 
     def _able(self) -> bool:
@@ -192,8 +192,8 @@ class Worker:
     def _begin(
         self,
         pool: ThreadPoolExecutor,
-        runner: JobRunner,
-        hand: InHand,
+        runner: QueueRunner,
+        hand: LeasedJob,
         left_device: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
@@ -201,7 +201,7 @@ class Worker:
         pool.submit(self._run_job, runner, hand, left_device, ended)
 
     def _run_job(
-        self, runner: JobRunner, hand: InHand, left_device: Callable[[], None], ended: Callable[[], None]
+        self, runner: QueueRunner, hand: LeasedJob, left_device: Callable[[], None], ended: Callable[[], None]
     ) -> None:
         with about_job(hand.job.id):
             try:
@@ -224,7 +224,7 @@ class Worker:
         while self._hands.all() and time.monotonic() < until:
             time.sleep(_TICK_S / 4)
 
-    def _give_back(self, hand: InHand, kind: str, message: str) -> None:
+    def _give_back(self, hand: LeasedJob, kind: str, message: str) -> None:
         try:
             reason = {"type": kind, "message": message, "remedy": ""}
             self._store.leases.give_back(hand.lease, reason, spared=True)
@@ -233,7 +233,7 @@ class Worker:
             _log.info("job %s is not given back: %s", hand.job.id, reason_of(error))
         hand.stop(Stop.LOST)
 
-    def _end_stuck(self, hand: InHand) -> None:
+    def _end_stuck(self, hand: LeasedJob) -> None:
         """A node does not heed that it is to stop: end the job, give back the others, and end the process."""
         _log.error("job %s does not stop; this worker ends itself", hand.job.id)
         leases = self._store.leases

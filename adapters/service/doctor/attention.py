@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from adapters.service.doctor.devices import name
-from adapters.service.doctor.findings import Finding, Surroundings
+from adapters.service.doctor.findings import Examined, Finding
 from engine.devices import compute_dtype, pick_device
 from engine.errors import DagfusionError, first_line
 from nodes.diffusion.kernels.choice import Forced, Probed, mix_for
-from nodes.diffusion.kernels.probe import Case, Verdict
+from nodes.diffusion.kernels.probe import Case, ProbeResult
 
 GROUP = "attention"
 PACKAGES = {"sageattention": "sageattention", "xformers": "xformers", "flash_attn": "flash-attn"}
@@ -31,7 +31,7 @@ _BACKENDS = {
 }
 
 
-def attention(around: Surroundings) -> Iterator[Finding]:
+def attention(around: Examined) -> Iterator[Finding]:
     """Torch's kernels that work here, the one it picks for a picture's self-attention, and installed packages."""
     try:
         device = pick_device(around.settings.device)
@@ -54,7 +54,7 @@ def attention(around: Surroundings) -> Iterator[Finding]:
         yield _package(module, distribution)
 
 
-def _choice(around: Surroundings, q: torch.Tensor) -> Finding:
+def _choice(around: Examined, q: torch.Tensor) -> Finding:
     """What denoisers use; on a GPU with SageAttention it is tried out as sampling would."""
     by_torch = f"torch scaled_dot_product_attention, {_picked(q)}"
     try:
@@ -70,7 +70,7 @@ def _choice(around: Surroundings, q: torch.Tensor) -> Finding:
     return Finding(GROUP, "choice", "ok", by_torch)
 
 
-def _short(verdict: Verdict) -> str:
+def _short(verdict: ProbeResult) -> str:
     return f"{'yes' if verdict.good else 'no'}, {verdict}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.findings import Examined, Finding, gigabytes
 from adapters.service.doctor.machine import nvidia_driver
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError
@@ -17,7 +17,7 @@ LOW_VRAM_BYTES = 6e9
 _FORMATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
-def devices(around: Surroundings) -> Iterator[Finding]:
+def devices(around: Examined) -> Iterator[Finding]:
     """Torch's build, every GPU, the formats of the chosen device, and the choice."""
     yield _build()
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 
-from adapters.service.doctor.findings import Examination, Finding, Status, Surroundings
+from adapters.service.doctor.findings import Examination, Examined, Finding, Status
 
 # Module and function. They are imported one by one: a library that does not load takes down its own part, no other.
 EXAMINATIONS = (
@@ -19,7 +19,7 @@ EXAMINATIONS = (
 )
 
 
-def examine(around: Surroundings, *, debug: bool = False) -> Iterator[Finding]:
+def examine(around: Examined, *, debug: bool = False) -> Iterator[Finding]:
     """All findings, each as soon as it is there. Where an examination breaks off, that is one; ``debug`` raises it."""
     for module, name in EXAMINATIONS:
         try:

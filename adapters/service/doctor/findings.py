@@ -27,14 +27,14 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Examined:
     """What is examined: the settings, and the manifest whose files should be here, if there is one."""
 
     settings: Settings
     manifest: Path | None = None
 
 
-Examination = Callable[[Surroundings], Iterable[Finding]]
+Examination = Callable[[Examined], Iterable[Finding]]
 
 
 def gigabytes(size_bytes: float) -> str:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 
-from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.findings import Examined, Finding, gigabytes
 
 GROUP = "machine"
 LOW_MEMORY_BYTES = 8e9
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def machine(_around: Surroundings) -> Iterator[Finding]:
+def machine(_around: Examined) -> Iterator[Finding]:
     """System, cores and memory."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"
     yield Finding(GROUP, "system", "ok", system)

@@ -8,13 +8,13 @@ from adapters.host.models.errors import ManifestInvalid
 from adapters.host.models.places import Places
 from adapters.host.models.reading import read_manifest
 from adapters.host.models.verify import REMEDIES, survey
-from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.findings import Examined, Finding, gigabytes
 from engine.errors import DagfusionError
 
 GROUP = "models"
 
 
-def models(around: Surroundings) -> Iterator[Finding]:
+def models(around: Examined) -> Iterator[Finding]:
     """One line for what is right, one for each file that is not. Hashes are `dagfusion models verify`'s business."""
     if around.manifest is None:
         yield Finding(GROUP, "manifest", "ok", "none (optional)")

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from adapters.service.doctor.findings import Finding, Surroundings
+from adapters.service.doctor.findings import Examined, Finding
 
 GROUP = "software"
 SHOWN = ("diffusers", "transformers", "safetensors", "av")
@@ -22,7 +22,7 @@ CODECS = {
 }
 
 
-def software(_around: Surroundings) -> Iterator[Finding]:
+def software(_around: Examined) -> Iterator[Finding]:
     """Versions against the requirements, then codecs."""
     wrong = list(_unmet())
     value = f"dagfusion {version('dagfusion')}; " + ", ".join(f"{name} {version(name)}" for name in SHOWN)

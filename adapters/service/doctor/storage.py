@@ -10,7 +10,7 @@ from pathlib import Path
 from adapters.host.models.sites import shown
 from adapters.host.models.space import existing
 from adapters.host.private_folder import open_to_all
-from adapters.service.doctor.findings import Finding, Surroundings, gigabytes
+from adapters.service.doctor.findings import Examined, Finding, gigabytes
 from engine.folders import KINDS, Folders, model_folders
 
 GROUP = "storage"
@@ -18,7 +18,7 @@ LOW_DISK_BYTES = 5e9
 CONNECT_TIMEOUT_S = 5
 
 
-def storage(around: Surroundings) -> Iterator[Finding]:
+def storage(around: Examined) -> Iterator[Finding]:
     """The folders that dagfusion reads from and writes to."""
     settings = around.settings
     if not settings.models:
@@ -37,7 +37,7 @@ def storage(around: Surroundings) -> Iterator[Finding]:
         yield _writable("blobs", Path(settings.blobs))
 
 
-def database(around: Surroundings) -> Iterator[Finding]:
+def database(around: Examined) -> Iterator[Finding]:
     """Whether the database of the queue answers. Nothing is written to it."""
     from sqlalchemy import NullPool, create_engine, text
     from sqlalchemy.exc import SQLAlchemyError

@@ -16,7 +16,7 @@ from adapters.service.blobs.writer import BlobWriter
 from adapters.service.intake.contents import check_contents
 from adapters.service.intake.encoded import decode_text
 from adapters.service.intake.errors import InputRefused, InputTooLarge, InputUnreachable
-from adapters.service.outbound.client import Limits, OutboundClient
+from adapters.service.outbound.client import FetchLimits, OutboundClient
 from adapters.service.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.service.store.records import InputFile
 from engine.folders import annotated
@@ -127,7 +127,7 @@ class Intake:
         if not isinstance(source, str):
             yield _received(source)
         elif "://" in source[:32]:
-            limits = Limits(max_bytes=self._limits.max_file_bytes, total_s=self._limits.fetch_s)
+            limits = FetchLimits(max_bytes=self._limits.max_file_bytes, total_s=self._limits.fetch_s)
             async with self._client.download(source.strip(), limits) as download:
                 yield download
         else:

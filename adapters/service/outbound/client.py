@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 import httpx
 
-from adapters.service.outbound.decoding import Decoder
+from adapters.service.outbound.decoding import BodyDecoder
 from adapters.service.outbound.errors import FetchFailed, FetchTooLarge
 from adapters.service.outbound.policy import AddressPolicy
 from adapters.service.outbound.transport import GuardedTransport
@@ -21,7 +21,7 @@ _USER_AGENT = "dagfusion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class FetchLimits:
     """What one exchange may take.
 
     ``max_bytes``: of a body, as sent and as decoded. ``total_s``: from look-up to last byte. ``quiet_s``: between two
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """The answer to a post: its status, headers and the first KiB of its body as it was sent."""
 
     status: int
@@ -47,7 +47,7 @@ class Reply:
 class Download:
     """A body on its way. Iterating yields its decoded bytes; raises ``FetchFailed`` at the first byte too many."""
 
-    def __init__(self, url: httpx.URL, response: httpx.Response, limits: Limits) -> None:
+    def __init__(self, url: httpx.URL, response: httpx.Response, limits: FetchLimits) -> None:
         self.url = str(url)
         self.media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         self._shown = shown_url(url)
@@ -58,7 +58,7 @@ class Download:
             raise self._too_large()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        decoder = Decoder(self._response.headers.get("content-encoding", ""))
+        decoder = BodyDecoder(self._response.headers.get("content-encoding", ""))
         raw_bytes = decoded_bytes = 0
         async for chunk in self._response.aiter_raw():
             raw_bytes += len(chunk)
@@ -81,13 +81,13 @@ class OutboundClient:
         self._transport = GuardedTransport(policy or AddressPolicy(), verify=verify)
 
     @asynccontextmanager
-    async def download(self, url: str, limits: Limits | None = None) -> AsyncIterator[Download]:
+    async def download(self, url: str, limits: FetchLimits | None = None) -> AsyncIterator[Download]:
         """GET, following redirects, each checked like the first address.
 
         The time limit covers what is done inside the ``async with``. Raises ``AddressRefused``, and ``FetchFailed``
         for any answer but 200.
         """
-        limits = limits or Limits()
+        limits = limits or FetchLimits()
         parsed = parse_url(url)
         with _one_error(parsed, limits), anyio.fail_after(limits.total_s):
             final, response = await self._follow(parsed, limits)
@@ -99,17 +99,19 @@ class OutboundClient:
             finally:
                 await response.aclose()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits | None = None) -> Reply:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], limits: FetchLimits | None = None
+    ) -> HttpReply:
         """POST, following no redirects; whatever is answered is the reply.
 
         Raises ``AddressRefused``, and ``FetchFailed`` where there is no answer.
         """
-        limits = limits or Limits()
+        limits = limits or FetchLimits()
         parsed = parse_url(url)
         with _one_error(parsed, limits), anyio.fail_after(limits.total_s):
             response = await self._send("POST", parsed, limits, headers=headers, body=body)
             try:
-                return Reply(response.status_code, response.headers, await _first_bytes(response))
+                return HttpReply(response.status_code, response.headers, await _first_bytes(response))
             finally:
                 await response.aclose()
 
@@ -117,7 +119,7 @@ class OutboundClient:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def _follow(self, url: httpx.URL, limits: Limits) -> tuple[httpx.URL, httpx.Response]:
+    async def _follow(self, url: httpx.URL, limits: FetchLimits) -> tuple[httpx.URL, httpx.Response]:
         for _ in range(limits.max_redirects + 1):
             response = await self._send("GET", url, limits)
             if not response.has_redirect_location:
@@ -134,7 +136,7 @@ class OutboundClient:
         self,
         method: str,
         url: httpx.URL,
-        limits: Limits,
+        limits: FetchLimits,
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
@@ -157,7 +159,7 @@ async def _first_bytes(response: httpx.Response) -> bytes:
 
 
 @contextmanager
-def _one_error(url: httpx.URL, limits: Limits) -> Iterator[None]:
+def _one_error(url: httpx.URL, limits: FetchLimits) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:

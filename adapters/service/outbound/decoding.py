@@ -11,7 +11,7 @@ PIECE_BYTES = 64 * 1024
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-class Decoder:
+class BodyDecoder:
     """Decodes a body chunk by chunk. ``encoding``: the Content-Encoding header, ``identity`` where there is none."""
 
     def __init__(self, encoding: str) -> None:

@@ -6,7 +6,7 @@ from adapters.service.store.changes import Changes
 from adapters.service.store.database import Database
 from adapters.service.store.events import Events
 from adapters.service.store.jobs import Jobs
-from adapters.service.store.keys import Keys
+from adapters.service.store.keys import ApiKeys
 from adapters.service.store.leases import Leases
 from adapters.service.store.outbox import Outbox
 from adapters.service.store.previews import Previews
@@ -23,7 +23,7 @@ class Store:
         self.events = Events(self.database)
         self.outbox = Outbox(self.database)
         self.previews = Previews(self.database)
-        self.keys = Keys(self.database)
+        self.keys = ApiKeys(self.database)
         self.workers = Workers(self.database)
         self.changes = Changes(self.database)
 

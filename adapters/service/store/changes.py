@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 
 from adapters.service.store.database import NOTIFY_CHANNEL, Database
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 
 _POLL_S = 0.005
 _RECONNECT_S = 1.0
@@ -72,7 +72,7 @@ class Changes:
             try:
                 listen()
             except Exception as error:  # noqa: BLE001 - whatever a database says when it is away
-                tell_away(_log, error, "not listening to the database")
+                report_outage(_log, error, "not listening to the database")
                 self._closed.wait(_RECONNECT_S)
 
     def _listen_to_sqlite(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Text, bindparam, cast, func, insert, select, update
 
 from adapters.service.store.database import Database
-from adapters.service.store.records import Happening, StoredEvent
+from adapters.service.store.records import NewEvent, StoredEvent
 from adapters.service.store.tables import counters, events, jobs
 
 _COLUMNS = ("position", "job_id", "number", "time", "kind", "data")
@@ -44,7 +44,7 @@ _LOOK = 50  # rows that are read before their sizes are known; each is bounded w
 
 
 def change(
-    connection: Connection, job_id: str, values: Mapping[str, Any], happenings: Sequence[Happening], now: float
+    connection: Connection, job_id: str, values: Mapping[str, Any], happenings: Sequence[NewEvent], now: float
 ) -> list[StoredEvent]:
     """Set columns of the job and store what happened to it, inside the caller's transaction: the events.
 

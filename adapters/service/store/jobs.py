@@ -17,7 +17,7 @@ from adapters.service.store.database import Database, unique_violation
 from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, OwnQueueFull, QueueFull
 from adapters.service.store.events import change
 from adapters.service.store.queue import Queue
-from adapters.service.store.records import ENDED, Happening, InputFile, Job, JobState, NewJob, Output
+from adapters.service.store.records import ENDED, InputFile, Job, JobState, NewEvent, NewJob, Output
 from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
 from adapters.service.store.tables import counters, inputs, jobs, outputs
 
@@ -187,10 +187,10 @@ class Jobs:
                 return job_from(row)
             if row.state == JobState.QUEUED:
                 values = {"state": JobState.CANCELLED, "finished_at": now, "cancel_requested": True}
-                happening = Happening("cancelled")
+                happening = NewEvent("cancelled")
             elif row.state == JobState.RUNNING and not row.cancel_requested:
                 values = {"cancel_requested": True}
-                happening = Happening("cancel_requested")
+                happening = NewEvent("cancel_requested")
             else:
                 return job_from(row)
             stored = change(connection, job_id, values, [happening], now)
@@ -289,7 +289,7 @@ class Jobs:
         rank = -abs(rank) if new.front else rank
         if new.files:
             connection.execute(insert(inputs), [{"job_id": job_id, **asdict(file)} for file in new.files])
-        queued = Happening("queued", {"priority": new.priority})
+        queued = NewEvent("queued", {"priority": new.priority})
         change(connection, job_id, {"rank": rank}, [queued], now)
         return job_from(connection.execute(ROW, {"job": job_id}).one())
 

@@ -22,7 +22,7 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class Keys:
+class ApiKeys:
     """Who may use the service."""
 
     def __init__(self, database: Database) -> None:

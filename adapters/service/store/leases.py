@@ -14,7 +14,7 @@ from adapters.service.store.errors import LeaseLost
 from adapters.service.store.events import change
 from adapters.service.store.jobs import ROW, STILL_QUEUED
 from adapters.service.store.queue import Queue
-from adapters.service.store.records import Happening, Job, JobState, Lease, Output, StoredEvent
+from adapters.service.store.records import Job, JobState, Lease, NewEvent, Output, StoredEvent
 from adapters.service.store.rows import job_from, summary, webhook_from
 from adapters.service.store.tables import jobs, outputs, previews
 
@@ -101,7 +101,7 @@ class Leases:
             "started_at": now,
             "progress": None,
         }
-        started = Happening("started", {"attempt": values["attempts"], "worker": owner})
+        started = NewEvent("started", {"attempt": values["attempts"], "worker": owner})
         change(connection, row.id, values, [started], now)
         self._queue.served(connection, row, turn)
         claimed = connection.execute(ROW, {"job": row.id}).one()
@@ -125,7 +125,7 @@ class Leases:
         return bool(asked)
 
     def record(
-        self, lease: Lease, happenings: Sequence[Happening], progress: Mapping[str, Any] | None = None
+        self, lease: Lease, happenings: Sequence[NewEvent], progress: Mapping[str, Any] | None = None
     ) -> list[StoredEvent]:
         """Add to the job's log; ``progress`` is how far it is now."""
         with self._database.write() as connection:
@@ -141,7 +141,7 @@ class Leases:
         made: Sequence[Output],
         data: Mapping[str, Any] | None = None,
         *,
-        first: Sequence[Happening] = (),
+        first: Sequence[NewEvent] = (),
         progress: Mapping[str, Any] | None = None,
     ) -> None:
         """The job is done and made these outputs; ``data`` goes into its last event, ``first`` comes before that."""
@@ -152,12 +152,12 @@ class Leases:
                 connection.execute(_ADD_OUTPUTS, rows)
             self._end(connection, row, JobState.COMPLETED, data=data, first=first, progress=progress)
 
-    def fail(self, lease: Lease, error: Error, *, first: Sequence[Happening] = ()) -> None:
+    def fail(self, lease: Lease, error: Error, *, first: Sequence[NewEvent] = ()) -> None:
         """The job has failed for good; ``first`` happened before that."""
         with self._database.write() as connection:
             self._end(connection, self._held(connection, lease), JobState.FAILED, error, first=first)
 
-    def cancelled(self, lease: Lease, *, first: Sequence[Happening] = ()) -> None:
+    def cancelled(self, lease: Lease, *, first: Sequence[NewEvent] = ()) -> None:
         """The job has stopped because it was asked to; ``first`` happened before that."""
         with self._database.write() as connection:
             self._end(connection, self._held(connection, lease), JobState.CANCELLED, first=first)
@@ -217,7 +217,7 @@ class Leases:
             if spared:  # the number of the attempt is part of the fence, so it is not counted back
                 values["max_attempts"] = row.max_attempts + 1
             connection.execute(_DROP_PREVIEW, {"job": row.id})
-            happening = Happening("requeued", {"attempt": row.attempts, "reason": dict(reason)})
+            happening = NewEvent("requeued", {"attempt": row.attempts, "reason": dict(reason)})
             change(connection, row.id, values, [happening], self._database.now(connection))
 
     def _end(
@@ -228,7 +228,7 @@ class Leases:
         error: Error | None = None,
         *,
         data: Mapping[str, Any] | None = None,
-        first: Sequence[Happening] = (),
+        first: Sequence[NewEvent] = (),
         progress: Mapping[str, Any] | None = None,
     ) -> None:
         now = self._database.now(connection)
@@ -243,7 +243,7 @@ class Leases:
             values["progress"] = dict(progress)
         connection.execute(_DROP_PREVIEW, {"job": row.id})
         told = {} if error is None else {"error": dict(error)}
-        last = Happening(str(state), {**(data or {}), **told})
+        last = NewEvent(str(state), {**(data or {}), **told})
         stored = change(connection, row.id, values, [*first, last], now)
         outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
 

@@ -40,7 +40,7 @@ def unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable("the database does not answer", remedy="try again in a while")
 
 
-def tell_away(log: logging.Logger, error: Exception, message: str, *values: Any) -> None:
+def report_outage(log: logging.Logger, error: Exception, message: str, *values: Any) -> None:
     """Warn with ``message % values`` and the reason, unless ``log`` had that message in the last 10 s."""
     now = time.monotonic()
     with _lock:

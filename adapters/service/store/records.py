@@ -121,7 +121,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class NewEvent:
     """Something to be recorded for a job; it gets its numbers when it is stored."""
 
     kind: str
@@ -192,7 +192,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class WorkerRecord:
     """A worker process; ``state`` is ``starting``, ``ready`` or ``draining``."""
 
     id: str

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Delete, Select, delete, func, insert, select, update
 
 from adapters.service.store.database import Database
-from adapters.service.store.records import Worker
+from adapters.service.store.records import WorkerRecord
 from adapters.service.store.tables import counters, workers
 
 _Where = TypeVar("_Where", Select[tuple[str]], Delete)
@@ -63,7 +63,7 @@ class Workers:
         with self._database.write() as connection:
             connection.execute(delete(workers).where(workers.c.id == worker_id))
 
-    def alive(self, within_s: float) -> list[Worker]:
+    def alive(self, within_s: float) -> list[WorkerRecord]:
         """Workers whose last heartbeat is at most ``within_s`` old. Only reads: it may be asked at any time."""
         with self._database.read() as connection:
             clock = self._database.steady(connection)
@@ -83,5 +83,5 @@ class Workers:
         return statement.where(func.abs(self._database.steady(connection) - workers.c.heartbeat_at) > silent_s)
 
 
-def _worker(row: Any) -> Worker:
-    return Worker(row.id, row.host, row.pid, row.state, row.started_at, row.heartbeat_at, row.info)
+def _worker(row: Any) -> WorkerRecord:
+    return WorkerRecord(row.id, row.host, row.pid, row.state, row.started_at, row.heartbeat_at, row.info)

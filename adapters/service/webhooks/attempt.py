@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from adapters.service.outbound.client import Limits, OutboundClient
+from adapters.service.outbound.client import FetchLimits, OutboundClient
 from adapters.service.outbound.errors import AddressRefused, FetchFailed
 from adapters.service.store.records import Delivery
 from adapters.service.webhooks.signing import signed_headers
@@ -33,7 +33,7 @@ class Outcome:
     retry_after_s: float = 0.0
 
 
-async def attempt(client: OutboundClient, delivery: Delivery, limits: Limits) -> Outcome:
+async def attempt(client: OutboundClient, delivery: Delivery, limits: FetchLimits) -> Outcome:
     """Send the message once; never raises for what a receiver, an address or a secret does."""
     body = delivery.body.encode()
     try:

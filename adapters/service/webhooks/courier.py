@@ -13,8 +13,8 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from adapters.service.outbound.client import Limits, OutboundClient
-from adapters.service.store.outage import tell_away
+from adapters.service.outbound.client import FetchLimits, OutboundClient
+from adapters.service.store.outage import report_outage
 from adapters.service.store.records import Delivery
 from adapters.service.webhooks.attempt import Outcome, attempt
 from adapters.service.webhooks.receivers import Receiver, Receivers
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
-class Outbox(Protocol):
+class DeliveryQueue(Protocol):
     """Where messages are and what became of them is told, as in ``adapters.service.store.outbox``. Methods block."""
 
     def claim(self, limit: int, lease_s: float) -> list[Delivery]: ...
@@ -46,7 +46,7 @@ class Pace:
     waiting: int = 32
     batch: int = 64
     poll_s: float = 0.25
-    limits: Limits = field(default_factory=lambda: Limits(total_s=15.0, quiet_s=10.0, connect_s=5.0))
+    limits: FetchLimits = field(default_factory=lambda: FetchLimits(total_s=15.0, quiet_s=10.0, connect_s=5.0))
 
     @property
     def lease_s(self) -> float:
@@ -58,7 +58,11 @@ class Courier:
     """Sends messages until it is told to stop. A message is sent at least once; its id tells repeats apart."""
 
     def __init__(
-        self, outbox: Outbox, client: OutboundClient, schedule: RetrySchedule | None = None, pace: Pace | None = None
+        self,
+        outbox: DeliveryQueue,
+        client: OutboundClient,
+        schedule: RetrySchedule | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._outbox = outbox
         self._client = client
@@ -149,5 +153,5 @@ class Courier:
         try:
             return await anyio.to_thread.run_sync(call)
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the loop goes on
-            tell_away(_log, error, "the outbox of webhooks cannot be reached")
+            report_outage(_log, error, "the outbox of webhooks cannot be reached")
             return None

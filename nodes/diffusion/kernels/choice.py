@@ -13,7 +13,7 @@ from engine.computing import Attention
 from engine.errors import DagfusionError
 from nodes.diffusion.kernels import sage as sages
 from nodes.diffusion.kernels import sdpa
-from nodes.diffusion.kernels.probe import Case, Verdict, judge
+from nodes.diffusion.kernels.probe import Case, ProbeResult, judge
 from nodes.diffusion.kernels.sage import Sage
 
 LEAST_TOKENS = 256  # with fewer, starting a kernel takes longer than anything that it could gain
@@ -70,10 +70,10 @@ class Probed:
     ``judge`` tries. The first case that stays with torch is logged, with the reason.
     """
 
-    def __init__(self, sage: Sage, judge: Callable[[Sage, Case], Verdict] = judge) -> None:
+    def __init__(self, sage: Sage, judge: Callable[[Sage, Case], ProbeResult] = judge) -> None:
         self.sage = sage
         self._judge = judge
-        self._verdicts: dict[Case, Verdict] = {}
+        self._verdicts: dict[Case, ProbeResult] = {}
         self._told = False
 
     def __call__(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class Probed:
         case = Case.of(queries, keys)
         return case.tokens >= LEAST_TOKENS and self.verdict(case).good
 
-    def verdict(self, case: Case) -> Verdict:
+    def verdict(self, case: Case) -> ProbeResult:
         """How the kernel does in this case."""
         if case not in self._verdicts:
             verdict = self._verdicts[case] = self._judge(self.sage, case)

@@ -39,7 +39,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeResult:
     """``distance``: relative L2 from torch's float32; ``ratio``: of torch's time. ``failure``: why it has neither."""
 
     distance: float = float("inf")
@@ -59,7 +59,7 @@ class Verdict:
         return f"it takes {self.ratio:.2f} of torch's time, off by {self.distance:.3f}"
 
 
-def judge(sage: Sage, case: Case) -> Verdict:
+def judge(sage: Sage, case: Case) -> ProbeResult:
     """What ``sage`` does in this case. Never raises: a kernel that fails is one that is not used."""
     source = torch.Generator().manual_seed(0)
 
@@ -74,8 +74,8 @@ def judge(sage: Sage, case: Case) -> Verdict:
         distance = float((sage(queries, keys.clone(), values).float() - exact).norm() / exact.norm())
         own = _quickest_s(lambda: sage(queries, keys, values), case.device)
     except Exception as error:  # noqa: BLE001 - compilers, drivers and kernels fail in many ways
-        return Verdict(failure=f"it fails: {first_line(error)}")
-    return Verdict(distance, own / _quickest_s(lambda: sdpa.mix(queries, keys, values), case.device))
+        return ProbeResult(failure=f"it fails: {first_line(error)}")
+    return ProbeResult(distance, own / _quickest_s(lambda: sdpa.mix(queries, keys, values), case.device))
 
 
 def _quickest_s(call: Callable[[], Tensor], device: torch.device) -> float:

@@ -15,7 +15,7 @@ from engine.model_store import ModelStore
 from nodes.diffusion.lora.layers import Layer, LowRank, Replacement
 from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.lora.reading import LayerName, Read, read_layers
-from nodes.diffusion.lora.rows import Placed, combined
+from nodes.diffusion.lora.rows import PlacedRows, combined
 from nodes.diffusion.lora.targets import (
     find_text_module,
     model_targets,
@@ -99,11 +99,11 @@ class _Fit:
 
     def _assign(self, find: Callable[[str, str], Spans], shapes: Shapes) -> Mapping[str, Layer | Replacement]:
         """The layers that fit a parameter of this network, by its name."""
-        placed: dict[str, list[Placed]] = defaultdict(list)
+        placed: dict[str, list[PlacedRows]] = defaultdict(list)
         for (name, kind), layer in self.read.layers.items():
             spans = [span for span in find(name, kind) if span.parameter in shapes]
             rows = max((span.of_file[1] for span in spans if span.of_file is not None), default=0)
-            parts = [Placed(layer, span, rows) for span in spans]
+            parts = [PlacedRows(layer, span, rows) for span in spans]
             if all(_fits(part, shapes[part.span.parameter]) for part in parts):
                 self.applied |= {(name, kind)} if parts else set()
                 for part in parts:
@@ -137,7 +137,7 @@ def _text_finder(shapes: Shapes, kind: str, kinds: Sequence[str]) -> Callable[[s
     return find
 
 
-def _fits(part: Placed, shape: tuple[int, ...]) -> bool:
+def _fits(part: PlacedRows, shape: tuple[int, ...]) -> bool:
     name = part.span.parameter
     try:
         # On the meta device the product is only a shape: a LoRA for another family is found without computing it.

@@ -57,7 +57,7 @@ class SetTo:
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class PlacedRows:
     """A layer of a file, and where it goes: what :func:`combined` puts together for each parameter."""
 
     layer: Layer | Replacement
@@ -77,7 +77,7 @@ class Placed:
         return RowsOf(self.layer, rows, self.file_rows)
 
 
-def combined(placed: Sequence[Placed]) -> Layer | Replacement:
+def combined(placed: Sequence[PlacedRows]) -> Layer | Replacement:
     """All changes of one parameter as one; of several for the same rows, the last counts."""
     by_rows = {each.span.of_parameter: each.of_file for each in placed}
     if None in by_rows:

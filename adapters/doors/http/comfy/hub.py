@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection
 
 from adapters.doors.http.comfy.messages import QUEUE_KINDS, Conversation, FinalPicture, QueueChanged, StatesChanged
-from adapters.doors.http.comfy.outbox import Outbox, Picture
+from adapters.doors.http.comfy.outbox import PreviewFrame, SendQueue
 from adapters.doors.http.services import Services
 from adapters.service.sent_pictures import SENDING_CLASSES
 from adapters.service.store.records import Job, JobState, Preview, StoredEvent
@@ -29,7 +29,7 @@ class Hub:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._outboxes: dict[Client, Outbox] = {}
+        self._outboxes: dict[Client, SendQueue] = {}
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
         self._position = -1
@@ -42,7 +42,7 @@ class Hub:
         """How many jobs of the owner (or of all) wait or run, as of the newest event that was told of."""
         return len(self._unended) if owner is None else self._counts[owner]
 
-    async def join(self, client: Client, outbox: Outbox) -> None:
+    async def join(self, client: Client, outbox: SendQueue) -> None:
         """Let ``outbox`` take what is for ``client``, in place of one that arrived earlier; ``leave`` has to follow.
 
         Its first message is the state of now: nothing that happened before this call is missing in it, and all that
@@ -67,7 +67,7 @@ class Hub:
             if state is not None:
                 outbox.put(state)
 
-    async def leave(self, client: Client, outbox: Outbox) -> None:
+    async def leave(self, client: Client, outbox: SendQueue) -> None:
         """Nothing more for ``outbox``."""
         if self._outboxes.get(client) is outbox:
             del self._outboxes[client]
@@ -159,7 +159,7 @@ class Hub:
                 outbox.put_states(conversation.job.id, conversation.progress_state)
             elif isinstance(sent, FinalPicture):
                 places = conversation.nodes.places(sent.node_id) | {"prompt_id": conversation.job.id}
-                outbox.put(Picture(sent.file, sent.digest, places))
+                outbox.put(PreviewFrame(sent.file, sent.digest, places))
             else:
                 outbox.put(sent)
 

@@ -17,7 +17,7 @@ _METADATA_FLAG = "supports_preview_metadata"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PreviewFrame:
     """A finished picture of a job, which is read when its turn comes. ``places``: where it comes from."""
 
     file: Mapping[str, Any]
@@ -48,7 +48,7 @@ class OutboxFull(Exception):
 
 
 @dataclass
-class Outbox:
+class SendQueue:
     """``flags``: the features that the client has announced. ``arrival`` counts up from client to client.
 
     ``owner``: whose jobs the client sees; ``None``: everybody's.
@@ -58,7 +58,7 @@ class Outbox:
     owner: str | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     arrival: int = field(default_factory=itertools.count().__next__)
-    _waiting: deque[Message | Picture | _States] = field(default_factory=deque)
+    _waiting: deque[Message | PreviewFrame | _States] = field(default_factory=deque)
     _bytes: int = 0
     _full: bool = False
     _states: dict[str, _States] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Outbox:
         """Whether pictures may say where they come from (binary type 4 instead of 1)."""
         return self.flags.get(_METADATA_FLAG) is True
 
-    def put(self, entry: Message | Picture) -> None:
+    def put(self, entry: Message | PreviewFrame) -> None:
         """Send this after all that waits."""
         if isinstance(entry, Message) and entry.type == "executing":
             self._preview = None  # Of a node that does not run any more.
@@ -105,7 +105,7 @@ class Outbox:
             self._preview = PreviewPicture(picture, media_type, places)
             self._news.set()
 
-    async def next(self) -> Message | Picture | PreviewPicture:
+    async def next(self) -> Message | PreviewFrame | PreviewPicture:
         """Wait for what is to be sent next. Raises ``OutboxFull``."""
         while True:
             if self._full:
@@ -124,7 +124,7 @@ class Outbox:
             self._news.clear()
             await self._news.wait()
 
-    def _append(self, entry: Message | Picture | _States) -> None:
+    def _append(self, entry: Message | PreviewFrame | _States) -> None:
         """Nothing is kept for a client that is too far behind: it will hear no more than that."""
         if not self._full:
             self._waiting.append(entry)
@@ -136,7 +136,7 @@ class Outbox:
         self._news.set()
 
 
-def _size(entry: Message | Picture | _States) -> int:
+def _size(entry: Message | PreviewFrame | _States) -> int:
     """Bytes of its texts, about: what else it has is small."""
     return _texts(entry.data) if isinstance(entry, Message) else 0
 

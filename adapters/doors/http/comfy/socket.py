@@ -18,7 +18,7 @@ from adapters.doors.http.comfy.features import server_features
 from adapters.doors.http.comfy.frames import picture_frame, picture_frame_with_metadata, without_texts
 from adapters.doors.http.comfy.hub import hub_of
 from adapters.doors.http.comfy.messages import Message
-from adapters.doors.http.comfy.outbox import Outbox, OutboxFull, Picture
+from adapters.doors.http.comfy.outbox import OutboxFull, PreviewFrame, SendQueue
 from adapters.doors.http.comfy.wire_files import read_saved
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.service.blobs.errors import BlobMissing, BlobStoreUnavailable
@@ -38,7 +38,7 @@ async def talk(
 ) -> None:
     """Without ``clientId`` the client gets one in the first message, but only ``status`` messages."""
     # Before the client knows that it is connected, so that one that connects twice arrives in that order.
-    hub, outbox = hub_of(socket, now), Outbox(client_id or uuid.uuid4().hex, caller.only_owner)
+    hub, outbox = hub_of(socket, now), SendQueue(client_id or uuid.uuid4().hex, caller.only_owner)
     await socket.accept()
     client = (caller.owner, outbox.sid)
     try:
@@ -48,7 +48,7 @@ async def talk(
         await hub.leave(client, outbox)
 
 
-async def _both_ways(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller) -> None:
+async def _both_ways(socket: WebSocket, outbox: SendQueue, now: Services, caller: Caller) -> None:
     sending = asyncio.create_task(_send_all(socket, outbox, now, caller))
     tasks = [sending, asyncio.create_task(_hear(socket, outbox, now))]
     try:
@@ -65,18 +65,20 @@ async def _both_ways(socket: WebSocket, outbox: Outbox, now: Services, caller: C
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send_all(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller) -> None:
+async def _send_all(socket: WebSocket, outbox: SendQueue, now: Services, caller: Caller) -> None:
     while socket.application_state is WebSocketState.CONNECTED:
         entry = await outbox.next()
         if isinstance(entry, Message):
             await socket.send_text(json.dumps({"type": entry.type, "data": entry.data}))
-        elif isinstance(entry, Picture):
+        elif isinstance(entry, PreviewFrame):
             await _send_final(socket, outbox, now, caller, entry)
         else:
             await socket.send_bytes(_frame(outbox, entry.picture, entry.media_type, entry.places))
 
 
-async def _send_final(socket: WebSocket, outbox: Outbox, now: Services, caller: Caller, picture: Picture) -> None:
+async def _send_final(
+    socket: WebSocket, outbox: SendQueue, now: Services, caller: Caller, picture: PreviewFrame
+) -> None:
     try:
         data, media_type = await run_sync(read_saved, now, caller, picture.file, picture.digest)
     except (BlobMissing, BlobStoreUnavailable) as error:
@@ -85,13 +87,13 @@ async def _send_final(socket: WebSocket, outbox: Outbox, now: Services, caller: 
     await socket.send_bytes(_frame(outbox, without_texts(data), media_type, picture.places))
 
 
-def _frame(outbox: Outbox, picture: bytes, media_type: str, places: Mapping[str, Any]) -> bytes:
+def _frame(outbox: SendQueue, picture: bytes, media_type: str, places: Mapping[str, Any]) -> bytes:
     if outbox.takes_metadata:
         return picture_frame_with_metadata(picture, media_type, places)
     return picture_frame(picture, media_type)
 
 
-async def _hear(socket: WebSocket, outbox: Outbox, now: Services) -> None:
+async def _hear(socket: WebSocket, outbox: SendQueue, now: Services) -> None:
     """The first message may announce features; whatever else clients say has no meaning."""
     first = True
     while True:

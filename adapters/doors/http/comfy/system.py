@@ -16,7 +16,7 @@ from adapters.doors.http.comfy.bodies import read_object
 from adapters.doors.http.comfy.features import server_features
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.services import ServicesNow
-from adapters.service.store.records import Worker
+from adapters.service.store.records import WorkerRecord
 from adapters.service.store.workers import FREE_CACHE, FREE_MODELS
 from nodes import COMFYUI_VERSION
 
@@ -70,7 +70,7 @@ async def free(request: Request, now: ServicesNow, _: Annotated[Caller, Depends(
     return Response()
 
 
-def _device(worker: Worker) -> dict[str, Any]:
+def _device(worker: WorkerRecord) -> dict[str, Any]:
     memory = worker.info.get("memory", {})
     name = str(worker.info["device"])
     kind, _, index = name.partition(":")

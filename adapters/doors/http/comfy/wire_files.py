@@ -21,7 +21,7 @@ _UNUSUAL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WirePlace:
     """``folder`` is ``input``, ``output`` or ``temp``; ``subfolder`` has forward slashes and may be empty."""
 
     folder: str
@@ -34,13 +34,13 @@ class Place:
         return f"{self.subfolder}/{self.filename}" if self.subfolder else self.filename
 
 
-def named_place(name: str, subfolder: str, folder: str) -> Place:
+def named_place(name: str, subfolder: str, folder: str) -> WirePlace:
     """Like :func:`place_of`, for a name that may end in `` [output]`` and the like, which then wins."""
     name, noted = annotated(name)
     return place_of(name, subfolder, noted or folder)
 
 
-def place_of(name: str, subfolder: str, folder: str) -> Place:
+def place_of(name: str, subfolder: str, folder: str) -> WirePlace:
     """The place that a request names; ``name`` may have folders before it.
 
     Raises ``RequestInvalid`` for names that lead out of the folder, or that no file has.
@@ -51,10 +51,10 @@ def place_of(name: str, subfolder: str, folder: str) -> Place:
     if not is_plain(path):
         raise RequestInvalid("the file name leads out of its folder, or is none", remedy="use a plain relative name")
     parts = [part for part in path.replace("\\", "/").split("/") if part]
-    return Place(folder, "/".join(parts[:-1]), parts[-1])
+    return WirePlace(folder, "/".join(parts[:-1]), parts[-1])
 
 
-def local_path(folders: Folders, place: Place) -> Path | None:
+def local_path(folders: Folders, place: WirePlace) -> Path | None:
     """The file in the folder here; ``None`` where there is none, or where a link leads out of the folder."""
     for root in () if is_part(place.filename) else folders.places(place.folder):
         path = contained(root, place.relative)
@@ -66,7 +66,7 @@ def local_path(folders: Folders, place: Place) -> Path | None:
     return None
 
 
-def blob_of(now: Services, caller: Caller, place: Place) -> str:
+def blob_of(now: Services, caller: Caller, place: WirePlace) -> str:
     """The digest of the newest output that was saved under this name. Raises ``NotFound``."""
     output = saved_output(now, caller, place.folder, place.subfolder, place.filename)
     if output is None or output.digest is None:
@@ -76,7 +76,7 @@ def blob_of(now: Services, caller: Caller, place: Place) -> str:
 
 def read_saved(now: Services, caller: Caller, file: Mapping[str, Any], digest: str | None) -> tuple[bytes, str]:
     """Contents and media type of a file that a node saved, from its blob or else its folder. Raises ``BlobMissing``."""
-    place = Place(str(file["type"]), str(file["subfolder"]), str(file["filename"]))
+    place = WirePlace(str(file["type"]), str(file["subfolder"]), str(file["filename"]))
     media_type = mimetypes.guess_type(place.filename)[0] or "image/png"
     if digest is not None:
         with now.blobs.open(digest) as blob:

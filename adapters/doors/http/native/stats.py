@@ -13,7 +13,7 @@ from adapters.doors.http.auth import Caller
 from adapters.doors.http.native.access import Reader
 from adapters.doors.http.native.moments import moment
 from adapters.doors.http.services import Services, ServicesNow
-from adapters.service.store.records import JobState, Worker
+from adapters.service.store.records import JobState, WorkerRecord
 
 router = APIRouter(tags=["operations"])
 
@@ -89,12 +89,12 @@ def get_memory_info(now: ServicesNow, _caller: Reader) -> MemoryInfo:
     )
 
 
-def alive(now: Services) -> list[Worker]:
+def alive(now: Services) -> list[WorkerRecord]:
     """Workers whose heartbeat is fresh."""
     return now.store.workers.alive(now.settings.lease_s)
 
 
-def _worker(worker: Worker, caller: Caller) -> WorkerDocument:
+def _worker(worker: WorkerRecord, caller: Caller) -> WorkerDocument:
     hidden = () if caller.is_admin else ("jobs",)  # whose they are is not known here
     return WorkerDocument(
         id=worker.id,
@@ -107,7 +107,7 @@ def _worker(worker: Worker, caller: Caller) -> WorkerDocument:
     )
 
 
-def _memory(worker: Worker) -> WorkerMemory:
+def _memory(worker: WorkerRecord) -> WorkerMemory:
     return WorkerMemory(
         worker=worker.id,
         device=worker.info.get("device"),

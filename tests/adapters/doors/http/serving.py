@@ -19,7 +19,7 @@ from adapters.doors.http.app import create_app
 from adapters.doors.http.services import Services
 from adapters.doors.http.sockets import SocketLimits, uvicorn_options
 from adapters.host.settings import Settings
-from adapters.service.store.records import Happening, Lease, Output
+from adapters.service.store.records import Lease, NewEvent, Output
 from tests.adapters.services import until
 
 PICTURE = {
@@ -57,7 +57,7 @@ class Web:
     def record(self, lease: Lease, count: int, start: int = 0) -> None:
         """Events of a run, a few in each transaction."""
         for number in range(start, start + count):
-            progress = Happening("node_progress", {"node_id": "1", "value": number, "total": count})
+            progress = NewEvent("node_progress", {"node_id": "1", "value": number, "total": count})
             self.services.store.leases.record(lease, [progress])
 
     def complete(self, lease: Lease, outputs: Sequence[Output] = ()) -> None:

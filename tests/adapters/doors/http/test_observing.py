@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from adapters.doors.http.tracing import record_job
-from adapters.service.store.records import Happening
+from adapters.service.store.records import NewEvent
 from tests.adapters.doors.http.serving import PICTURE, Web, eventually, serving
 from tests.adapters.services import Service
 
@@ -35,8 +35,8 @@ def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
         lease = web.claim()
         node = {"node_id": "1", "class_type": "EmptyImage", "display_id": "1", "cached": False, "seconds": 0.25}
         happenings = [
-            Happening("run_started", {"steps": ["1"], "cached": ["2", "3"]}),
-            Happening("node_finished", {**node, "shown": {}}),
+            NewEvent("run_started", {"steps": ["1"], "cached": ["2", "3"]}),
+            NewEvent("node_finished", {**node, "shown": {}}),
         ]
         web.services.store.leases.record(lease, happenings)
         web.services.store.leases.fail(lease, {"type": "NodeFailed", "message": "x", "remedy": ""})

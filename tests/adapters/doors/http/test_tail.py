@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.doors.http.tail import Tail, _Topic
 from adapters.service.store import Store
-from adapters.service.store.records import Happening, Lease, NewJob, Preview, StoredEvent
+from adapters.service.store.records import Lease, NewEvent, NewJob, Preview, StoredEvent
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_watcher_that_was_busy_with_a_picture_misses_no_event(store: Store, mo
                         break
                 else:
                     for _ in range(10):  # more than is kept, and nothing after them
-                        store.leases.record(lease, [Happening("node_progress")])
+                        store.leases.record(lease, [NewEvent("node_progress")])
                     while tail._position != 12:
                         await asyncio.sleep(0.01)
         following.cancel()
@@ -93,7 +93,7 @@ def _ended_with(store: Store, events: int) -> str:
     """A job that has ended with so many events in all, three of which are its own."""
     lease = _claimed(store)
     if events > 3:
-        store.leases.record(lease, [Happening("node_progress") for _ in range(events - 3)])
+        store.leases.record(lease, [NewEvent("node_progress") for _ in range(events - 3)])
     store.leases.complete(lease, [])
     return lease.job_id
 
@@ -134,7 +134,7 @@ def test_a_running_job_is_told_to_its_end(past: int, coming: int, page: int, kep
 
     async def run(store: Store) -> None:
         lease = _claimed(store)
-        store.leases.record(lease, [Happening("node_progress") for _ in range(past)])
+        store.leases.record(lease, [NewEvent("node_progress") for _ in range(past)])
         tail = Tail(store)
         following = asyncio.create_task(tail.run())
         starts = (0, past // 2, past + 2, past + coming + 50)
@@ -148,7 +148,7 @@ def test_a_running_job_is_told_to_its_end(past: int, coming: int, page: int, kep
 
         watchers = [asyncio.create_task(watch(number)) for number in range(len(starts))]
         for _ in range(coming):
-            store.leases.record(lease, [Happening("node_progress")])
+            store.leases.record(lease, [NewEvent("node_progress")])
             await asyncio.sleep(0)
         store.leases.complete(lease, [])
         await asyncio.gather(*watchers)
@@ -208,7 +208,7 @@ def test_watchers_that_do_not_read_hold_a_bound_of_bytes(store: Store) -> None:
     assert claimed is not None
     lease = claimed[1]
     for _ in range(4):
-        store.leases.record(lease, [Happening("node_progress", {"text": LARGE})] * 40)
+        store.leases.record(lease, [NewEvent("node_progress", {"text": LARGE})] * 40)
 
     async def watch(tail: Tail, watched: str | None) -> tuple[list[int], int]:
         numbers: list[int] = []
@@ -228,7 +228,7 @@ def test_watchers_that_do_not_read_hold_a_bound_of_bytes(store: Store) -> None:
         while tail._position is None or not tail._topics:
             await asyncio.sleep(0.001)
         for _ in range(4):
-            await asyncio.to_thread(store.leases.record, lease, [Happening("node_progress", {"text": LARGE})] * 40)
+            await asyncio.to_thread(store.leases.record, lease, [NewEvent("node_progress", {"text": LARGE})] * 40)
         await asyncio.to_thread(store.leases.complete, lease, [])
         heard = await asyncio.wait_for(asyncio.gather(*watchers), 60)
         following.cancel()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.doors.modal.places import Places
+from adapters.doors.modal.places import MountedPaths
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> MountedPaths:
     (tmp_path / "models").mkdir()
-    return Places(models=tmp_path / "models", jobs=tmp_path / "jobs", local=tmp_path / "local")
+    return MountedPaths(models=tmp_path / "models", jobs=tmp_path / "jobs", local=tmp_path / "local")

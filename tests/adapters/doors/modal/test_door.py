@@ -19,7 +19,7 @@ from PIL import Image
 from adapters.doors.modal.api import open_api
 from adapters.doors.modal.archive import numbered
 from adapters.doors.modal.container import GpuContainer
-from adapters.doors.modal.places import Places
+from adapters.doors.modal.places import MountedPaths
 from adapters.doors.modal.settings import ModalSettings
 from tests.adapters.doors.http.serving import Web, serving_app
 from tests.adapters.doors.modal.cloud import Cloud
@@ -38,13 +38,13 @@ class Door:
     cloud: Cloud
     gpu_volume: FolderVolume
     api_volume: FolderVolume
-    api_places: Places
+    api_places: MountedPaths
 
     def client(self) -> httpx.Client:
         return self.web.client(headers={"Authorization": f"Bearer {KEY}"})
 
 
-def api_of(places: Places, volume: FolderVolume, cloud: Cloud) -> Any:
+def api_of(places: MountedPaths, volume: FolderVolume, cloud: Cloud) -> Any:
     modal = ModalSettings(concurrency=2, max_containers=1)
     return open_api(places, modal, volume, cloud.send, cloud.cancel)
 
@@ -54,7 +54,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder = tmp_path_factory.mktemp("modal")
     (folder / "models").mkdir()
     api, gpu = (
-        Places(models=folder / "models", jobs=folder / name / "jobs", local=folder / name / "local")
+        MountedPaths(models=folder / "models", jobs=folder / name / "jobs", local=folder / name / "local")
         for name in ("api", "gpu")
     )
     api_volume, gpu_volume = (FolderVolume(one.jobs, folder / "cloud") for one in (api, gpu))
@@ -139,7 +139,7 @@ def test_a_node_that_fails_is_told_as_everywhere(door: Door) -> None:
 
 def test_an_api_whose_volume_is_read_only_says_so_to_everybody(door: Door, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    places = Places(models=tmp_path, jobs=tmp_path / "file", local=tmp_path / "local")
+    places = MountedPaths(models=tmp_path, jobs=tmp_path / "file", local=tmp_path / "local")
     volume = FolderVolume(tmp_path / "mount", tmp_path / "cloud")
     app = api_of(places, volume, door.cloud)
     with serving_app(app, tmp_path, places.settings(blobs=str(tmp_path / "blobs"))) as web, web.client() as http:
@@ -162,7 +162,7 @@ def test_a_new_api_container_takes_over_the_queue(door: Door, tmp_path: Path) ->
     until(lambda: states_in(numbered(kept)[-1][1]).get(job_id) == "completed")
     shutil.copytree(kept, tmp_path / "jobs" / "queue")
     (tmp_path / "models").mkdir()
-    places = Places(models=tmp_path / "models", jobs=tmp_path / "jobs", local=tmp_path / "local")
+    places = MountedPaths(models=tmp_path / "models", jobs=tmp_path / "jobs", local=tmp_path / "local")
     app = api_of(places, FolderVolume(places.jobs, tmp_path / "cloud"), door.cloud)
     with serving_app(app, tmp_path, places.settings()) as web, web.client(headers={"X-API-Key": KEY}) as http:
         assert http.get(f"/v1/jobs/{job_id}").json()["state"] == "completed"

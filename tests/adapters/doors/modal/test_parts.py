@@ -18,7 +18,7 @@ import pytest
 from adapters.doors.modal import parts, sage
 from adapters.doors.modal.container import Taken
 from adapters.doors.modal.image import PROJECT
-from adapters.doors.modal.places import Places
+from adapters.doors.modal.places import MountedPaths
 from adapters.doors.modal.settings import ModalSettings
 from adapters.doors.modal.setup_check import print_rows
 from adapters.run.direct.messages import Completed, Happened
@@ -28,7 +28,7 @@ from tests.adapters.services import picture_prompt
 
 
 @pytest.fixture
-def app(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def app(places: MountedPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The app's module, its volumes and places replaced by folders."""
     from adapters.doors.modal import app as modal_app
 
@@ -44,7 +44,7 @@ def locally(function: Any) -> Any:
         return function.local()
 
 
-def test_the_class_runs_a_job_and_commits(app: Any, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_class_runs_a_job_and_commits(app: Any, places: MountedPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = parts.gpu_container
     monkeypatch.setattr(parts, "gpu_container", lambda *given: cpu(*given, device="cpu"))
     gpu = app.Gpu._get_user_cls()()
@@ -84,7 +84,7 @@ def test_the_daily_cleanup_commits(app: Any) -> None:
     assert app.jobs.commits == 1
 
 
-def manifest(places: Places, tmp_path: Path, contents: bytes, sha256: str | None = None) -> Path:
+def manifest(places: MountedPaths, tmp_path: Path, contents: bytes, sha256: str | None = None) -> Path:
     source = tmp_path / "source.yaml"
     source.write_bytes(contents)
     entry = {
@@ -100,7 +100,7 @@ def manifest(places: Places, tmp_path: Path, contents: bytes, sha256: str | None
 
 
 def test_models_are_pulled_into_their_volume(
-    app: Any, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: Any, places: MountedPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (row,) = locally(app.fetch_models)
     assert row["status"] == "fail" and "no manifest" in row["found"] and "DAGFUSION_MANIFEST" in row["remedy"]
@@ -111,7 +111,7 @@ def test_models_are_pulled_into_their_volume(
 
 
 def test_a_model_that_cannot_be_pulled_is_one_error(
-    app: Any, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: Any, places: MountedPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.doors.modal.places.MANIFEST", manifest(places, tmp_path, b"model: {}\n", "ab" * 32))
     (row,) = locally(app.fetch_models)
@@ -119,7 +119,7 @@ def test_a_model_that_cannot_be_pulled_is_one_error(
 
 
 def test_the_setup_is_examined_and_printed(
-    app: Any, places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    app: Any, places: MountedPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("adapters.doors.modal.places.MANIFEST", manifest(places, tmp_path, b"model: {}\n"))
     rows = json.loads(json.dumps(parts.examine(places, device="cpu")))
@@ -133,7 +133,7 @@ def test_the_setup_is_examined_and_printed(
     assert print_rows([row for row in rows if row["status"] != "fail"]) is True
 
 
-def test_without_a_gpu_the_check_says_so(places: Places) -> None:
+def test_without_a_gpu_the_check_says_so(places: MountedPaths) -> None:
     (gpu,) = [row for row in parts.examine(places) if row["what"] == "device GPU"]
     assert gpu["status"] == "fail" and "finds none" in gpu["found"]
 

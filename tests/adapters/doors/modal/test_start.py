@@ -14,8 +14,8 @@ import torch
 
 from adapters.doors.modal import start as start_module
 from adapters.doors.modal.container import GpuContainer, Taken
-from adapters.doors.modal.places import Places
-from adapters.doors.modal.start import Start
+from adapters.doors.modal.places import MountedPaths
+from adapters.doors.modal.start import ContainerStart
 from adapters.host.settings import EMBEDDED_MODELS, Settings
 from adapters.run.direct.messages import Failed
 from adapters.run.direct.tries import TRIES
@@ -25,7 +25,7 @@ from tests.adapters.doors.modal.volumes import FolderVolume
 TINY = EMBEDDED_MODELS / "checkpoints" / "tiny.safetensors"
 
 
-def with_manifest(places: Places, tmp_path: Path, *, there: bool = True, **more: Any) -> Settings:
+def with_manifest(places: MountedPaths, tmp_path: Path, *, there: bool = True, **more: Any) -> Settings:
     """A volume that holds one warm checkpoint, and the manifest that says so."""
     target = places.models / "checkpoints" / "own.safetensors"
     target.parent.mkdir(parents=True)
@@ -45,9 +45,9 @@ def with_manifest(places: Places, tmp_path: Path, *, there: bool = True, **more:
 
 
 def test_warm_checkpoints_are_in_memory_after_phase_one_and_move_without_their_file(
-    places: Places, tmp_path: Path
+    places: MountedPaths, tmp_path: Path
 ) -> None:
-    start = Start(with_manifest(places, tmp_path))
+    start = ContainerStart(with_manifest(places, tmp_path))
     start.load()
     assert start.failure is None and start.runner is None
     engine = start._engine
@@ -65,7 +65,7 @@ def test_warm_checkpoints_are_in_memory_after_phase_one_and_move_without_their_f
     assert start.runner is runner
 
 
-def refused(places: Places, settings: Settings, tmp_path: Path, kind: type) -> tuple[dict[str, Any], int]:
+def refused(places: MountedPaths, settings: Settings, tmp_path: Path, kind: type) -> tuple[dict[str, Any], int]:
     """The error document that a job gets from a container that could not start, and how often it asked to go."""
     retired: list[None] = []
     container = GpuContainer(
@@ -84,31 +84,31 @@ def refused(places: Places, settings: Settings, tmp_path: Path, kind: type) -> t
     return dict(end.error), len(retired)
 
 
-def test_a_missing_model_of_the_manifest_is_one_error(places: Places, tmp_path: Path) -> None:
+def test_a_missing_model_of_the_manifest_is_one_error(places: MountedPaths, tmp_path: Path) -> None:
     error, retired = refused(places, with_manifest(places, tmp_path, there=False), tmp_path, Failed)
     assert (error["type"], error["phase"], error["tries"], retired) == ("ManifestUnmet", "load", TRIES, 1)
     assert "checkpoints/own.safetensors (missing)" in error["message"] and "pull_models" in error["remedy"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_missing_gpu_is_one_error(places: Places, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_one_error(places: MountedPaths, tmp_path: Path) -> None:
     error, retired = refused(places, places.settings(device="cuda"), tmp_path, Unable)
     assert (error["type"], error["phase"], error["tries"], retired) == ("GpuMissing", "move", TRIES, 1)
     assert "DAGFUSION_MODAL_GPU" in error["remedy"]
 
 
-def test_a_volume_that_cannot_be_written_to_is_one_error(places: Places, tmp_path: Path) -> None:
+def test_a_volume_that_cannot_be_written_to_is_one_error(places: MountedPaths, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    blocked = Places(models=places.models, jobs=tmp_path / "file", local=places.local)
+    blocked = MountedPaths(models=places.models, jobs=tmp_path / "file", local=places.local)
     error, retired = refused(blocked, blocked.settings(device="cpu"), tmp_path, Unable)
     assert (error["type"], error["phase"], error["tries"], retired) == ("VolumeUnavailable", "move", TRIES, 1)
 
 
 def test_what_fails_at_first_is_tried_again_and_phase_two_makes_up_for_phase_one(
-    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    places: MountedPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = with_manifest(places, tmp_path, there=False)
-    start = Start(settings, pause_s=0.0)
+    start = ContainerStart(settings, pause_s=0.0)
     start.load()
     assert start.failure is not None and start.failure["type"] == "ManifestUnmet"
     pauses: list[float] = []

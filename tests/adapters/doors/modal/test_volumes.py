@@ -13,7 +13,7 @@ import pytest
 from adapters.doors.modal.archive import Archive, numbered
 from adapters.doors.modal.cleanup import clean_volume
 from adapters.doors.modal.commits import Commits
-from adapters.doors.modal.places import Places, check_writable
+from adapters.doors.modal.places import MountedPaths, check_writable
 from adapters.doors.modal.shared_blobs import SharedBlobs
 from adapters.service.blobs.errors import VolumeUnavailable
 from adapters.service.blobs.store import BlobStore
@@ -151,7 +151,7 @@ def test_a_damaged_copy_is_passed_over(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_the_daily_cleanup_keeps_what_jobs_have_and_removes_the_rest(places: Places) -> None:
+def test_the_daily_cleanup_keeps_what_jobs_have_and_removes_the_rest(places: MountedPaths) -> None:
     settings = places.settings(retention_days=1)
     assert clean_volume(settings, places.jobs / "queue") == (0, 0)
     blobs = BlobStore(settings.blob_url)

@@ -11,12 +11,12 @@ import pytest
 
 from adapters.doors.runpod.door import Door, Steps
 from adapters.host.settings import Settings
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from tests.adapters.services import picture_prompt
 
 
 @pytest.fixture
-def door(settings: Settings, runner: JobRunner) -> Door:
+def door(settings: Settings, runner: DirectRunner) -> Door:
     return Door(settings, runner, Steps())
 
 
@@ -28,7 +28,7 @@ def waiting(tenths: int) -> dict[str, Any]:
 PICTURE = {"id": "p", "input": {"workflow": picture_prompt(9)}}
 
 
-def test_a_job_whose_task_is_cancelled_stops_and_the_next_one_runs(settings: Settings, runner: JobRunner) -> None:
+def test_a_job_whose_task_is_cancelled_stops_and_the_next_one_runs(settings: Settings, runner: DirectRunner) -> None:
     async def run() -> dict[str, Any]:
         told = asyncio.Event()
 
@@ -69,7 +69,7 @@ def test_a_job_may_not_run_longer_than_the_worker_lets_it(door: Door, settings: 
 
 
 def test_what_nobody_has_thought_of_is_no_traceback_for_clients(
-    door: Door, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    door: Door, runner: DirectRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runner, "run", lambda *_: 1 / 0)
     error = json.loads(asyncio.run(door.answer(PICTURE))["error"])

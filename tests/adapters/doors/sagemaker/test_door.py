@@ -19,7 +19,7 @@ from adapters.doors.sagemaker.door import MAX_BYTES
 from adapters.doors.sagemaker.serving import application
 from adapters.doors.sagemaker.statuses import status_of
 from adapters.host.settings import Settings
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from adapters.service.error_table import codes, row_named
 from engine.errors import DagfusionError, GraphInvalid, NodeFailed
 from tests.adapters.doors.runpod.conftest import environment
@@ -33,7 +33,7 @@ WORKFLOW = {
 
 
 @pytest.fixture
-def client(runner: JobRunner, settings: Settings) -> Iterator[TestClient]:  # noqa: F811
+def client(runner: DirectRunner, settings: Settings) -> Iterator[TestClient]:  # noqa: F811
     with TestClient(application(settings, runner)) as opened:
         yield opened
 
@@ -67,7 +67,7 @@ def test_what_cannot_run_is_the_callers_fault(client: TestClient, body: bytes, t
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, told)
 
 
-def test_a_container_that_can_run_no_more_says_so(client: TestClient, runner: JobRunner) -> None:  # noqa: F811
+def test_a_container_that_can_run_no_more_says_so(client: TestClient, runner: DirectRunner) -> None:  # noqa: F811
     assert client.get("/ping").status_code == 200
     runner.sick = "a node does not stop"
     try:

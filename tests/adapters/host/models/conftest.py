@@ -13,18 +13,18 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from adapters.host.models.document import Model
+from adapters.host.models.document import ListedModel
 from adapters.host.models.events import Event, Outcome
 from adapters.host.models.places import Places
 from adapters.host.models.pull import pull
 from adapters.host.models.reading import parse_manifest
 from adapters.host.models.sites import Site, Sites
-from adapters.host.models.transfer import Patience
+from adapters.host.models.transfer import TransferLimits
 from tests.adapters.host.models.depot import Depot, open_depot
 
-QUICK = Patience(attempts=4, delay_s=0.01, longest_s=0.02)
+QUICK = TransferLimits(attempts=4, delay_s=0.01, longest_s=0.02)
 # For servers that fall silent: long enough for a healthy answer on a busy machine.
-SILENT = Patience(attempts=2, delay_s=0.01, longest_s=0.02, stall_s=4.0)
+SILENT = TransferLimits(attempts=2, delay_s=0.01, longest_s=0.02, stall_s=4.0)
 
 
 def weights(seed: int = 0, size_bytes: int = 200_000) -> bytes:
@@ -64,7 +64,7 @@ class Puller:
         self.depot.files[f"/{name}"] = body
         return entry(name, body, {"url": f"{self.depot.url}/{name}"}, **more)
 
-    def models(self, *entries: dict[str, Any]) -> tuple[Model, ...]:
+    def models(self, *entries: dict[str, Any]) -> tuple[ListedModel, ...]:
         return parse_manifest({"models": list(entries)}, where="test", folder=self.root.parent).models
 
     def path(self, name: str) -> Path:

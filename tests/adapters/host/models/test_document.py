@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from adapters.host.models.document import Manifest, Model
+from adapters.host.models.document import ListedModel, Manifest
 from adapters.host.models.errors import ManifestInvalid
 from adapters.host.models.reading import MAX_BYTES, read_manifest
 
@@ -81,7 +81,7 @@ def test_names_that_leave_their_folder_or_make_trouble_are_refused(tmp_path: Pat
 @given(st.text(max_size=60))
 def test_no_name_leads_out_of_the_folder(name: str) -> None:
     try:
-        model = Model.model_validate(ENTRY | {"name": name + ".safetensors"})
+        model = ListedModel.model_validate(ENTRY | {"name": name + ".safetensors"})
     except ValidationError:
         return
     folder = Path("/models/checkpoints")

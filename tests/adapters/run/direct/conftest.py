@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.host.settings import Settings
-from adapters.run.direct.runner import JobRunner, open_runner
+from adapters.run.direct.runner import DirectRunner, open_runner
 
 NODES = Path(__file__).parents[2] / "run" / "worker" / "nodes"
 
@@ -22,5 +22,5 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def runner(settings: Settings) -> JobRunner:
+def runner(settings: Settings) -> DirectRunner:
     return open_runner(settings)

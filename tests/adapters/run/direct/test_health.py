@@ -8,11 +8,11 @@ from typing import cast
 import torch
 
 from adapters.run.direct.health import broken
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from engine.engine import Engine
 
 
-def test_a_device_that_computes_is_well(runner: JobRunner) -> None:
+def test_a_device_that_computes_is_well(runner: DirectRunner) -> None:
     assert broken(runner.engine) is None
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from adapters.host.settings import Settings
 from adapters.run.direct.document import job_document
 from adapters.run.direct.messages import Completed, End, Failed, Happened, Message, Previewed, Stopped
-from adapters.run.direct.runner import JobRunner
+from adapters.run.direct.runner import DirectRunner
 from adapters.service.blobs.store import BlobStore
 from adapters.service.store import Store
 from adapters.service.store.records import InputFile, NewJob
@@ -47,14 +47,14 @@ def ended(messages: list[Message]) -> End:
     return last
 
 
-def in_thread(runner: JobRunner, job: dict[str, Any], cancel: CancelToken) -> tuple[list[Message], threading.Thread]:
+def in_thread(runner: DirectRunner, job: dict[str, Any], cancel: CancelToken) -> tuple[list[Message], threading.Thread]:
     found: list[Message] = []
     thread = threading.Thread(target=lambda: found.extend(runner.run(job, cancel)))
     thread.start()
     return found, thread
 
 
-def test_a_picture_comes_out_as_a_blob(runner: JobRunner) -> None:
+def test_a_picture_comes_out_as_a_blob(runner: DirectRunner) -> None:
     messages = list(runner.run(document(picture_prompt(0xFF0000))))
     end = ended(messages)
     assert isinstance(end, Completed)
@@ -67,7 +67,7 @@ def test_a_picture_comes_out_as_a_blob(runner: JobRunner) -> None:
     assert [type(message) for message in pickle.loads(pickle.dumps(messages))] == [type(one) for one in messages]
 
 
-def test_a_job_of_the_queue_travels_as_json_with_its_files(runner: JobRunner, settings: Settings) -> None:
+def test_a_job_of_the_queue_travels_as_json_with_its_files(runner: DirectRunner, settings: Settings) -> None:
     file = io.BytesIO()
     Image.new("RGB", (16, 16), "lime").save(file, "PNG")
     digest = hashlib.sha256(file.getvalue()).hexdigest()
@@ -91,7 +91,7 @@ def test_a_job_of_the_queue_travels_as_json_with_its_files(runner: JobRunner, se
     assert json.loads(saved.info["workflow"]) == {"a": 1}
 
 
-def test_a_node_that_fails_ends_the_job_with_an_error_document(runner: JobRunner) -> None:
+def test_a_node_that_fails_ends_the_job_with_an_error_document(runner: DirectRunner) -> None:
     messages = list(runner.run(document({"1": {"class_type": "Hog", "inputs": {"seed": 1}}})))
     end = ended(messages)
     assert isinstance(end, Failed)
@@ -100,7 +100,7 @@ def test_a_node_that_fails_ends_the_job_with_an_error_document(runner: JobRunner
     assert runner.sick is None
 
 
-def test_a_workflow_that_cannot_run_tells_all_its_problems(runner: JobRunner) -> None:
+def test_a_workflow_that_cannot_run_tells_all_its_problems(runner: DirectRunner) -> None:
     end = ended(list(runner.run(document({"1": {"class_type": "Nothing", "inputs": {}}, "2": waiting(-1)["1"]}))))
     assert isinstance(end, Failed)
     assert end.error["type"] == "GraphInvalid" and end.error["problems"]
@@ -120,20 +120,20 @@ def test_a_workflow_that_cannot_run_tells_all_its_problems(runner: JobRunner) ->
         document({"1": {"class_type": "EmptyImage"}}, files=[dict.fromkeys(("name", "digest"), "")]),
     ],
 )
-def test_what_is_no_job_document_fails(runner: JobRunner, junk: Any) -> None:
+def test_what_is_no_job_document_fails(runner: DirectRunner, junk: Any) -> None:
     end = ended(list(runner.run(junk)))
     assert isinstance(end, Failed)
     assert (end.error["type"], end.error["message"][:23]) == ("WorkflowUnreadable", "that is no job document")
 
 
-def test_a_file_that_is_not_there_fails_the_job(runner: JobRunner) -> None:
+def test_a_file_that_is_not_there_fails_the_job(runner: DirectRunner) -> None:
     digest = "ab" * 32
     file = {"name": "x", "digest": digest, "stored_name": f".uploads/{digest}.png", "media_type": "", "size_bytes": 1}
     end = ended(list(runner.run(document(picture_prompt(), files=[file]))))
     assert isinstance(end, Failed) and end.error["type"] == "BlobMissing"
 
 
-def test_a_job_is_cancelled_while_it_runs_and_while_it_waits(runner: JobRunner) -> None:
+def test_a_job_is_cancelled_while_it_runs_and_while_it_waits(runner: DirectRunner) -> None:
     running, waits = CancelToken(), CancelToken()
     first, first_thread = in_thread(runner, document(waiting(600)), running)
     until(lambda: any(isinstance(message, Happened) for message in first))
@@ -147,20 +147,20 @@ def test_a_job_is_cancelled_while_it_runs_and_while_it_waits(runner: JobRunner) 
     assert isinstance(ended(first), Stopped) and "node_started" in kinds(first)
 
 
-def test_closing_the_messages_stops_the_job_and_frees_the_device(runner: JobRunner) -> None:
+def test_closing_the_messages_stops_the_job_and_frees_the_device(runner: DirectRunner) -> None:
     messages: Iterator[Message] = runner.run(document(waiting(600)))
     assert isinstance(next(messages), Happened)
     messages.close()  # type: ignore[attr-defined]
     assert isinstance(ended(list(runner.run(document(picture_prompt(1))))), Completed)
 
 
-def test_a_job_that_runs_too_long_fails(runner: JobRunner) -> None:
+def test_a_job_that_runs_too_long_fails(runner: DirectRunner) -> None:
     end = ended(list(runner.run(document(waiting(600), time_limit_s=0.3))))
     assert isinstance(end, Failed)
     assert (end.error["type"], "0.3 s" in end.error["message"]) == ("TimeLimit", True)
 
 
-def test_a_slow_reader_holds_up_no_run_and_misses_no_node(runner: JobRunner) -> None:
+def test_a_slow_reader_holds_up_no_run_and_misses_no_node(runner: DirectRunner) -> None:
     prompt = {str(i): {"class_type": "Wait", "inputs": {"tenths": 1, "mark": f"slow {i}"}} for i in range(12)}
     messages: list[Message] = []
     for message in runner.run(document(prompt)):
@@ -173,8 +173,10 @@ def test_a_slow_reader_holds_up_no_run_and_misses_no_node(runner: JobRunner) -> 
     assert [output.data for output in end.outputs] == [f"slow {i}" for i in range(12)]
 
 
-def test_a_node_that_does_not_stop_makes_the_worker_sick(runner: JobRunner, settings: Settings, tmp_path: Path) -> None:
-    sick = JobRunner(runner.engine, BlobStore(settings.blob_url), stop_grace_s=0.3)
+def test_a_node_that_does_not_stop_makes_the_worker_sick(
+    runner: DirectRunner, settings: Settings, tmp_path: Path
+) -> None:
+    sick = DirectRunner(runner.engine, BlobStore(settings.blob_url), stop_grace_s=0.3)
     prompt = {"1": {"class_type": "Stubborn", "inputs": {"tenths": 600, "end": str(tmp_path / "end")}}}
     end = ended(list(sick.run(document(prompt, time_limit_s=3.0))))  # the node has begun by then
     assert isinstance(end, Failed) and end.error["type"] == "TimeLimit"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapters.run.relay.far import Patience, Run
+from adapters.run.relay.far import FarRun, Patience
 from adapters.run.relay.relay import Relay
 from adapters.service.store import Store
 
@@ -28,7 +28,7 @@ def relay(store: Store) -> Iterator[OpenRelay]:
     """Start a relay to a far side."""
     opened: list[Relay] = []
 
-    def start(run: Run, **more: Any) -> Relay:
+    def start(run: FarRun, **more: Any) -> Relay:
         opened.append(Relay(store, run, **({"name": "relay", "slots": 2, "patience": PATIENT} | more)))
         opened[-1].start()
         return opened[-1]

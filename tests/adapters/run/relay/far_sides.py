@@ -9,20 +9,20 @@ from typing import Any
 
 from adapters.run.direct.messages import Completed, Happened, Previewed, Stopped
 from adapters.run.relay.far import Alive, FarMessage
-from adapters.service.store.records import Happening, Output
+from adapters.service.store.records import NewEvent, Output
 from engine.context import CancelToken
 
 Script = Callable[[Mapping[str, Any], CancelToken], Iterator[FarMessage]]
 
 
 def started(node_id: str = "1") -> Happened:
-    entry = Happening("node_started", {"node_id": node_id, "class_type": "X", "display_id": node_id})
+    entry = NewEvent("node_started", {"node_id": node_id, "class_type": "X", "display_id": node_id})
     return Happened((entry,), {"done": 0, "total": 1, "fraction": 0.0, "node_id": node_id})
 
 
 def completed(data: Any = "made") -> Completed:
     output = Output(name="1_text_0", node_id="1", class_type="X", kind="text", cached=False, data=data)
-    last = Happening("node_finished", {"node_id": "1", "class_type": "X", "display_id": "1"})
+    last = NewEvent("node_finished", {"node_id": "1", "class_type": "X", "display_id": "1"})
     return Completed((output,), 1.5, (last,), {"done": 1, "total": 1, "fraction": 1.0})
 
 
@@ -56,7 +56,7 @@ def heeds(_document: Mapping[str, Any], cancel: CancelToken) -> Iterator[FarMess
     while not cancel.cancelled:
         yield Alive()
         time.sleep(0.01)
-    yield Stopped((Happening("node_progress", {"node_id": "1", "value": 3, "total": 9}),))
+    yield Stopped((NewEvent("node_progress", {"node_id": "1", "value": 3, "total": 9}),))
 
 
 class Ignores:

@@ -10,8 +10,8 @@ import pytest
 from torch import nn
 
 from adapters.run.worker.heartbeat import Heartbeat
-from adapters.run.worker.in_hand import Hands
 from adapters.run.worker.info import worker_info
+from adapters.run.worker.leased_jobs import LeasedJobs
 from adapters.service.store import Store
 from engine.engine import Engine
 from engine.folders import Folders
@@ -19,7 +19,7 @@ from engine.model_store import ModelStore
 from engine.weights import Weights
 from tests.adapters.services import until
 
-_EVER_S = 1e6
+_FOREVER_S = 1e6
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_it_beats_while_a_network_is_read(store: Store, tmp_path: Path, work: st
         else:
             engine.models.shapes(weights)
 
-    heartbeat = Heartbeat(store, "w", 0.01, lambda: worker_info(engine, Hands()))
+    heartbeat = Heartbeat(store, "w", 0.01, lambda: worker_info(engine, LeasedJobs()))
     heartbeat.start()
     thread = threading.Thread(target=load, daemon=True)
     thread.start()
@@ -65,5 +65,5 @@ def test_it_beats_while_a_network_is_read(store: Store, tmp_path: Path, work: st
 
 
 def _beat(store: Store) -> float:
-    (worker,) = store.workers.alive(_EVER_S)
+    (worker,) = store.workers.alive(_FOREVER_S)
     return worker.heartbeat_at

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.run.worker.happenings import happening
 from adapters.run.worker.large_values import INLINE_BYTES, as_json, shown_in_event
+from adapters.run.worker.new_events import happening
 from adapters.run.worker.outputs import collect
 from adapters.service.blobs.store import BlobStore
 from engine.events import NodeBlocked

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.run.worker.progress import ClassSeconds, Progress
+from adapters.run.worker.progress import ClassSeconds, JobProgress
 from engine.events import NodeFinished, NodeProgress, NodeStarted, RunStarted
 
 
@@ -21,7 +21,7 @@ def finished(node_id: str, class_type: str, seconds: float, *, cached: bool = Fa
 
 
 def test_before_anything_is_known_steps_count_alike() -> None:
-    progress = Progress({"1": "A", "2": "B"}, ClassSeconds())
+    progress = JobProgress({"1": "A", "2": "B"}, ClassSeconds())
     progress(RunStarted(steps=("1", "2"), cached=()))
     assert progress.snapshot()["eta_s"] is None
     progress(started("1", "A"))
@@ -34,7 +34,7 @@ def test_steps_weigh_what_their_classes_took_before() -> None:
     seconds = ClassSeconds()
     seconds.add("Long", 9.0)
     seconds.add("Short", 1.0)
-    progress = Progress({"1": "Short", "2": "Long"}, seconds)
+    progress = JobProgress({"1": "Short", "2": "Long"}, seconds)
     progress(RunStarted(steps=("1", "2"), cached=()))
     assert progress.snapshot()["eta_s"] == 10.0
     progress(started("1", "Short"))
@@ -46,7 +46,7 @@ def test_steps_weigh_what_their_classes_took_before() -> None:
 def test_a_node_that_reports_its_steps_is_extrapolated(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     monkeypatch.setattr("adapters.run.worker.progress.time", SimpleNamespace(monotonic=lambda: now_s))
-    progress = Progress({"1": "Sampler"}, ClassSeconds())
+    progress = JobProgress({"1": "Sampler"}, ClassSeconds())
     progress(RunStarted(steps=("1",), cached=()))
     progress(started("1", "Sampler"))
     now_s += 0.2
@@ -58,7 +58,7 @@ def test_a_node_that_reports_its_steps_is_extrapolated(monkeypatch: pytest.Monke
 
 
 def test_nodes_of_an_expansion_count_once_they_start() -> None:
-    progress = Progress({"1": "Loop"}, ClassSeconds())
+    progress = JobProgress({"1": "Loop"}, ClassSeconds())
     progress(RunStarted(steps=("1",), cached=()))
     progress(started("1", "Loop"))
     progress(started("1.a", "Inner"))
@@ -66,7 +66,7 @@ def test_nodes_of_an_expansion_count_once_they_start() -> None:
 
 
 def test_cached_nodes_are_no_steps() -> None:
-    progress = Progress({"1": "A"}, ClassSeconds())
+    progress = JobProgress({"1": "A"}, ClassSeconds())
     progress(RunStarted(steps=(), cached=("1",)))
     progress(finished("1", "A", 0.0, cached=True))
     shot = progress.snapshot()
@@ -77,7 +77,7 @@ def test_cached_nodes_are_no_steps() -> None:
 def test_the_fraction_stays_in_its_bounds_and_never_falls(nodes: list[tuple[float, list[int]]]) -> None:
     seconds = ClassSeconds()
     seconds.add("C0", 3.0)
-    progress = Progress({str(i): f"C{i % 3}" for i in range(len(nodes))}, seconds)
+    progress = JobProgress({str(i): f"C{i % 3}" for i in range(len(nodes))}, seconds)
     progress(RunStarted(steps=tuple(map(str, range(len(nodes)))), cached=()))
     fractions = [progress.snapshot()["fraction"]]
     for i, (took_s, values) in enumerate(nodes):

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from adapters.run.worker import recorder as recorder_module
-from adapters.run.worker.in_hand import InHand, Stop
-from adapters.run.worker.progress import ClassSeconds, Progress
+from adapters.run.worker.leased_jobs import LeasedJob, Stop
+from adapters.run.worker.progress import ClassSeconds, JobProgress
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.store_sink import StoreSink
 from adapters.service.store import Store
-from adapters.service.store.records import Happening, Lease, NewJob
+from adapters.service.store.records import Lease, NewEvent, NewJob
 from engine.events import NodeFinished, NodePreview, NodeProgress, NodeStarted, RunStarted
 from tests.adapters.services import until
 
@@ -30,18 +30,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def held(store: Store) -> InHand:
+def held(store: Store) -> LeasedJob:
     store.jobs.submit(NewJob(prompt={"1": {"class_type": "Sampler", "inputs": {}}}))
     claimed = store.leases.claim("w", 60)
     assert claimed is not None
-    return InHand(*claimed)
+    return LeasedJob(*claimed)
 
 
-def recorder_of(store: Store, hand: InHand) -> Recorder:
-    return Recorder(StoreSink(store, hand), Progress({"1": "Sampler"}, ClassSeconds()))
+def recorder_of(store: Store, hand: LeasedJob) -> Recorder:
+    return Recorder(StoreSink(store, hand), JobProgress({"1": "Sampler"}, ClassSeconds()))
 
 
-def written(store: Store, hand: InHand) -> list[tuple[str, object]]:
+def written(store: Store, hand: LeasedJob) -> list[tuple[str, object]]:
     return [(event.kind, event.data.get("value")) for event in store.events.of_job(hand.job.id)]
 
 
@@ -137,9 +137,9 @@ class Broken:
 
     def __init__(self, times: float) -> None:
         self.left = times
-        self.taken: list[Happening] = []
+        self.taken: list[NewEvent] = []
 
-    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+    def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         self.left -= 1
         if self.left >= 0:
             raise RuntimeError("nobody thought of this")
@@ -158,7 +158,7 @@ def test_what_a_sink_raised_at_is_offered_again_in_order(monkeypatch: pytest.Mon
     monkeypatch.setattr(recorder_module, "_RETRY_S", 0.01)
     monkeypatch.setattr(recorder_module, "_MAX_UNWRITTEN", 50)
     sink = Broken(times=3)
-    with Recorder(sink, Progress({}, ClassSeconds())) as recorder:
+    with Recorder(sink, JobProgress({}, ClassSeconds())) as recorder:
         recorder(NodePreview(node_id="1", picture=torch.zeros(8, 8, 3, dtype=torch.uint8)))
         for event in node_events(200):  # more than may be unwritten
             recorder(event)
@@ -168,7 +168,7 @@ def test_what_a_sink_raised_at_is_offered_again_in_order(monkeypatch: pytest.Mon
 
 def test_a_run_that_waits_for_a_broken_sink_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "_MAX_UNWRITTEN", 50)
-    with Recorder(Broken(times=math.inf), Progress({}, ClassSeconds())) as recorder:
+    with Recorder(Broken(times=math.inf), JobProgress({}, ClassSeconds())) as recorder:
         told = threading.Thread(target=lambda: [recorder(event) for event in node_events(60)])
         told.start()
         until(lambda: len(recorder.unwritten) >= 50)
@@ -181,7 +181,7 @@ def test_a_run_that_waits_for_a_broken_sink_can_be_cancelled(monkeypatch: pytest
 class Away(Broken):
     """A sink that says of its first calls that it could take nothing, as while the database is away."""
 
-    def record(self, batch: Sequence[Happening], progress: Mapping[str, Any]) -> bool:
+    def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         self.left -= 1
         if self.left >= 0:
             return False
@@ -193,7 +193,7 @@ def test_what_a_sink_could_not_take_is_offered_again_in_order(monkeypatch: pytes
     monkeypatch.setattr(recorder_module, "_RETRY_S", 0.01)
     sink = Away(times=3)
     events = node_events(60)
-    with Recorder(sink, Progress({}, ClassSeconds())) as recorder:
+    with Recorder(sink, JobProgress({}, ClassSeconds())) as recorder:
         for event in events[:20]:
             recorder(event)
         until(lambda: sink.left < 3)  # some of them were offered in vain

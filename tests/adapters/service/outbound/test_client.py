@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.service.outbound.client import Limits, OutboundClient, Reply
+from adapters.service.outbound.client import FetchLimits, HttpReply, OutboundClient
 from adapters.service.outbound.errors import AddressRefused, FetchFailed, FetchTooLarge
 from adapters.service.outbound.policy import AddressPolicy
 from tests.adapters.service.outbound.servers import (
@@ -31,7 +31,7 @@ from tests.adapters.service.outbound.servers import (
 from tests.adapters.services import closed_port
 
 pytestmark = pytest.mark.anyio
-PATIENT = Limits(max_bytes=200_000, total_s=60, quiet_s=60, connect_s=60)
+PATIENT = FetchLimits(max_bytes=200_000, total_s=60, quiet_s=60, connect_s=60)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def fetched(url: str, policy: AddressPolicy | None = None, limits: Limits = PATIENT) -> bytes:
+async def fetched(url: str, policy: AddressPolicy | None = None, limits: FetchLimits = PATIENT) -> bytes:
     client = OutboundClient(policy or loopback_policy())
     try:
         async with client.download(url, limits) as download:
@@ -48,7 +48,7 @@ async def fetched(url: str, policy: AddressPolicy | None = None, limits: Limits 
         await client.aclose()
 
 
-async def posted(url: str, policy: AddressPolicy | None = None) -> Reply:
+async def posted(url: str, policy: AddressPolicy | None = None) -> HttpReply:
     client = OutboundClient(policy or loopback_policy())
     try:
         return await client.post(url, b"body", {"x-test": "1"}, PATIENT)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.service.outbound.decoding import PIECE_BYTES, Decoder
+from adapters.service.outbound.decoding import PIECE_BYTES, BodyDecoder
 from adapters.service.outbound.errors import FetchFailed
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
@@ -24,7 +24,7 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def decoded(encoding: str, body: bytes, step: int = 1000) -> bytes:
-    decoder = Decoder(encoding)
+    decoder = BodyDecoder(encoding)
     pieces = [piece for at in range(0, len(body), step) for piece in decoder.decode(body[at : at + step])]
     return b"".join([*pieces, *decoder.finish()])
 
@@ -46,7 +46,7 @@ def test_a_stream_that_is_cut_off_is_refused(encoding: str, data: bytes, choose:
 def test_a_bomb_is_unpacked_no_faster_than_it_is_read() -> None:
     bomb = gzip.compress(b"\0" * 10**8)
     tracemalloc.start()
-    pieces = Decoder("gzip").decode(bomb)
+    pieces = BodyDecoder("gzip").decode(bomb)
     sizes = [len(piece) for piece, _ in zip(pieces, range(50), strict=False)]
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.service.store import Store
 from adapters.service.store.errors import LeaseLost
-from adapters.service.store.records import Happening, JobState, Lease, NewJob, Output, Webhook
+from adapters.service.store.records import JobState, Lease, NewEvent, NewJob, Output, Webhook
 
 WORKER_DIED = {"type": "WorkerLost", "message": "the worker died"}
 
@@ -40,7 +40,7 @@ def test_a_job_runs_and_is_completed(store: Store) -> None:
     job_id = submit(store)
     lease = claim(store)
     assert store.leases.claim("other", 60) is None
-    store.leases.record(lease, [Happening("node_started", {"node_id": "1"})], {"done": 0, "total": 1})
+    store.leases.record(lease, [NewEvent("node_started", {"node_id": "1"})], {"done": 0, "total": 1})
     made = Output(name="1-text-0", node_id="1", class_type="X", kind="text", cached=False, data="hello")
     store.leases.complete(lease, [made])
     assert state(store, job_id) is JobState.COMPLETED
@@ -97,7 +97,7 @@ def test_the_same_worker_cannot_write_to_an_earlier_attempt(store: Store) -> Non
     store.leases.give_back(first, WORKER_DIED)
     claim(store)
     with pytest.raises(LeaseLost):
-        store.leases.record(first, [Happening("node_started")])
+        store.leases.record(first, [NewEvent("node_started")])
 
 
 def test_a_running_job_is_asked_to_stop(store: Store) -> None:
@@ -125,7 +125,7 @@ def test_each_event_asked_for_makes_one_message_however_often_the_job_ran(store:
     hook = Webhook("http://receiver.test/", "secret", ("completed", "progress"))
     job_id = submit(store, webhook=hook)
     lease = claim(store)
-    store.leases.record(lease, [Happening("node_finished", {"node_id": "1"}), Happening("node_started", {})])
+    store.leases.record(lease, [NewEvent("node_finished", {"node_id": "1"}), NewEvent("node_started", {})])
     store.leases.give_back(lease, WORKER_DIED)
     store.leases.complete(claim(store), [])
     messages = store.outbox.find(job_id)

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
 from adapters.service.store import outage
-from adapters.service.store.outage import disk_is_full, reason_of, tell_away
+from adapters.service.store.outage import disk_is_full, reason_of, report_outage
 
 _log = logging.getLogger("tests.outage")
 
@@ -51,9 +51,9 @@ def test_the_same_is_told_once_in_ten_seconds(
     monkeypatch.setattr(outage, "_told_at", {})
     monkeypatch.setattr(time, "monotonic", lambda: now)
     for number in range(100):
-        tell_away(_log, full, "nothing of job %d", number)
-        tell_away(_log, full, "no beat")
+        report_outage(_log, full, "nothing of job %d", number)
+        report_outage(_log, full, "no beat")
     assert caplog.messages == ["nothing of job 0: database or disk is full", "no beat: database or disk is full"]
     now += 10
-    tell_away(_log, full, "nothing of job %d", 7)
+    report_outage(_log, full, "nothing of job %d", 7)
     assert caplog.messages[2:] == ["nothing of job 7: database or disk is full"]

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.service.store import Store
 from adapters.service.store.errors import StoreUnavailable
-from adapters.service.store.records import Happening, NewJob
+from adapters.service.store.records import NewEvent, NewJob
 from adapters.service.store.workers import FREE_CACHE, FREE_MODELS
 from tests.adapters.services import until
 
@@ -127,7 +127,7 @@ def test_events_of_several_jobs_are_told_apart(store: Store) -> None:
     ids = [store.jobs.submit(NewJob(prompt={}))[0].id for _ in range(3)]
     claimed = store.leases.claim("worker", 30)
     assert claimed is not None
-    store.leases.record(claimed[1], [Happening("node_progress", {}), Happening("node_finished", {})])
+    store.leases.record(claimed[1], [NewEvent("node_progress", {}), NewEvent("node_finished", {})])
     found = store.events.of_jobs(ids[:2], without=["node_progress"])
     assert {job_id: [event.kind for event in events] for job_id, events in found.items()} == {
         ids[0]: ["queued", "started", "node_finished"],

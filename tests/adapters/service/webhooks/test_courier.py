@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.service.outbound.client import Limits, OutboundClient
+from adapters.service.outbound.client import FetchLimits, OutboundClient
 from adapters.service.outbound.policy import AddressPolicy
 from adapters.service.store import Store
 from adapters.service.store.records import Delivery, NewJob, Webhook
@@ -34,8 +34,8 @@ from tests.adapters.services import closed_port
 
 pytestmark = pytest.mark.anyio
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-PACE = Pace(poll_s=0.02, limits=Limits(total_s=60, quiet_s=60, connect_s=60))
-IMPATIENT = replace(PACE, limits=Limits(total_s=0.5, quiet_s=0.3, connect_s=0.3))
+PACE = Pace(poll_s=0.02, limits=FetchLimits(total_s=60, quiet_s=60, connect_s=60))
+IMPATIENT = replace(PACE, limits=FetchLimits(total_s=0.5, quiet_s=0.3, connect_s=0.3))
 AT_ONCE = RetrySchedule(first_s=0.001, cap_s=0.001, attempts=4)
 
 

@@ -16,12 +16,12 @@ from engine.errors import DagfusionError
 from engine.model_store import ModelStore
 from nodes.diffusion.kernels import choice, sage, sdpa
 from nodes.diffusion.kernels.choice import Forced, Probed, mix_for
-from nodes.diffusion.kernels.probe import Case, Verdict, judge
+from nodes.diffusion.kernels.probe import Case, ProbeResult, judge
 from nodes.diffusion.kernels.sage import Sage
 from tests.nodes.drawing import drawn
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
-GOOD, SLOW, FAR = Verdict(0.01, 0.5), Verdict(0.01, 1.5), Verdict(0.2, 0.5)
+GOOD, SLOW, FAR = ProbeResult(0.01, 0.5), ProbeResult(0.01, 1.5), ProbeResult(0.2, 0.5)
 Install = Callable[[str], None]
 
 
@@ -32,10 +32,10 @@ def heads(tokens: int, width: int = 64, dtype: torch.dtype = torch.bfloat16) -> 
 class Judge:
     """Says the same of every case, and remembers them."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: ProbeResult) -> None:
         self.verdict, self.asked = verdict, list[Case]()
 
-    def __call__(self, kernel: Sage, case: Case) -> Verdict:
+    def __call__(self, kernel: Sage, case: Case) -> ProbeResult:
         self.asked.append(case)
         return self.verdict
 
@@ -85,7 +85,7 @@ def test_on_a_gpu_by_what_is_installed(
     monkeypatch.setattr(choice, "judge", Judge(SLOW))  # is no reason against what is asked for
     assert isinstance(mix_for(CUDA, "sage"), Forced)
     mix_for.cache_clear()
-    monkeypatch.setattr(choice, "judge", Judge(Verdict(failure="it fails: Unsupported CUDA architecture: sm70")))
+    monkeypatch.setattr(choice, "judge", Judge(ProbeResult(failure="it fails: Unsupported CUDA architecture: sm70")))
     with pytest.raises(DagfusionError, match="does not run on 'cuda:0': it fails: Unsupported CUDA architecture"):
         mix_for(CUDA, "sage")
 
@@ -104,7 +104,7 @@ def test_each_case_is_tried_once(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(("verdict", "reason"), [(SLOW, "1.50 of torch's time"), (FAR, "off by 0.200, and 0.03 is")])
 def test_what_does_not_pay_is_left_out_with_one_line(
-    verdict: Verdict, reason: str, caplog: pytest.LogCaptureFixture
+    verdict: ProbeResult, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel = Counted()
     mix = Probed(kernel.sage(), Judge(verdict))

@@ -17,7 +17,7 @@ from nodes.diffusion.lora.layers import Layer, LowRank, Magnitude, Replacement
 from nodes.diffusion.lora.loading import apply_lora
 from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.lora.rotations import BlockRotation
-from nodes.diffusion.lora.rows import Placed, combined
+from nodes.diffusion.lora.rows import PlacedRows, combined
 from nodes.diffusion.name_map import NameMap, Span, fused, whole
 from nodes.diffusion.parameterization import flow
 from nodes.families.family import Family
@@ -116,7 +116,7 @@ def test_rows_of_a_file_are_changed_as_the_whole_would_be(kind: str, strength: f
     start = 0
     for part, rows in PARTS.items():
         span = Span(part, of_file=(start, start + rows))
-        layer = combined([Placed(KINDS[kind], span, 8)])
+        layer = combined([PlacedRows(KINDS[kind], span, 8)])
         own = slice(start, start + rows)
         changed = LoraPatch({part: layer}, strength, "x").apply(part, weight[own])
         torch.testing.assert_close(changed, at_once[own], rtol=1e-5, atol=1e-5)
@@ -135,7 +135,7 @@ PART_KINDS: dict[str, Layer | Replacement] = {
 def test_rows_of_a_parameter_are_changed_as_if_they_stood_alone(kind: str, strength: float) -> None:
     weight = torch.randn(8, WIDTH, generator=torch.Generator().manual_seed(1))
     alone = LoraPatch({"w": PART_KINDS[kind]}, strength, "x").apply("w", weight[2:6])
-    layer = combined([Placed(PART_KINDS[kind], Span("w", of_parameter=(2, 6)), 0)])
+    layer = combined([PlacedRows(PART_KINDS[kind], Span("w", of_parameter=(2, 6)), 0)])
     changed = LoraPatch({"w": layer}, strength, "x").apply("w", weight)
     torch.testing.assert_close(changed[2:6], alone)
     assert torch.equal(changed[:2], weight[:2])
@@ -144,4 +144,4 @@ def test_rows_of_a_parameter_are_changed_as_if_they_stood_alone(kind: str, stren
 
 def test_of_several_changes_of_the_same_rows_the_last_counts() -> None:
     first, second = low_rank(8), replace(low_rank(8), alpha=1.0)
-    assert combined([Placed(first, Span("w"), 0), Placed(second, Span("w"), 0)]) is second
+    assert combined([PlacedRows(first, Span("w"), 0), PlacedRows(second, Span("w"), 0)]) is second

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from adapters.doors.http.comfy.frames import without_texts
 from adapters.doors.http.comfy.messages import Message
-from adapters.doors.http.comfy.outbox import MAX_WAITING, MAX_WAITING_BYTES, Outbox, OutboxFull, PreviewPicture
+from adapters.doors.http.comfy.outbox import MAX_WAITING, MAX_WAITING_BYTES, OutboxFull, PreviewPicture, SendQueue
 from adapters.doors.http.comfy.prompt_errors import reply
 from adapters.doors.http.comfy.ranges import blob_response
 from adapters.doors.http.comfy.view import disposition
@@ -29,7 +29,7 @@ from adapters.service.store.errors import QueueFull
 DATA = bytes(range(256)) * 10
 
 
-def heard(outbox: Outbox, count: int) -> list[object]:
+def heard(outbox: SendQueue, count: int) -> list[object]:
     async def take() -> list[object]:
         return [await outbox.next() for _ in range(count)]
 
@@ -37,7 +37,7 @@ def heard(outbox: Outbox, count: int) -> list[object]:
 
 
 def test_messages_stay_in_order_and_only_the_newest_preview_is_sent() -> None:
-    outbox = Outbox("me")
+    outbox = SendQueue("me")
     outbox.put(Message("a", {}))
     for picture in (b"1", b"2"):
         outbox.show(picture, "image/jpeg", {}, to_all=True)
@@ -46,7 +46,7 @@ def test_messages_stay_in_order_and_only_the_newest_preview_is_sent() -> None:
 
 
 def test_a_preview_of_a_node_that_has_ended_is_not_sent() -> None:
-    outbox = Outbox("me", flags={"supports_preview_metadata": True})
+    outbox = SendQueue("me", flags={"supports_preview_metadata": True})
     outbox.show(b"1", "image/jpeg", {}, to_all=False)
     outbox.put(Message("executing", {"node": "5"}))
     outbox.put(Message("last", {}))
@@ -56,7 +56,7 @@ def test_a_preview_of_a_node_that_has_ended_is_not_sent() -> None:
 
 
 def test_a_number_that_nobody_has_read_is_replaced_but_never_the_first() -> None:
-    outbox = Outbox("me")
+    outbox = SendQueue("me")
     outbox.put_status(5, first=True)
     for remaining in (4, 3, 2):
         outbox.put_status(remaining)
@@ -66,7 +66,7 @@ def test_a_number_that_nobody_has_read_is_replaced_but_never_the_first() -> None
 
 
 def test_of_the_states_of_a_job_the_newest_is_sent_in_its_place() -> None:
-    outbox = Outbox("me")
+    outbox = SendQueue("me")
     states = {"a": 0, "b": 0}
 
     def change(prompt_id: str) -> None:
@@ -91,7 +91,7 @@ def test_of_the_states_of_a_job_the_newest_is_sent_in_its_place() -> None:
 
 
 def test_a_client_that_does_not_read_is_dropped() -> None:
-    outbox = Outbox("me")
+    outbox = SendQueue("me")
     for number in range(MAX_WAITING + 1):
         outbox.put(Message("progress", {"value": number}))
     with pytest.raises(OutboxFull):
@@ -197,13 +197,13 @@ def test_a_plain_name_stays_below_its_folder(name: str) -> None:
 
 
 def test_a_client_that_does_not_read_is_kept_no_more_than_a_bound_of_bytes() -> None:
-    outbox = Outbox("it")
+    outbox = SendQueue("it")
     for _ in range(200):
         outbox.put(Message("executed", {"output": {"text": ["x" * 60_000]}}))
     assert sum(len(entry.data["output"]["text"][0]) for entry in outbox._waiting) <= MAX_WAITING_BYTES
     with pytest.raises(OutboxFull):
         asyncio.run(outbox.next())
-    reader = Outbox("it")
+    reader = SendQueue("it")
     for number in range(1000):  # far more in all, but read
         reader.put(Message("executed", {"text": "x" * 60_000, "number": number}))
         entry = asyncio.run(reader.next())

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from adapters.doors.http.native.job_documents import job_summary
-from adapters.service.store.records import Happening
+from adapters.service.store.records import NewEvent
 from tests.adapters.doors.http.serving import PICTURE, Web, serving
 from tests.adapters.services import Service
 
@@ -246,7 +246,7 @@ def test_progress_and_errors_are_shown(web: Web, client: httpx.Client) -> None:
     job_id = client.post("/v1/jobs", json={"workflow": PICTURE}).json()["id"]
     lease = web.claim()
     progress = {"done": 1, "total": 2, "fraction": 0.5, "eta_s": 3.5, "node_id": "2", "class_type": "SaveImage"}
-    started = Happening("node_started", {"node_id": "2", "class_type": "SaveImage", "display_id": "2"})
+    started = NewEvent("node_started", {"node_id": "2", "class_type": "SaveImage", "display_id": "2"})
     web.services.store.leases.record(lease, [started], progress)
     shown = client.get(f"/v1/jobs/{job_id}").json()["progress"]
     assert (shown["fraction"], shown["eta_s"], shown["class_type"]) == (0.5, 3.5, "SaveImage")

@@ -17,7 +17,7 @@ import pytest
 import websockets.sync.client as websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from adapters.service.store.records import Happening, Lease
+from adapters.service.store.records import Lease, NewEvent
 from tests.adapters.doors.http.serving import PICTURE, Web, serving
 from tests.adapters.services import Service, running, stop, until
 
@@ -142,7 +142,7 @@ LONG = 2_500  # events, which are read in pages of 1,000
 def long_job(web: Web) -> str:
     """A job that has ended after :data:`LONG` events."""
     with running_job_of(web) as lease:
-        web.services.store.leases.record(lease, [Happening("node_progress")] * (LONG - 3))
+        web.services.store.leases.record(lease, [NewEvent("node_progress")] * (LONG - 3))
         web.complete(lease)
         return lease.job_id
 
@@ -182,7 +182,7 @@ def test_open_streams_do_not_keep_the_service_from_ending(tmp_path: Path) -> Non
             assert claimed is not None and claimed[0].id == waiting
             claimed = service.store.leases.claim("tester", 60)
             assert claimed is not None and claimed[0].id == ended
-            service.store.leases.record(claimed[1], [Happening("node_progress")] * LONG)
+            service.store.leases.record(claimed[1], [NewEvent("node_progress")] * LONG)
             service.store.leases.complete(claimed[1], [])
             places = (f"/v1/jobs/{waiting}/ws", f"/v1/jobs/{ended}/ws", "/v1/ws?after=0")
             with ExitStack() as open_streams:
@@ -324,7 +324,7 @@ def _has_an_end(connection: socket.socket) -> bool:
 
 
 def test_a_slow_reader_of_sse_is_cut_off(impatient: Web) -> None:
-    big = Happening("node_finished", {"node_id": "1", "class_type": "X", "shown": {"text": ["t" * 2**20]}})
+    big = NewEvent("node_finished", {"node_id": "1", "class_type": "X", "shown": {"text": ["t" * 2**20]}})
     with (
         running_job_of(impatient) as job,
         slow_reader(impatient, f"GET /v1/jobs/{job.job_id}/events HTTP/1.1\r\nAccept: */*") as slow,

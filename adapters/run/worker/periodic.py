@@ -10,7 +10,7 @@ _RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Rounds(ABC):
+class PeriodicThread(ABC):
     """Pauses for ``pause_s``, does a round, and so on. One that fails is logged; the next comes after a second."""
 
     def __init__(self, name: str, pause_s: float = 0.0) -> None:

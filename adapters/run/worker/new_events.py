@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.run.worker.large_values import shown_in_event
 from adapters.service.sent_pictures import SENDING_CLASSES
-from adapters.service.store.records import Happening
+from adapters.service.store.records import NewEvent
 from engine.errors import shortened
 from engine.events import Event, NodeBlocked, NodeFinished, NodeNote, NodeProgress, NodeStarted, RunStarted
 from engine.types import SavedFile
@@ -12,7 +12,7 @@ from engine.types import SavedFile
 _MOST_MESSAGE = 4000  # characters
 
 
-def happening(event: Event) -> Happening | None:
+def happening(event: Event) -> NewEvent | None:
     """The entry; ``None`` for what the store says itself (how the run ended) and for pictures."""
     data: dict[str, object]
     match event:
@@ -32,7 +32,7 @@ def happening(event: Event) -> Happening | None:
             kind, data = "node_note", {"node_id": event.node_id, "class_type": event.class_type, "message": message}
         case _:
             return None
-    return Happening(kind, data)
+    return NewEvent(kind, data)
 
 
 def _sent(event: NodeFinished) -> dict[str, object]:

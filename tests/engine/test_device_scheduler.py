@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.turns import Turns
+from engine.device_scheduler import DeviceScheduler
 
 WAIT_S = 60.0  # for what has to come
 
@@ -37,7 +37,7 @@ class Squares:
             self._in_use.release()
 
 
-def all_at_once(turns: Turns, *runs: Callable[[], Any]) -> list[Any]:
+def all_at_once(turns: DeviceScheduler, *runs: Callable[[], Any]) -> list[Any]:
     """What each run gives, or raises; all have begun before the first of them computes."""
     everybody = threading.Barrier(len(runs) + 1)
 
@@ -56,7 +56,7 @@ def all_at_once(turns: Turns, *runs: Callable[[], Any]) -> list[Any]:
 
 
 def test_what_fits_is_computed_at_once_and_each_run_gets_its_own() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda part=part: [turns.together("a", part + step, squares) for step in (0, 10)] for part in range(3)]
     assert all_at_once(turns, *runs) == [[0, 100], [1, 121], [4, 144]]
     assert [sorted(call) for call in squares.calls] == [[0, 1, 2], [10, 11, 12]]
@@ -64,42 +64,42 @@ def test_what_fits_is_computed_at_once_and_each_run_gets_its_own() -> None:
 
 
 def test_a_run_that_is_alone_is_not_held_up() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     with turns.run():
         assert turns.together("a", 3, squares) == 9
     assert turns.joined == 0
 
 
 def test_runs_of_different_length_meet_for_as_long_as_there_are_others() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda n=n: [turns.together("a", 100 * n + step, squares) for step in range(n)] for n in (1, 2, 4)]
     all_at_once(turns, *runs)
     assert [len(call) for call in squares.calls] == [3, 2, 1, 1]
 
 
 def test_only_parts_of_one_kind_go_together_and_the_oldest_go_first() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda part=part: turns.together(part % 2, part, squares) for part in range(5)]
     assert all_at_once(turns, *runs) == [0, 1, 4, 9, 16]
     assert sorted(map(sorted, squares.calls)) == [[0, 2, 4], [1, 3]]
 
 
 def test_shares_bound_what_is_computed_at_once() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda part=part: turns.together("a", part, squares, share=0.4) for part in range(5)]
     assert all_at_once(turns, *runs) == [0, 1, 4, 9, 16]
     assert sorted(map(len, squares.calls)) == [1, 2, 2]
 
 
 def test_a_part_larger_than_what_is_allowed_is_computed_alone() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda part=part: turns.together("a", part, squares, share=3.0) for part in range(2)]
     assert all_at_once(turns, *runs) == [0, 1]
     assert turns.joined == 0
 
 
 def test_a_part_that_fails_fails_its_own_run_only() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda part=part: turns.together("a", part, squares) for part in (12, 13, 14)]
     first, second, third = all_at_once(turns, *runs)
     assert (first, third) == (144, 196)
@@ -107,7 +107,7 @@ def test_a_part_that_fails_fails_its_own_run_only() -> None:
 
 
 def test_where_memory_does_not_suffice_less_of_that_kind_is_tried_at_once() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
 
     def small_memory(parts: Sequence[int]) -> list[int]:
         made = squares(parts)
@@ -131,7 +131,7 @@ def test_where_memory_does_not_suffice_less_of_that_kind_is_tried_at_once() -> N
 
 @pytest.mark.parametrize("cyclic", [False, True])
 def test_what_an_attempt_held_is_free_for_those_that_are_tried_alone(cyclic: bool) -> None:
-    turns = Turns()
+    turns = DeviceScheduler()
     tensors: list[weakref.ref[Squares]] = []
     alive_alone: list[bool] = []
 
@@ -151,7 +151,7 @@ def test_what_an_attempt_held_is_free_for_those_that_are_tried_alone(cyclic: boo
 
 
 def test_a_part_that_cannot_be_computed_does_not_part_the_others_for_ever() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
 
     def run(part: int) -> None:
         with suppress(ZeroDivisionError):
@@ -163,7 +163,7 @@ def test_a_part_that_cannot_be_computed_does_not_part_the_others_for_ever() -> N
 
 
 def test_what_is_no_ordinary_error_ends_all_runs_that_wait_for_it() -> None:
-    turns = Turns()
+    turns = DeviceScheduler()
 
     def stopped(parts: Sequence[int]) -> list[int]:
         raise KeyboardInterrupt
@@ -179,7 +179,7 @@ def test_what_is_no_ordinary_error_ends_all_runs_that_wait_for_it() -> None:
 
 
 def test_a_run_that_is_aside_holds_nobody_up() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     computed = threading.Event()
 
     def writes_a_file() -> bool:
@@ -195,7 +195,7 @@ def test_a_run_that_is_aside_holds_nobody_up() -> None:
 
 
 def test_a_run_that_raises_leaves_the_device_to_the_others() -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
 
     def fails() -> None:
         raise RuntimeError("mine")
@@ -207,7 +207,7 @@ def test_a_run_that_raises_leaves_the_device_to_the_others() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), max_size=6), min_size=1, max_size=5))
 def test_whatever_runs_ask_for_each_gets_what_it_would_alone(plans: list[list[tuple[int, int]]]) -> None:
-    turns, squares = Turns(), Squares()
+    turns, squares = DeviceScheduler(), Squares()
     runs = [lambda plan=plan: [turns.together(kind, part, squares, 0.3) for kind, part in plan] for plan in plans]
     assert all_at_once(turns, *runs) == [[part * part for _, part in plan] for plan in plans]
     assert sorted(part for call in squares.calls for part in call) == sorted(p for plan in plans for _, p in plan)

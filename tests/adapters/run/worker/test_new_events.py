@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from adapters.run.worker.happenings import happening
-from adapters.service.store.records import Happening
+from adapters.run.worker.new_events import happening
+from adapters.service.store.records import NewEvent
 from engine.events import NodeNote, RunFinished
 
 
 def test_a_node_s_note_is_an_event_of_the_job() -> None:
     note = NodeNote(node_id="3", class_type="LoadVideo", message="a packet was left out")
     data = {"node_id": "3", "class_type": "LoadVideo", "message": "a packet was left out"}
-    assert happening(note) == Happening("node_note", data)
+    assert happening(note) == NewEvent("node_note", data)
     assert happening(RunFinished(seconds=1.0)) is None

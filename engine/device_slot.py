@@ -7,25 +7,25 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from types import TracebackType
 
 from engine.context import CancelToken
-from engine.turns import Turns
+from engine.device_scheduler import DeviceScheduler
 from engine.underway import Underway
 
 # Waits until the run may have the device, and holds it for as long as the context is open.
 Admit = Callable[[], AbstractContextManager[object]]
 
 
-class Place:
+class DeviceSlot:
     """Held in its ``with`` block, but while :meth:`for_step` has given it up.
 
     ``underway``: where the run tells what it still makes when others have the device, and looks for what they make.
     """
 
-    def __init__(self, admit: Admit, turns: Turns, underway: Underway) -> None:
+    def __init__(self, admit: Admit, turns: DeviceScheduler, underway: Underway) -> None:
         self._admit, self._turns, self._underway = admit, turns, underway
         self._held: ExitStack | None = None
         self._to_make: Sequence[str] = ()
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> DeviceSlot:
         self._take()
         return self
 

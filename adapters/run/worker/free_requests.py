@@ -9,14 +9,14 @@ import sys
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.service.store import Store
-from adapters.service.store.outage import tell_away
+from adapters.service.store.outage import report_outage
 from adapters.service.store.workers import FREE_CACHE, FREE_MODELS
 from engine.engine import Engine
 
 _log = logging.getLogger(__name__)
 
 
-class Wishes:
+class FreeRequests:
     """What was asked for before this worker started is not for it."""
 
     def __init__(self, store: Store, engine: Engine) -> None:
@@ -28,7 +28,7 @@ class Wishes:
         try:
             asked = self._store.workers.asked()
         except SQLAlchemyError as error:
-            tell_away(_log, error, "whether memory is to be freed is not known")
+            report_outage(_log, error, "whether memory is to be freed is not known")
             return
         new = {wish for wish, count in asked.items() if count > self._fulfilled.get(wish, 0)}
         self._fulfilled = asked

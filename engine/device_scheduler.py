@@ -36,7 +36,7 @@ class _Failure(Enum):
     OTHER = auto()
 
 
-class Turns:
+class DeviceScheduler:
     """Runs take turns, each in a thread of its own, and meet in :meth:`together`.
 
     Parts are computed once no run has anything else to do at the device. So nobody waits for a time to pass: runs

@@ -40,7 +40,7 @@ class Stoppable:
             self.cancel.cancel()
 
 
-class InHand(Stoppable):
+class LeasedJob(Stoppable):
     """A job that this worker holds, shared by the thread that runs it and those that watch it."""
 
     def __init__(self, job: Job, lease: Lease) -> None:
@@ -51,24 +51,24 @@ class InHand(Stoppable):
         self.looked_at = False  # for a wish to cancel it
 
 
-class Hands:
+class LeasedJobs:
     """All jobs that the worker holds now. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[str, InHand] = {}
+        self._held: dict[str, LeasedJob] = {}
 
-    def take(self, hand: InHand) -> None:
+    def take(self, hand: LeasedJob) -> None:
         """One more."""
         with self._lock:
             self._held[hand.lease.job_id] = hand
 
-    def drop(self, hand: InHand) -> None:
+    def drop(self, hand: LeasedJob) -> None:
         """The job has ended, here at least."""
         with self._lock:
             self._held.pop(hand.lease.job_id, None)
 
-    def all(self) -> list[InHand]:
+    def all(self) -> list[LeasedJob]:
         """Those held now."""
         with self._lock:
             return list(self._held.values())

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from adapters.run.worker import rounds
+from adapters.run.worker import periodic
 from adapters.run.worker.heartbeat import Heartbeat
-from adapters.run.worker.in_hand import Hands, InHand
-from adapters.run.worker.rounds import Rounds
+from adapters.run.worker.leased_jobs import LeasedJob, LeasedJobs
+from adapters.run.worker.periodic import PeriodicThread
 from adapters.run.worker.watch import Watch
 from adapters.service.store import Store, outage
 from adapters.service.store.records import JobState, Lease, NewJob
 from benchmarks.service import until
 
 
-class Counting(Rounds):
+class Counting(PeriodicThread):
     """Counts its rounds, and fails in the second."""
 
     def __init__(self, pause_s: float) -> None:
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_a_round_that_fails_is_told_and_not_the_last(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "_RETRY_S", 0.01)
+    monkeypatch.setattr(periodic, "_RETRY_S", 0.01)
     counting = Counting(0.001)
     counting.start()
     until(lambda: counting.count > 3, 30)
@@ -70,7 +70,7 @@ def test_what_was_never_started_can_be_closed() -> None:
 def test_a_worker_that_could_not_say_once_how_it_is_says_so_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "_RETRY_S", 0.01)
+    monkeypatch.setattr(periodic, "_RETRY_S", 0.01)
     answers: list[Any] = [{}, RuntimeError("the GPU does not say"), {"jobs": 3}]
 
     def info() -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_wish_to_cancel_is_heard_though_the_database_was_away_when_it_came(
     store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("one", 3600)
     assert claimed is not None
-    hands, hand = Hands(), InHand(*claimed)
+    hands, hand = LeasedJobs(), LeasedJob(*claimed)
     hands.take(hand)
     asked, away = store.leases.cancel_requested, [OperationalError("", {}, Exception("away"))]
 
@@ -120,7 +120,7 @@ def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
     store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("one", 3600)
     assert claimed is not None
-    hands, hand, tries = Hands(), InHand(*claimed), 0
+    hands, hand, tries = LeasedJobs(), LeasedJob(*claimed), 0
     hands.take(hand)
 
     def renew(lease: Lease, lease_s: float) -> bool:
