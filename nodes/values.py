@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.computing import StepNoise
     from engine.weights import WeightPatch, Weights
     from nodes.diffusion.parameterization import Parameterization
-    from nodes.families.family import ControlKind, Family, VaeKind
+    from nodes.families.family import ControlKind, Family, PatchKind, VaeKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +59,7 @@ class Model:
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
     Hooks that are put on later come after theirs. ``space``: of its latents; ``variant``: what the family
     knows of this one network. ``keeps_clean``: what an inpainting mask keeps is shown to the network without noise.
+    ``companions``: networks that run beside its own.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -72,6 +73,7 @@ class Model:
     patches: NetworkPatches = field(default_factory=NetworkPatches)
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
     per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
+    companions: tuple[Companion, ...] = ()
 
     def with_patches(self, patches: NetworkPatches) -> Model:
         """The same model with more hooks, after those it has."""
@@ -241,6 +243,30 @@ class ControlNet:
     global_pooling: bool = False
     difference: bool = False
     weight_patches: tuple[WeightPatch, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPatch:
+    """MODEL_PATCH: a network that runs beside a model's and adds to what its blocks make. ``kind`` runs it."""
+
+    wire: ClassVar[str] = "MODEL_PATCH"
+    weights: Weights
+    kind: PatchKind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Companion:
+    """A model patch put on a model, with the pictures that it reads, float32[batch, height, width, 3] in 0..1.
+
+    ``mask``: float32[batch, height, width], what of ``inpaint_image`` (or of the picture) is to be drawn.
+    """
+
+    patch: ModelPatch
+    vae: Vae
+    strength: float = 1.0
+    image: Tensor | None = None
+    inpaint_image: Tensor | None = None
+    mask: Tensor | None = None
 
 
 # --- sampling ----------------------------------------------------------------------------------------------------

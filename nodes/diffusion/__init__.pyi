@@ -1,6 +1,7 @@
 from . import attention as attention
 from . import backend as backend
 from . import checkpoints as checkpoints
+from . import companions as companions
 from . import conditioning as conditioning
 from . import control as control
 from . import denoiser as denoiser

@@ -14,6 +14,7 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from nodes.diffusion import backend, control, nested, previews, regions, samplers
 from nodes.diffusion import noise as noises
+from nodes.diffusion.companions import with_companions
 from nodes.diffusion.control.call import ControlFunction
 from nodes.diffusion.denoiser import GuidedDenoiser, Inpainting
 from nodes.diffusion.fitting import fit_latent, fit_noise_mask
@@ -53,6 +54,7 @@ def sample(
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
+        guider = replace(guider, model=with_companions(ctx, guider.model, latent, leases))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)
         shapes = tuple(tuple(part.samples.shape) for part in latent.parts)

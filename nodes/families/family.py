@@ -11,7 +11,16 @@ from nodes.families.marks import Marks
 from nodes.latent_space import LatentSpace
 
 if TYPE_CHECKING:
-    from nodes.families.parts import ControlPart, DenoiserPart, EncoderPart, NamesPart, SamplingPart, TextPart, VaePart
+    from nodes.families.parts import (
+        ControlPart,
+        DenoiserPart,
+        EncoderPart,
+        NamesPart,
+        PatchPart,
+        SamplingPart,
+        TextPart,
+        VaePart,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,23 @@ class ControlKind:
 
 
 @dataclass(frozen=True, slots=True)
+class PatchKind:
+    """One kind of network beside a model's; ``module`` builds and runs it, see
+    :class:`nodes.families.parts.PatchPart`.
+    """
+
+    name: str
+    title: str
+    marks: tuple[Marks, ...]
+    module: str
+
+    @property
+    def part(self) -> PatchPart:
+        """What builds and runs it, imported now."""
+        return cast("PatchPart", import_module(self.module))
+
+
+@dataclass(frozen=True, slots=True)
 class TextSet:
     """Text encoders that are read together.
 
@@ -85,8 +111,8 @@ class Family:
     the modules of that package, named as the properties are. ``marks``: of its denoisers' files, one set for each
     published layout. ``space``: of its latents. ``texts``: the sets of encoders that its denoisers read. ``vae``:
     prefixes of the VAE in a whole checkpoint. ``side_px``: of pictures that it draws best. ``hooks``: the fields of
-    :class:`nodes.hooks.NetworkPatches` that its step consults. ``encoders``, ``vaes``, ``controls``: the kinds that it
-    brings along, which any family may use.
+    :class:`nodes.hooks.NetworkPatches` that its step consults. ``encoders``, ``vaes``, ``controls``,
+    ``patches``: the kinds that it brings along, which any family may use.
     """
 
     name: str
@@ -101,6 +127,7 @@ class Family:
     encoders: tuple[EncoderKind, ...] = ()
     vaes: tuple[VaeKind, ...] = ()
     controls: tuple[ControlKind, ...] = ()
+    patches: tuple[PatchKind, ...] = ()
 
     @property
     def denoiser(self) -> DenoiserPart:

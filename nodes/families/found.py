@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from nodes import families as here
-from nodes.families.family import ControlKind, EncoderKind, Family, VaeKind
+from nodes.families.family import ControlKind, EncoderKind, Family, PatchKind, VaeKind
 
 
 @cache
@@ -36,6 +36,12 @@ def vae_kinds() -> Mapping[str, VaeKind]:
 def control_kinds() -> Mapping[str, ControlKind]:
     """All kinds of ControlNets by name."""
     return {kind.name: kind for family in families().values() for kind in family.controls}
+
+
+@cache
+def patch_kinds() -> Mapping[str, PatchKind]:
+    """All kinds of networks beside a model's by name."""
+    return {kind.name: kind for family in families().values() for kind in family.patches}
 
 
 def node_modules() -> Iterator[ModuleType]:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from engine.model_store import ModelStore
     from engine.weights import Weights
+    from nodes.diffusion.companions import Canvas
     from nodes.diffusion.control.call import ControlCall
     from nodes.diffusion.inputs import Input, Scene
     from nodes.diffusion.name_map import NameMap
     from nodes.diffusion.weights import WeightView
-    from nodes.hooks import Call
-    from nodes.values import Clip, Cond, Control, ControlNet, Model, Vae
+    from nodes.hooks import Call, NetworkPatches
+    from nodes.values import Clip, Companion, Cond, Control, ControlNet, Model, ModelPatch, Vae
 
 
 class Step(Protocol):
@@ -127,4 +128,20 @@ class ControlPart(Protocol):
         """What the lent network adds at strength 1: a dataclass as :mod:`nodes.diffusion.residuals` describes, which
         the family's ``step`` finds in ``Call.control``.
         """
+        ...
+
+
+class PatchPart(Protocol):
+    """The module of a :class:`~nodes.families.family.PatchKind`."""
+
+    def load(self, view: WeightView, kind: str) -> ModelPatch:
+        """The network of that kind in ``view``, which is all of its file."""
+        ...
+
+    def fits(self, shapes: Shapes, network: Shapes) -> bool:
+        """Whether a network of tensors of ``shapes`` was made for a model's network, which has those of ``network``."""
+        ...
+
+    def patches(self, companion: Companion, module: Any, canvas: Canvas) -> NetworkPatches:
+        """The lent network's hooks for one sampling call, what it reads encoded."""
         ...

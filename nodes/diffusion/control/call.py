@@ -58,11 +58,7 @@ class ControlCall:
 
     def for_rows(self, items: Tensor) -> Tensor:
         """``items`` for each row of each group: cut or repeated in turn; a single one serves all by itself."""
-        if items.shape[0] == 1:
-            return items
-        per_group = self.x.shape[0] // self.groups
-        repeats, rest = -(-per_group // items.shape[0]), (1,) * (items.ndim - 1)
-        return items.repeat(repeats, *rest)[:per_group].repeat(self.groups, *rest)
+        return for_rows(items, self.x.shape[0], self.groups)
 
     def latent_hint(self, control: Control, prepare: Callable[[Tensor], Tensor] = lambda pixels: pixels) -> Tensor:
         """The control's picture as the VAE's latent, [rows or 1, channels, height, width].
@@ -84,6 +80,15 @@ class ControlCall:
             return self.encode(vae, pixels.movedim(1, -1)).to(self.x.device)
 
         return self.for_rows(self.once((id(control), "latent", height, width), encoded))
+
+
+def for_rows(items: Tensor, rows: int, groups: int) -> Tensor:
+    """``items`` for each row of each of ``groups``: cut or repeated in turn; a single one serves all by itself."""
+    if items.shape[0] == 1:
+        return items
+    per_group = rows // groups
+    repeats, rest = -(-per_group // items.shape[0]), (1,) * (items.ndim - 1)
+    return items.repeat(repeats, *rest)[:per_group].repeat(groups, *rest)
 
 
 ControlFunction = Callable[[Control, ControlCall], Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes.families.family import ControlKind, EncoderKind, Family, TextSet, VaeKind
+from nodes.families.family import ControlKind, EncoderKind, Family, PatchKind, TextSet, VaeKind
 from nodes.families.marks import Marks
 from nodes.latent_space import LatentSpace
 
@@ -58,6 +58,13 @@ CONTROL = ControlKind(
     "nodes.families.qwen_image.control",
 )
 
+BLOCKWISE = PatchKind(
+    "qwen_blockwise",
+    "ControlNet of Qwen-Image by DiffSynth",
+    (Marks(("controlnet_blocks.0.y_rms.weight", "img_in.weight")),),
+    "nodes.families.qwen_image.blockwise",
+)
+
 FAMILY = Family(
     name="qwen_image",
     title="Qwen-Image",
@@ -77,4 +84,5 @@ FAMILY = Family(
     encoders=(QWEN25_VL,),
     vaes=(WAN_VAE,),
     controls=(CONTROL,),
+    patches=(BLOCKWISE,),
 )

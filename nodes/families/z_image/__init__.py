@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes.families.family import EncoderKind, Family, TextSet
+from nodes.families.family import EncoderKind, Family, PatchKind, TextSet
 from nodes.families.marks import Marks
 from nodes.latent_space import LatentSpace
 
@@ -44,6 +44,13 @@ SPACE = LatentSpace(
     approx_decoder="taef1_decoder",
 )
 
+FUN_CONTROL = PatchKind(
+    "z_image_fun",
+    "ControlNet of Z-Image by Alibaba PAI",
+    (Marks(("control_all_x_embedder.2-1.weight", "control_layers.0.after_proj.weight")),),
+    "nodes.families.z_image.fun_control",
+)
+
 FAMILY = Family(
     name="z_image",
     title="Z-Image",
@@ -55,4 +62,5 @@ FAMILY = Family(
     space=SPACE,
     texts=(TextSet("z_image", ("qwen3",), prefixes={"qwen3": ("text_encoders.qwen3_4b.transformer.",)}),),
     encoders=(QWEN3,),
+    patches=(FUN_CONTROL,),
 )
