@@ -9,7 +9,8 @@ from engine.inputs import Choice, Float, Int, Seed
 from engine.registry import node
 from nodes import diffusion
 from nodes.choices import Cfg, Denoise, SamplerName, SchedulerName, Steps
-from nodes.values import Conditioning, Guider, Latent, Model, Noise, Sampler, Sigmas
+from nodes.sampling_values import Guider, Noise, Sampler, Sigmas
+from nodes.values import Conditioning, Latent, Model
 
 
 class TwoLatents(NamedTuple):

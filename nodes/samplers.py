@@ -8,7 +8,8 @@ from engine.context import Context
 from engine.inputs import Choice, Float, Int, Seed
 from engine.registry import node
 from nodes.choices import SamplerName, UpTo100
-from nodes.values import Model, Noise, Sampler
+from nodes.sampling_values import Noise, Sampler
+from nodes.values import Model
 
 CATEGORY = "sampling/custom_sampling/samplers"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import lazy_loader as lazy
 
 from engine.types import Audio, Image, Mask
-from nodes.values import Conditioning, Latent, Sigmas
+from nodes.sampling_values import Sigmas
+from nodes.values import Conditioning, Latent
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,8 @@ from engine.inputs import Choice, Float, Int, Text
 from engine.registry import node
 from nodes import diffusion
 from nodes.choices import Denoise, SchedulerName, Steps, UpTo100
-from nodes.values import Model, Sigmas
+from nodes.sampling_values import Sigmas
+from nodes.values import Model
 
 if TYPE_CHECKING:
     import torch

@@ -51,7 +51,7 @@ def differential_mask(strength: float) -> MaskFunction:
 
 
 class GuidedDenoiser:
-    """Predicts the clean latent from a noisy one; see :class:`nodes.values.Denoiser`."""
+    """Predicts the clean latent from a noisy one; see :class:`nodes.sampling_values.Denoiser`."""
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ from nodes.diffusion.parameterization import Parameterization
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Placed
 from nodes.hooks import GuidanceWrapper, Guided, NetworkPatches
-from nodes.values import Conditioning, Guider
+from nodes.sampling_values import Guider
+from nodes.values import Conditioning
 
 POSITIVE, NEGATIVE, THIRD = 0, 1, 2
 PlaceMore = Callable[[Conditioning], list[Placed]]

@@ -24,7 +24,8 @@ from nodes.diffusion.passes import Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
 from nodes.latent_space import LatentSpace
-from nodes.values import Conditioning, Control, Guider, Latent, Model, Noise, Sampler
+from nodes.sampling_values import Guider, Noise, Sampler
+from nodes.values import Conditioning, Control, Latent, Model
 
 # Samplers whose noise outside an inpainting mask is not the noise that they start from, but the next seed's.
 FRESH_NOISE_AROUND_MASK = frozenset({"ddim"})

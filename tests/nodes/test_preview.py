@@ -11,7 +11,8 @@ import torch
 from engine.context import Context
 from engine.types import Audio, Image, Mask
 from nodes.preview import preview_any
-from nodes.values import Cond, Conditioning, Latent, Noise, Sigmas
+from nodes.sampling_values import Noise, Sigmas
+from nodes.values import Cond, Conditioning, Latent
 
 PIXELS = torch.full((1, 2, 2, 3), 0.5)
 

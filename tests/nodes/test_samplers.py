@@ -17,7 +17,7 @@ from nodes.choices import SAMPLER_NAMES
 from nodes.diffusion import schedules
 from nodes.diffusion.parameterization import Parameterization, discrete
 from nodes.diffusion.samplers import find
-from nodes.values import Noise, Sampler
+from nodes.sampling_values import Noise, Sampler
 
 REGISTRY = Registry()
 REGISTRY.add_module(nodes)

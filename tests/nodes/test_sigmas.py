@@ -10,7 +10,7 @@ import torch
 
 from nodes import sigmas as nodes
 from nodes.diffusion.parameterization import discrete, flow
-from nodes.values import Sigmas
+from nodes.sampling_values import Sigmas
 
 CTX: Any = None
 LEVELS = Sigmas(torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0]))

@@ -19,7 +19,8 @@ from engine.schema import NodeSpec
 from engine.types import Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
-from nodes.values import Conditioning, Latent, Sigmas
+from nodes.sampling_values import Sigmas
+from nodes.values import Conditioning, Latent
 
 Recorded = Annotated[Any, Wire("*")]
 

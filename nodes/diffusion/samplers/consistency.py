@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nodes.diffusion import latents, noise
 from nodes.diffusion.samplers.steps import intervals, predict, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_ddpm(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:

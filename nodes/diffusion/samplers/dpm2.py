@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import intervals, midpoint, predict, renoised_step, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_dpm_2(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:

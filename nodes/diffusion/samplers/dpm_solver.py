@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import ancestral_step
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 NoisePrediction = Callable[[Tensor, Tensor], Tensor]
 

@@ -19,7 +19,7 @@ from nodes.diffusion.samplers.steps import (
     renoised_step,
     sigma_at,
 )
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 BELOW_ONE = 0.9999
 """The middle level of a flow's step from sigma 1, whose log SNR has no middle."""

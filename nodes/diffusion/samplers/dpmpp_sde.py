@@ -23,7 +23,7 @@ from nodes.diffusion.samplers.steps import (
     signal,
     with_finite_snr,
 )
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 History = Sequence[tuple[Tensor, Tensor]]
 """(prediction, width of the step that was taken with it) of earlier steps, the latest first."""

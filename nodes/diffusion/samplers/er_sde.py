@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import half_log_snr, intervals, predict, with_finite_snr
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 INTEGRATION_POINTS = 200
 

@@ -15,7 +15,7 @@ from nodes.diffusion.samplers.steps import (
     signal,
     slope,
 )
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_euler(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nodes.diffusion.samplers.steps import intervals, predict, predict_both, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_gradient_estimation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nodes.diffusion.samplers.steps import intervals, predict, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_heun(denoise: Denoiser, x: Tensor, sigmas: Tensor, *, callback: StepCallback | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.errors import InputInvalid
 from nodes.diffusion.samplers.steps import intervals, predict, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 Number = TypeVar("Number", float, Tensor)
 Weights = Callable[[int, int], Sequence[Tensor | float]]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import ancestral_step, intervals, predict, predict_both, slope
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_res_multistep(

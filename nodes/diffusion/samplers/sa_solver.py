@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import half_log_snr, intervals, predict, signal, with_finite_snr
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 SDE_START_PERCENT, SDE_END_PERCENT = 0.2, 0.8
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion import noise
 from nodes.diffusion.samplers.steps import half_log_snr, intervals, predict, sigma_at, signal, with_finite_snr
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 
 def sample_seeds_2(

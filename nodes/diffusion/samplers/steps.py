@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.parameterization import Parameterization
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 FIRST_FLOW_PERCENT = 1e-4
 """Where a flow's first step starts if it would start at sigma 1, whose signal-to-noise ratio is 0."""

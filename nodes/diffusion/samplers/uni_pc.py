@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.samplers.steps import predict
-from nodes.values import Denoiser, StepCallback
+from nodes.sampling_values import Denoiser, StepCallback
 
 LOWEST_SIGMA = 0.001
 """Stands for a last sigma of 0, whose log SNR is infinite."""

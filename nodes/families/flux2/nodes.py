@@ -13,7 +13,8 @@ from engine.inputs import MAX_SIDE_PX, Int
 from engine.registry import node
 from nodes import diffusion
 from nodes.families.flux2 import SPACE
-from nodes.values import Latent, Model, Sigmas
+from nodes.sampling_values import Sigmas
+from nodes.values import Latent, Model
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,8 @@ from nodes.diffusion.inputs import Input
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
 from nodes.hooks import GuidancePatches, Guided, NetworkPatches
-from nodes.values import Conditioning, Guider, Model
+from nodes.sampling_values import Guider
+from nodes.values import Conditioning, Model
 
 WIDTH = 64
 

@@ -21,7 +21,8 @@ from nodes.diffusion.denoiser import differential_mask
 from nodes.diffusion.fitting import fit_noise_mask
 from nodes.diffusion.parameterization import discrete
 from nodes.hooks import GuidancePatches, Hooks, NetworkPatches
-from nodes.values import Cond, Conditioning, Guider, Latent, Model, Noise, Sampler
+from nodes.sampling_values import Guider, Noise, Sampler
+from nodes.values import Cond, Conditioning, Latent, Model
 
 STORE = ModelStore("cpu", precision="float32")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from nodes import builtin_registry
-from nodes.values import Latent, Sigmas
+from nodes.sampling_values import Sigmas
+from nodes.values import Latent
 
 REGISTRY = builtin_registry()
 

@@ -25,7 +25,8 @@ from nodes.hooks import Call
 from nodes.latent import empty, empty_latent, empty_sd3_latent, repeat_latent_batch
 from nodes.latent_ops import latent_flip, latent_rotate
 from nodes.latent_space import LatentSpace
-from nodes.values import Area, Cond, Conditioning, Guider, Latent, Sampler
+from nodes.sampling_values import Guider, Sampler
+from nodes.values import Area, Cond, Conditioning, Latent
 from tests.nodes.families.toy_film import FAMILY
 from tests.nodes.families.toy_film.denoiser import GIVEN, model, step
 

@@ -17,7 +17,8 @@ from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.patches.deepcache import DeepCache, deepcache
 from nodes.hooks import Hooks, NetworkPatches
 from nodes.model_patches import deep_cache
-from nodes.values import Cond, Conditioning, Guider, Latent, Model, Sampler
+from nodes.sampling_values import Guider, Sampler
+from nodes.values import Cond, Conditioning, Latent, Model
 
 CTX = Context(Folders(), ModelStore("cpu", precision="float32"))
 SHAPE = torch.Size([2, 4, 8, 8])
