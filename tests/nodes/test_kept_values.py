@@ -114,7 +114,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def round_trip(*slots: Any) -> tuple[tuple[Any, ...], ...]:
-    return from_bytes("n", to_bytes("n", Entry(tuple((value,) for value in slots)), KINDS), KINDS).values
+    return from_bytes("n", to_bytes("n", Entry(tuple((value,) for value in slots)), KINDS), KINDS)[0].values
 
 
 @pytest.mark.parametrize("wire", values)
@@ -153,13 +153,13 @@ def test_tensors_that_values_share_are_written_once() -> None:
     entry = Entry(tuple((Conditioning((Cond(shared, concat_latent=shared),)),) for _ in range(2)))
     data = to_bytes("n", entry, KINDS)
     assert len(data) < 1.1 * shared.numel() * 4
-    (a,), (b,) = from_bytes("n", data, KINDS).values
+    (a,), (b,) = from_bytes("n", data, KINDS)[0].values
     assert a.entries[0].context.data_ptr() == a.entries[0].concat_latent.data_ptr() == b.entries[0].context.data_ptr()
 
 
 def test_lists_and_empty_entries() -> None:
     for entry in (Entry(), Entry(((),)), Entry(((1, 2.0, "x"), (Conditioning(()),)))):
-        assert same(from_bytes("n", to_bytes("n", entry, KINDS), KINDS).values, entry.values)
+        assert same(from_bytes("n", to_bytes("n", entry, KINDS), KINDS)[0].values, entry.values)
 
 
 class Words(str):

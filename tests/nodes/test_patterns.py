@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import warnings
 
 import pytest
@@ -67,8 +68,10 @@ def test_endless_backtracking_is_stopped_and_other_threads_go_on(
     pattern: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patterns, "TIME_LIMIT_S", 0.2)
-    ended, turns = threading.Event(), 0
+    ended = threading.Event()
     failures: list[InputInvalid] = []
+    searches: list[tuple[float, float]] = []
+    moments = [time.monotonic()]  # at which this thread had the interpreter, a millisecond apart
 
     def search() -> None:
         for node in (
@@ -76,20 +79,25 @@ def test_endless_backtracking_is_stopped_and_other_threads_go_on(
             lambda: strings.extract_regex(CTX, string=text, regex_pattern=pattern, mode="All Matches"),
             lambda: strings.replace_regex(CTX, string=text, regex_pattern=pattern, replace="b"),
         ):
+            began = time.monotonic()
             try:
                 node()
             except InputInvalid as error:
                 failures.append(error)
+            searches.append((began, time.monotonic()))
         ended.set()
 
     thread = threading.Thread(target=search)
     thread.start()
-    while not ended.wait(0.001):
-        turns += 1
+    while not ended.is_set():
+        if time.monotonic() > moments[-1] + 0.001:
+            moments.append(time.monotonic())
     thread.join()
     assert [error.input for error in failures] == ["regex_pattern"] * 3
     assert "takes more than" in failures[0].message and failures[0].remedy
-    assert turns > 10, "the interpreter was held while the pattern was looked for"
+    for began, end in searches:
+        quarter = (end - began) / 4
+        assert any(began + quarter < moment < end - quarter for moment in moments), "the interpreter was held"
 
 
 def test_a_replacement_makes_no_more_than_a_node_may() -> None:

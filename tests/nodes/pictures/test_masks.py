@@ -48,15 +48,16 @@ def test_feather_ramps_as_comfyui_counts_them() -> None:
     out = masks.feather(torch.ones(1, 1, 8), left=2, top=0, right=0, bottom=0)
     assert out[0, 0].tolist() == [0.5, 1, 1, 1, 1, 1, 1, 1]
     out = masks.feather(torch.ones(1, 1, 8), left=0, top=0, right=4, bottom=0)
-    assert out[0, 0].tolist() == [0.25, 1, 1, 1, 1, 1.0, 0.75, 0.5]
+    assert out[0, 0].tolist() == [1, 1, 1, 1, 1.0, 0.75, 0.5, 0.25]
     out = masks.feather(torch.ones(1, 4, 1), left=0, top=2, right=0, bottom=2)
-    assert out[0, :, 0].tolist() == [0.25, 1, 1, 1.0]
+    assert out[0, :, 0].tolist() == [0.5, 1, 1, 0.5]
 
 
 def test_feather_wider_than_the_mask() -> None:
     out = masks.feather(torch.ones(1, 3, 4), left=100, top=0, right=0, bottom=100)
     assert out.shape == (1, 3, 4)
-    torch.testing.assert_close(out[0, 1], torch.arange(1, 5) / 4)
+    torch.testing.assert_close(out[0, 0], torch.arange(1, 5) / 4)
+    torch.testing.assert_close(out[0, 2], torch.arange(1, 5) / 12)
 
 
 @settings(max_examples=25, deadline=None)

@@ -58,7 +58,7 @@ def test_an_example_is_opened_and_run_with_its_picture(page: Page) -> None:
     expect(page.get_by_text("example.png", exact=True)).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("completed")
-    assert page.locator(".outputs img").count() == 1
+    expect(page.locator(".outputs img")).to_have_count(1)
     expect(examples.get_by_role("button", name="text to image")).to_be_hidden()  # until somebody asks for them
 
 
