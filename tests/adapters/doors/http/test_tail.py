@@ -24,6 +24,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """A look that was given up may still open the database in its thread while the folder is removed."""
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
 def _claimed(store: Store) -> Lease:
     store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("w", 60)
@@ -116,7 +121,7 @@ def test_an_ended_job_is_told_to_its_end(events: int, page: int, data: st.DataOb
     """However many events it has, in whatever pages they are read and wherever it is gone on from; and that ends."""
     multiples = st.integers(0, 3).map(lambda factor: min(factor * page, events + 1))
     after = data.draw(multiples | st.integers(0, events + 5), label="after")
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with _folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("adapters.doors.http.tail._BATCH", page)
         store = Store(f"sqlite:///{folder}/queue.sqlite")
         try:
@@ -156,7 +161,7 @@ def test_a_running_job_is_told_to_its_end(past: int, coming: int, page: int, kep
         total = past + coming + 3
         assert seen == [list(range(start + 1, total + 1)) for start in starts]
 
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with _folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("adapters.doors.http.tail._BATCH", page)
         patch.setattr("adapters.doors.http.tail._KEPT", kept)
         store = Store(f"sqlite:///{folder}/queue.sqlite")
@@ -182,7 +187,7 @@ def test_all_jobs_past_is_told_from_any_position(events: int, page: int, data: s
                     return positions
         raise AssertionError("the events of all jobs have no end")
 
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with _folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr("adapters.doors.http.tail._BATCH", page)
         store = Store(f"sqlite:///{folder}/queue.sqlite")
         try:
