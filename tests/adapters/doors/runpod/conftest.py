@@ -29,7 +29,13 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     folders = {f"DAGFUSION_{name.upper()}": str(folder / name) for name in ("data", "input", "output", "temp")}
     for path in folders.values():
         Path(path).mkdir(parents=True, exist_ok=True)
-    usual = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "DAGFUSION_DEVICE": "cpu"}
+    usual = {
+        "OMP_NUM_THREADS": "1",
+        "DAGFUSION_DISK_CACHE_MIB": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+        "DAGFUSION_DEVICE": "cpu",
+    }
     return kept | folders | usual | {"DAGFUSION_NODES": str(NODES)} | more
 
 
