@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nodes.families.family import EncoderKind, Family, TextSet
+from nodes.families.flux import SPACE
 from nodes.families.marks import Marks
-from nodes.families.z_image import SPACE
 
 GEMMA2 = EncoderKind(
     "gemma2",
