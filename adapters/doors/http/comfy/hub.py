@@ -18,7 +18,7 @@ from adapters.service.store.records import Job, JobState, Preview, StoredEvent
 
 _ENDS = frozenset({"completed", "failed", "cancelled"})
 _RESTART_S = 1.0
-_CATCH_UP_S = 10.0
+_CATCH_UP_S = 5.0  # below the time that clients give a server to answer: most have 10 s
 _log = logging.getLogger(__name__)
 
 Client = tuple[str, str]  # whose key it came with, and the clientId that it chose

@@ -37,12 +37,12 @@ async def talk(
     client_id: Annotated[str, Query(alias="clientId", max_length=200)] = "",
 ) -> None:
     """Without ``clientId`` the client gets one in the first message, but only ``status`` messages."""
-    # Before the client knows that it is connected, so that one that connects twice arrives in that order.
     hub, outbox = hub_of(socket, now), SendQueue(client_id or uuid.uuid4().hex, caller.only_owner)
-    await socket.accept()
     client = (caller.owner, outbox.sid)
     try:
+        # Before the client knows that it is connected: a job that it submits then may end at once, and is to be told.
         await hub.join(client, outbox)
+        await socket.accept()
         await _both_ways(socket, outbox, now, caller)
     finally:
         await hub.leave(client, outbox)
