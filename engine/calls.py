@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +18,12 @@ def call_with_known(function: Callable[..., Any], ctx: Context, values: Mapping[
     """
     needed, optional, takes_all = _parameters(function)
     given = {name: value for name, value in values.items() if takes_all or name in needed or name in optional}
-    return function(ctx, **{**dict.fromkeys(needed), **given})
+    return result_of(function(ctx, **{**dict.fromkeys(needed), **given}))
+
+
+def result_of(returned: Any) -> Any:
+    """What a side function (``validate``, ``fingerprint``, ``lazy``) returned, also where it is ``async def``."""
+    return asyncio.run(returned) if isinstance(returned, Coroutine) else returned
 
 
 def names_input(function: Callable[..., Any] | None, name: str) -> bool:

@@ -40,6 +40,11 @@ class CancelToken:
         """Whether the run was asked to stop."""
         return self._event.is_set()
 
+    def check(self) -> None:
+        """Raise ``Cancelled`` if the run was asked to stop."""
+        if self._event.is_set():
+            raise Cancelled
+
 
 @dataclass
 class Context:
@@ -65,8 +70,7 @@ class Context:
 
     def check_cancelled(self) -> None:
         """Raise ``Cancelled`` if the run was cancelled. Long nodes call it at least once a second."""
-        if self.cancel.cancelled:
-            raise Cancelled
+        self.cancel.check()
 
     def progress(self, value: int, total: int, preview: Callable[[], torch.Tensor] | None = None) -> None:
         """Report ``value`` of ``total`` done, and check for cancellation.

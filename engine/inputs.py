@@ -8,19 +8,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 MAX_SEED = 2**64 - 1
 MAX_SIDE_PX = 16384
+HIDDEN_NAMES = ("PROMPT", "EXTRA_PNGINFO", "UNIQUE_ID")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widget:
-    """What all typed-in inputs share. ``optional`` puts the input into ComfyUI's "optional" group."""
+    """What all typed-in inputs share. ``optional`` puts the input into ComfyUI's "optional" group.
+
+    ``also``: wire types that may be linked to it besides its own, with commas between.
+    """
 
     optional: bool = False
     lazy: bool = False
     force_input: bool = False
+    also: str = ""
     tooltip: str = ""
 
 
@@ -112,14 +118,12 @@ class DynamicChoice:
     """One of ``options``, each with inputs of its own, by name. Wire type COMFY_DYNAMICCOMBO_V3.
 
     In workflows their names are ``choice.input``; the function gets a mapping: the option under the choice's own name,
-    and its inputs by theirs (:mod:`engine.dynamic`). ``hidden``: user interfaces do not show it.
+    and its inputs by theirs (:mod:`engine.dynamic`).
     """
 
     options: Mapping[str, Mapping[str, Given]]
     optional: bool = False
     tooltip: str = ""
-    display_name: str = ""
-    hidden: bool = False
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -138,12 +142,78 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    """Anything that is passed along a link; those of one ``group``, outputs too, have one type among ``allowed``.
+
+    Wire type COMFY_MATCHTYPE_V3. ``allowed``: wire types with commas between, ``"*"`` for all.
+    """
+
+    group: str
+    allowed: str = "*"
+    optional: bool = False
+    lazy: bool = False
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """Any number of inputs of one type, which the function gets as one mapping. Wire type COMFY_AUTOGROW_V3.
+
+    ``images: Annotated[Grow[Image], Growing(max=50)]`` has the inputs ``images.image0``, ``images.image1`` ... of which
+    the first ``min`` are needed. ``item``: what one of them is called, by default the parameter's name without its s;
+    ``prefix``: what their numbers follow, by default the item; ``names``: names in place of numbers.
+    """
+
+    min: int = 1
+    max: int = 100
+    item: str = ""
+    prefix: str = ""
+    names: tuple[str, ...] = ()
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A value of another kind than texts and numbers, for which user interfaces have an editor: COLOR, CURVE ...
+
+    It is typed in as JSON, or comes along a link of this wire type.
+    """
+
+    name: str
+    optional: bool = False
+    force_input: bool = False
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What only user interfaces need to know of an input; stands beside the marker that says what it may be.
+
+    ``advanced``: among what is folded away. ``socketless``: nothing can be linked to it. ``hidden``: not shown at all.
+    ``widget_type``: the widget that it gets, where its wire type does not tell. ``component``: what draws it.
+    """
+
+    display_name: str = ""
+    advanced: bool = False
+    socketless: bool = False
+    hidden: bool = False
+    widget_type: str = ""
+    component: str = ""
+    upload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hidden:
-    """An input that the engine fills: ``PROMPT``, ``EXTRA_PNGINFO`` or ``UNIQUE_ID``."""
+    """An input that the engine fills: one of ``HIDDEN_NAMES``. Raises ``ValueError`` for any other name."""
 
     name: str
 
+    def __post_init__(self) -> None:
+        if self.name not in HIDDEN_NAMES:
+            raise ValueError(f"there is no hidden input '{self.name}'; there are: {', '.join(HIDDEN_NAMES)}")
 
+
+Grow = Annotated[Mapping[str, Item], Growing()]
 Anything = Annotated[Any, Wire("*")]
 Pixels = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=8)]
 Count = Annotated[int, Int(min=1, max=4096)]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.dynamic import all_nested_inputs
-from engine.schema import InputSpec, NodeSpec
+from engine.inputs import Growing
+from engine.schema import MATCHED, InputSpec, NodeSpec
 from engine.types import Link
 from engine.workflow import NodeDocument
 
@@ -47,15 +48,17 @@ def read_links(
 def given_inputs(spec: NodeSpec | None, inputs: Mapping[str, Any]) -> Iterator[tuple[str, InputSpec | None]]:
     """Names that count, with what is known of them: the class's inputs, and any others where it takes any.
 
-    After a choice come the inputs of the option that is chosen.
+    After a choice come the inputs of the option that is chosen; a growing input is the inputs that it stands for.
     """
     if spec is None:
         yield from ((name, None) for name in inputs)
         return
     for given in spec.given_inputs:
-        yield given.name, given
+        if not isinstance(given.marker, Growing):
+            yield given.name, given
         if given.name in spec.dynamic_inputs:
-            yield from ((nested.name, nested) for nested in all_nested_inputs(given, inputs))
+            nested = all_nested_inputs(given, inputs)
+            yield from ((one.name, one) for one in nested if not isinstance(one.marker, Growing))
     if spec.accepts_any_input:
         yield from ((name, None) for name in sorted(inputs.keys() - spec.inputs.keys()))
 
@@ -82,7 +85,8 @@ def _broken_link(name: str, value: list[Any], link: Link | None) -> BrokenInput:
     return BrokenInput("bad_linked_input", f"{shown} is not a link", remedy, name)
 
 
-def mismatch(spec: NodeSpec, name: str, link: Link, upstream: NodeSpec | None) -> BrokenInput | None:
+def mismatch(name: str, taken: InputSpec | None, link: Link, upstream: NodeSpec | None) -> BrokenInput | None:
+    """What is wrong with a link to an input; ``taken``: what is known of the input."""
     if upstream is None:
         return None  # Its class is not known, which is a problem of its own.
     outputs = upstream.outputs
@@ -91,21 +95,20 @@ def mismatch(spec: NodeSpec, name: str, link: Link, upstream: NodeSpec | None) -
         message = f"node '{link.node_id}' ({upstream.name}) has no output slot {link.slot}"
         slots = ", ".join(f"{slot} ({output.wire})" for slot, output in enumerate(outputs))
         return BrokenInput("bad_linked_input", message, f"it has: {slots}" if count else "it has no outputs", name)
-    taken = spec.inputs.get(name)
     wire = outputs[link.slot].wire
-    if taken is None or wires_fit(wire, taken.wire):
+    if taken is None or wires_fit(wire, taken.takes):
         return None
-    message = f"it takes {taken.wire}, but output {link.slot} of node '{link.node_id}' ({upstream.name}) is {wire}"
-    fitting = [str(slot) for slot, output in enumerate(outputs) if wires_fit(output.wire, taken.wire)]
+    message = f"it takes {taken.takes}, but output {link.slot} of node '{link.node_id}' ({upstream.name}) is {wire}"
+    fitting = [str(slot) for slot, output in enumerate(outputs) if wires_fit(output.wire, taken.takes)]
     remedy = (
-        f"use output {' or '.join(fitting)} of that node" if fitting else f"link it to a node that makes {taken.wire}"
+        f"use output {' or '.join(fitting)} of that node" if fitting else f"link it to a node that makes {taken.takes}"
     )
     return BrokenInput("return_type_mismatch", message, remedy, name)
 
 
 def wires_fit(made: str, taken: str) -> bool:
     """Whether an output of type ``made`` may go into an input of type ``taken``: ``"A,B"`` is either, ``"*"`` any."""
-    if made in (taken, "*") or taken == "*":
+    if made in (taken, "*", MATCHED) or taken == "*":
         return True
     either, other = {*map(str.strip, made.split(","))}, {*map(str.strip, taken.split(","))}
     return "*" in either | other or not either.isdisjoint(other)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.calls import result_of
 from engine.context import Context
 from engine.dynamic import with_nested
 from engine.errors import shortened
@@ -22,23 +24,27 @@ Inputs = dict[str, Sequence[Any]]
 
 @dataclass(slots=True)
 class NodeCall:
-    """One node while it runs. ``made``: what each call returned; an ``Expansion`` is yet to be run."""
+    """One node while it runs. ``made``: what each call returned; an ``Expansion`` is yet to be run.
+
+    ``waiting``: calls of a function that is ``async def``, by their place in ``made``.
+    """
 
     node: ResolvedNode
     ctx: Context
     request: Request
     inputs: Inputs = field(default_factory=dict)
     made: list[Slots | Expansion] = field(default_factory=list)
+    waiting: dict[int, Coroutine[Any, Any, Any]] = field(default_factory=dict)
     blocked: str | None = None
+    made_bytes: int = 0
     started_s: float = field(default_factory=time.perf_counter)
 
     def run(self, keys: Mapping[str, str], live: LiveValues) -> None:
-        """Gather the inputs and call the node's function for each item of them.
+        """Gather the inputs and call the node's function for each item of them. Where calls wait, ``finish`` goes on.
 
         Raises what it raises, and ``InputInvalid`` where it makes too much text.
         """
         spec, limits = self.node.spec, self.ctx.limits
-        made_bytes = 0
         self.inputs = gather_inputs(self.node, keys, live, self.request)
         for arguments in calls(spec, self.inputs):
             self.ctx.check_cancelled()
@@ -51,11 +57,29 @@ class NodeCall:
             if spec.memory is not None:
                 limits.admit(spec.memory(**given))
             returned = spec.run(self.ctx, **given)
-            made = returned if type(returned) is Expansion else slots_of(spec, returned)
-            made_bytes += 0 if isinstance(made, Expansion) else text_bytes(made, limits.text_bytes)
-            limits.check_text(made_bytes)
-            self.made.append(made)
+            if isinstance(returned, Coroutine):
+                self.waiting[len(self.made)] = returned
+                self.made.append(())
+            else:
+                self.made.append(self._made(returned))
         limits.check_text(text_bytes(self.ctx.shown.values(), limits.text_bytes))
+
+    async def finish(self) -> None:
+        """Run the calls that wait, all at a time. Raises what :meth:`run` raises."""
+        waiting, self.waiting = self.waiting, {}
+        returned = await asyncio.gather(*waiting.values())
+        for place, value in zip(waiting, returned, strict=True):
+            self.made[place] = self._made(value)
+        self.ctx.limits.check_text(text_bytes(self.ctx.shown.values(), self.ctx.limits.text_bytes))
+
+    def _made(self, returned: Any) -> Slots | Expansion:
+        """What one call returned, by slots, where it is no subgraph and not too much."""
+        if type(returned) is Expansion:
+            return returned
+        made, limits = slots_of(self.node.spec, returned), self.ctx.limits
+        self.made_bytes += text_bytes(made, limits.text_bytes)
+        limits.check_text(self.made_bytes)
+        return made
 
     @property
     def shown(self) -> dict[str, tuple[Any, ...]]:
@@ -84,7 +108,7 @@ def lazy_inputs_asked_for(node: ResolvedNode, keys: Mapping[str, str], live: Liv
     asked: set[str] = set()
     for arguments in calls(node.spec, gather_inputs(node, keys, live, call.request)):
         if blocked_by(node.spec, arguments) is None:
-            asked.update(node.spec.lazy(call.ctx, **arguments) or ())
+            asked.update(result_of(node.spec.lazy(call.ctx, **arguments)) or ())
     # In the order of the links, so that runs repeat exactly.
     return [pending[name] for name in node.links if name in asked and name in pending]
 

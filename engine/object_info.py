@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.dynamic import nested_inputs
+from engine.dynamic import grown_item, nested_inputs
 from engine.file_inputs import offered_files
 from engine.folders import Folders
-from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Int, Text
+from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Growing, Int, Matched, Shown, Text
 from engine.registry import USER_NODES
-from engine.schema import NO_DEFAULT, InputSpec, Marker, NodeSpec
+from engine.schema import NO_DEFAULT, InputSpec, Marker, NodeSpec, input_spec
 
 
 def object_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:
@@ -32,6 +32,15 @@ def object_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:
         info["deprecated"] = True
     if spec.experimental:
         info["experimental"] = True
+    if spec.input_is_list:
+        info["is_input_list"] = True
+    groups_of_outputs = [output.group or None for output in spec.outputs]
+    if any(groups_of_outputs):
+        info["output_matchtypes"] = groups_of_outputs
+    if spec.intermediate_output:
+        info["has_intermediate_output"] = True
+    if spec.essentials_category:
+        info["essentials_category"] = spec.essentials_category
     if spec.search_aliases:
         info["search_aliases"] = list(spec.search_aliases)
     return info
@@ -49,7 +58,10 @@ def _groups(spec: NodeSpec, folders: Folders) -> dict[str, dict[str, Any]]:
 
 def _input(spec: InputSpec, folders: Folders) -> list[Any]:
     marker = spec.marker
-    options = {name: value for name, value in _options(marker).items() if value is not None and value != ""}
+    told = {**_options(marker), **_shown_options(spec.shown)}
+    if getattr(marker, "also", ""):
+        told["widgetType"] = spec.wire.partition(",")[0]  # Of several wire types, the one that has a widget.
+    options = {name: value for name, value in told.items() if value is not None and value != ""}
     default = None if spec.default is NO_DEFAULT else spec.default
     if isinstance(marker, Choice) and marker.values and default == marker.values[0]:
         default = None  # Clients take the first choice by themselves.
@@ -60,10 +72,22 @@ def _input(spec: InputSpec, folders: Folders) -> list[Any]:
     if isinstance(marker, FileChoice):
         return [offered_files(marker, folders), options]
     if isinstance(marker, DynamicChoice):
-        options.pop("default", None)
+        options.pop("default", None)  # The first, as everybody takes it.
         described = [{"key": key, "inputs": _option(spec, key, folders)} for key in marker.values]
         return [spec.wire, {"options": described, **options}]
+    if isinstance(marker, Growing):
+        return [spec.wire, {"template": _grown(spec, marker, folders), **options}]
     return [spec.wire, options]
+
+
+def _grown(spec: InputSpec, marker: Growing, folders: Folders) -> dict[str, Any]:
+    """How the inputs of a growing one are called and what they take."""
+    item = input_spec(grown_item(spec), spec.item)
+    group = "required" if item.required else "optional"
+    template: dict[str, Any] = {"input": {group: {item.name: _input(item, folders)}}}
+    if marker.names:
+        return {**template, "names": list(marker.names), "min": marker.min}
+    return {**template, "prefix": marker.prefix or item.name, "min": marker.min, "max": marker.max}
 
 
 def _option(spec: InputSpec, key: str, folders: Folders) -> dict[str, dict[str, Any]]:
@@ -90,12 +114,24 @@ def _options(marker: Marker) -> dict[str, Any]:
         options = {"label_on": marker.label_on, "label_off": marker.label_off}
     elif isinstance(marker, FileChoice) and marker.upload:
         options = {f"{marker.upload}_upload": True}
-    elif isinstance(marker, DynamicChoice):
-        options = {"display_name": marker.display_name, "hidden": marker.hidden or None}
+    elif isinstance(marker, Matched):
+        options = {"template": {"template_id": marker.group, "allowed_types": marker.allowed}}
     options["lazy"] = getattr(marker, "lazy", False) or None
     options["forceInput"] = getattr(marker, "force_input", False) or None
     options["tooltip"] = getattr(marker, "tooltip", "")
     return options
+
+
+def _shown_options(shown: Shown) -> dict[str, Any]:
+    return {
+        "display_name": shown.display_name,
+        "advanced": shown.advanced or None,
+        "socketless": shown.socketless or None,
+        "hidden": shown.hidden or None,
+        "widgetType": shown.widget_type,
+        "component": shown.component,
+        f"{shown.upload}_upload": True if shown.upload else None,
+    }
 
 
 def _python_module(spec: NodeSpec) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.errors import GraphInvalid, Problem
 from engine.inputs import Int
+from engine.links import given_inputs
 from engine.schema import NodeSpec
 from engine.suggest import nearest
 from engine.workflow import NodeDocument, Workflow
@@ -142,7 +143,7 @@ def _has_input(node: NodeDocument, name: str, registry: Mapping[str, NodeSpec]) 
     spec = registry.get(node.class_type)
     if name in node.inputs or (spec is not None and spec.accepts_any_input):
         return True
-    return spec is not None and name in spec.inputs and not spec.inputs[name].hidden
+    return spec is not None and any(name == given for given, _ in given_inputs(spec, {**node.inputs, name: None}))
 
 
 def _value_of(text: str) -> Any:

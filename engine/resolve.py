@@ -29,8 +29,10 @@ def resolve(
 ) -> tuple[ResolvedNode, list[BrokenInput]]:
     """The node, and what is wrong with its inputs. ``upstream``: the classes it has links to (``None``: not known)."""
     resolved = ResolvedNode(node_id, node.class_type, spec, {}, links)
-    broken = [b for name, link in links.items() if (b := mismatch(spec, name, link, upstream[link.node_id]))]
+    broken: list[BrokenInput] = []
     for name, known in given_inputs(spec, node.inputs):
+        if name in links and (wrong := mismatch(name, known, links[name], upstream[links[name].node_id])):
+            broken.append(wrong)
         value = node.inputs.get(name, NO_DEFAULT)
         if value is NO_DEFAULT:
             if known is not None and known.required:
@@ -51,7 +53,7 @@ def resolve(
 def _fill(node: ResolvedNode, spec: InputSpec) -> list[BrokenInput]:
     """Give a typed-in value that the workflow lacks its default: files that are older than the input lack it."""
     if not spec.is_widget:
-        remedy = f"link it to a node that makes {spec.wire}"
+        remedy = f"link it to a node that makes {spec.takes}"
         return [BrokenInput("required_input_missing", "it is not linked", remedy, spec.name)]
     if spec.default is NO_DEFAULT:
         return [BrokenInput("required_input_missing", "it has no value", f"give it a {spec.wire} value", spec.name)]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from engine.async_calls import AsyncCalls
 from engine.cache import Cache, Entry
 from engine.collection import collection_paused
 from engine.context import CancelToken, Context
@@ -90,6 +92,8 @@ class Run:
         self._report = Report(log, checked.outputs)
         self._subgraphs: dict[str, Subgraph] = {}  # running, by the node that they stand for
         self._inside: dict[str, Subgraph] = {}  # by the nodes in them
+        self._async = AsyncCalls()
+        self._asked: dict[str, Sequence[str]] = {}  # what lies behind lazy inputs, by the nodes that asked for it
 
     def execute(self) -> RunResult:
         """Run what has to run. Raises ``NodeFailed``, ``Cancelled``."""
@@ -117,7 +121,8 @@ class Run:
         return plan, cached
 
     def drop_values(self) -> None:
-        """Let go of all values, at the run's end."""
+        """Let go of all values, at the run's end, and end what still runs."""
+        self._async.close()
         self._live.clear()
         self._subgraphs.clear()
 
@@ -162,15 +167,16 @@ class Run:
         stack = list(steps)[::-1]
         file_work = sum(1 for _ in takewhile(lambda node_id: resolved(self._graph, node_id).spec.aside, stack))
         with torch.no_grad():
-            while stack:
-                if self._cancel.cancelled:
-                    raise Cancelled
+            while stack or self._async:
+                self._cancel.check()
+                if self._async:
+                    self._bring_up(stack)
                 self.node_id = stack[-1]
                 node, key = resolved(self._graph, self.node_id), self._keys[self.node_id]
                 more: Sequence[str] = ()
                 # Not awaited: the same as a node that ran meanwhile, or behind lazy inputs that nobody asked for.
                 if self._live.is_awaited(key):
-                    leaves = self._place.held and len(stack) <= file_work
+                    leaves = self._place.held and len(stack) <= file_work and not self._async.any_so_far
                     last = [self._keys[node_id] for node_id in stack] if leaves else ()
                     with self._place.for_step(key, aside=node.spec.aside, last=last):
                         more = self._advance(node)
@@ -180,21 +186,45 @@ class Run:
                     stack.pop()
         self.node_id = None
 
+    def _bring_up(self, stack: list[str]) -> None:
+        """While calls go on beside, put on top of the steps one that can go on, or a node whose call has ended."""
+        done = self._async.done
+        ready = next((at for at in reversed(range(len(stack))) if self._is_ready(stack[at])), None)
+        if done is None and ready is not None:
+            stack.append(stack.pop(ready))
+            return
+        if done is None:
+            with self._around.turns.aside() if self._place.held else nullcontext():
+                done = self._async.first_done(self._cancel)
+        stack.append(done)
+
+    def _is_ready(self, node_id: str) -> bool:
+        """Whether all is there that the step reads."""
+        if node_id in self._async:
+            return False
+        if not self._live.is_awaited(self._keys[node_id]):
+            return True
+        subgraph, node = self._subgraphs.get(node_id), resolved(self._graph, node_id)
+        if subgraph is not None:
+            needed: Iterable[str] = subgraph.wanted
+        else:
+            linked = [link.node_id for name, link in node.links.items() if name not in node.lazy]
+            needed = [*linked, *self._asked.get(node_id, ())]
+        return all(self._keys[other] in self._live for other in needed)
+
     def _advance(self, node: ResolvedNode) -> Sequence[str]:
         """Run the node, or return the steps that must come first."""
-        if node.spec.aside and self._made_by_another_run(node):
+        begun = self._async.call_of(node.id)
+        if begun is None and node.spec.aside and self._made_by_another_run(node):
             return ()
         subgraph = self._subgraphs.pop(node.id, None)
-        call = subgraph.call if subgraph else NodeCall(node, self._context(node), self._request)
+        call = subgraph.call if subgraph else begun or NodeCall(node, self._context(node), self._request)
         try:
+            if begun:
+                self._async.take(node.id)
+            elif subgraph is None and (first := self._begin(node, call)) is not None:
+                return first
             if subgraph is None:
-                if self._known_by_now(node):
-                    return ()
-                asked = lazy_inputs_asked_for(node, self._keys, self._live, call)
-                if asked:
-                    return plan_more(self._graph, self._keys, asked, self._live.get)
-                self._report.started(node)
-                call.run(self._keys, self._live)
                 subgraph = Subgraph(call)
                 if node.id in self._inside:
                     node.literals = {}  # May be large values, which the call was the last to need.
@@ -208,6 +238,24 @@ class Run:
             raise
         except Exception as error:
             raise failure(node, call.inputs, error) from error
+        return ()
+
+    def _begin(self, node: ResolvedNode, call: NodeCall) -> Sequence[str] | None:
+        """Call the node's function, where it is not known by now. Returns ``None`` once that is done.
+
+        Otherwise, the steps that must come first: none, where it goes on beside.
+        """
+        if self._known_by_now(node):
+            return ()
+        asked = lazy_inputs_asked_for(node, self._keys, self._live, call)
+        if asked:
+            self._asked[node.id] = asked
+            return plan_more(self._graph, self._keys, asked, self._live.get)
+        self._report.started(node)
+        call.run(self._keys, self._live)
+        if not call.waiting:
+            return None
+        self._async.begin(call)
         return ()
 
     def _made_by_another_run(self, node: ResolvedNode) -> bool:

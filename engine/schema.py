@@ -9,10 +9,26 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Hidden, Int, Text, Wire
+from engine.inputs import (
+    Bool,
+    Choice,
+    DynamicChoice,
+    Edited,
+    FileChoice,
+    Float,
+    Growing,
+    Hidden,
+    Int,
+    Matched,
+    Shown,
+    Text,
+    Wire,
+)
 
-Marker = Int | Float | Text | Bool | Choice | DynamicChoice | FileChoice | Wire | Hidden
+Marker = Int | Float | Text | Bool | Choice | DynamicChoice | Edited | FileChoice | Growing | Hidden | Matched | Wire
 NO_DEFAULT: Any = inspect.Parameter.empty
+MATCHED, GROWING, CHOOSING = "COMFY_MATCHTYPE_V3", "COMFY_AUTOGROW_V3", "COMFY_DYNAMICCOMBO_V3"
+_PLAINLY_SHOWN = Shown()
 
 _NO_WIRE = ("Expansion", "Blocked", "Absent")
 
@@ -28,7 +44,8 @@ _PLAIN: dict[Any, tuple[str, Marker]] = {
 class InputSpec:
     """One input: its wire type, whether it must be given, its default and the marker with its range or choices.
 
-    ``takes_absent``: the node can do without what the node before it turns out not to have.
+    ``takes_absent``: the node can do without what the node before it turns out not to have. ``shown``: what user
+    interfaces need to know besides. ``item``: the annotation of one of the inputs of a growing one.
     """
 
     name: str
@@ -37,6 +54,8 @@ class InputSpec:
     required: bool
     default: Any = NO_DEFAULT
     takes_absent: bool = False
+    shown: Shown = _PLAINLY_SHOWN
+    item: Any = None
 
     @property
     def hidden(self) -> bool:
@@ -46,7 +65,14 @@ class InputSpec:
     @property
     def is_widget(self) -> bool:
         """Whether the value is typed in (a number, text, choice), so that UI files carry it by position."""
-        return not isinstance(self.marker, Wire | Hidden) and not getattr(self.marker, "force_input", False)
+        if isinstance(self.marker, Wire | Hidden | Matched | Growing):
+            return False
+        return not getattr(self.marker, "force_input", False)
+
+    @property
+    def takes(self) -> str:
+        """The wire types that may be linked to it, with commas between."""
+        return self.marker.allowed if isinstance(self.marker, Matched) else self.wire
 
     @property
     def lazy(self) -> bool:
@@ -56,11 +82,15 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output slot: its wire type, its name for people, and whether it is a list to map over."""
+    """One output slot: its wire type, its name for people, and whether it is a list to map over.
+
+    ``group``: of the inputs whose type it has, where it has one's.
+    """
 
     name: str
     wire: str
     is_list: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +104,7 @@ class NodeSpec:
     ``aside``: it works on files and needs no device, so other runs compute meanwhile. ``memory(**inputs)``: the bytes
     that it takes for what it makes; more than there may be is refused before it runs. ``more_inputs``: (annotated type,
     default) by names that Python has no parameters for, which ``run`` takes as ``**`` after the others.
+    ``intermediate_output``: what it shows belongs to work that goes on, not among a job's results.
     """
 
     name: str
@@ -96,6 +127,8 @@ class NodeSpec:
     deprecated: bool = False
     accepts_any_input: bool = False
     search_aliases: tuple[str, ...] = ()
+    essentials_category: str = ""
+    intermediate_output: bool = False
     more_inputs: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
@@ -126,8 +159,8 @@ class NodeSpec:
 
     @cached_property
     def dynamic_inputs(self) -> frozenset[str]:
-        """The choices whose options have inputs of their own."""
-        return frozenset(name for name, spec in self.inputs.items() if isinstance(spec.marker, DynamicChoice))
+        """The inputs that stand for others: choices whose options have inputs of their own, and growing ones."""
+        return frozenset(n for n, spec in self.inputs.items() if isinstance(spec.marker, DynamicChoice | Growing))
 
     @cached_property
     def lazy_inputs(self) -> frozenset[str]:
@@ -149,12 +182,13 @@ class NodeSpec:
 def input_spec(name: str, annotation: Any, default: Any = NO_DEFAULT) -> InputSpec:
     """Read one parameter. Raises ``TypeError`` for an annotation that has no wire type."""
     inner, accepts_none = _without_none(annotation)
-    wire, marker = _wire_and_marker(inner, name)
+    wire, marker, shown = _read(inner, name)
     if isinstance(marker, Choice | DynamicChoice) and default is NO_DEFAULT and marker.values:
         default = marker.values[0]
     optional = accepts_none or bool(getattr(marker, "optional", False))
-    takes_absent = wire == "*" or any(getattr(a, "__name__", "") == "Absent" for a in get_args(annotation))
-    return InputSpec(name, wire, marker, required=not optional, default=default, takes_absent=takes_absent)
+    absent = wire in ("*", MATCHED) or any(getattr(a, "__name__", "") == "Absent" for a in get_args(annotation))
+    item = _item_of(inner, name) if isinstance(marker, Growing) else None
+    return InputSpec(name, wire, marker, not optional, default, takes_absent=absent, shown=shown, item=item)
 
 
 def output_specs(annotation: Any) -> tuple[OutputSpec, ...]:
@@ -163,16 +197,24 @@ def output_specs(annotation: Any) -> tuple[OutputSpec, ...]:
         return ()
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         hints = get_type_hints(annotation, include_extras=True)
-        return tuple(OutputSpec(field, _output_wire(hints[field], field)) for field in annotation._fields)
-    wire = _output_wire(annotation, "return")
-    return (OutputSpec(wire, wire),)
+        return tuple(_output(hints[field], field) for field in annotation._fields)
+    return (replace(made := _output(annotation, "return"), name=made.wire),)
 
 
-def _output_wire(annotation: Any, name: str) -> str:
+def _output(annotation: Any, name: str) -> OutputSpec:
     inner, _ = _without_none(annotation)
     if get_origin(inner) is list:
         inner = get_args(inner)[0]
-    return _wire_and_marker(inner, name)[0]
+    wire, marker, _ = _read(inner, name)
+    return OutputSpec(name, wire, group=marker.group if isinstance(marker, Matched) else "")
+
+
+def _item_of(annotation: Any, name: str) -> Any:
+    """``Image`` of ``Grow[Image]``."""
+    mapping = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if len(get_args(mapping)) != 2:
+        raise TypeError(f"parameter '{name}': a growing input is annotated Grow[TYPE], not {mapping}")
+    return get_args(mapping)[1]
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
@@ -185,34 +227,40 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _wire_and_marker(annotation: Any, name: str) -> tuple[str, Marker]:
+def _read(annotation: Any, name: str) -> tuple[str, Marker, Shown]:
+    """Wire type, marker and what is shown. Of several markers the outermost counts."""
+    shown = _PLAINLY_SHOWN
     while get_origin(annotation) is list:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
-        marker = next((m for m in extras if isinstance(m, Marker)), None)
+        shown = next((m for m in reversed(extras) if isinstance(m, Shown)), shown)
+        marker = next((m for m in reversed(extras) if isinstance(m, Marker)), None)
         if marker is not None:
-            return _wire_of(marker, annotation, name), marker
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]
+            return _wire_of(marker, annotation, name), marker, shown
+    if isinstance(annotation, type) and annotation in _PLAIN:
+        return *_PLAIN[annotation], shown
     wire = getattr(annotation, "wire", None)
     if not isinstance(wire, str):
         what = "it has no type" if annotation is None else f"{annotation!r} has no wire type"
         raise TypeError(f"parameter '{name}': {what}; annotate it with engine.inputs.Wire")
-    return wire, Wire(wire)
+    return wire, Wire(wire), shown
 
 
 def _wire_of(marker: Marker, annotation: Any, name: str) -> str:
-    if isinstance(marker, Wire | Hidden):
+    if isinstance(marker, Wire | Hidden | Edited):
         return marker.name
     if isinstance(marker, Choice | FileChoice):
         return "COMBO"
     if isinstance(marker, DynamicChoice):
-        return "COMFY_DYNAMICCOMBO_V3"
+        return CHOOSING
+    if isinstance(marker, Growing | Matched):
+        return GROWING if isinstance(marker, Growing) else MATCHED
     if annotation not in _PLAIN:
         known = ", ".join(kind.__name__ for kind in _PLAIN)
         raise TypeError(
             f"parameter '{name}': {type(marker).__name__}() describes one of {known}, not {annotation}; "
             "an input that may be left out is Annotated[...] | None"
         )
-    return _PLAIN[annotation][0]
+    wire = _PLAIN[annotation][0]
+    return f"{wire},{marker.also}" if marker.also else wire

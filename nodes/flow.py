@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from engine.context import Context
 from engine.errors import InputInvalid, shortened
-from engine.inputs import Anything, Choice, Float, Int, Text, Wire
+from engine.inputs import Anything, Choice, Float, Grow, Growing, Int, Matched, Text, Wire
 from engine.limits import Limits
 from engine.registry import node
 from nodes import expressions
@@ -27,13 +27,16 @@ _RATIOS = {
     "21:9 (Ultrawide)": (21, 9),
 }
 _MEGAPIXEL = 1024 * 1024
-LazyAnything = Annotated[Any, Wire("*", optional=True, lazy=True)]
+_LETTERS = tuple(string.ascii_lowercase)
+_Numeric = Annotated[Any, Wire("FLOAT,INT,BOOLEAN")]
+_Either = Annotated[Any, Matched("switch", lazy=True)]
+_Values = Annotated[Grow[Anything], Growing(max=10)]
 
 
 class Selected(NamedTuple):
     """The chosen value."""
 
-    output: Anything
+    output: Annotated[Any, Matched("switch")]
 
 
 class Computed(NamedTuple):
@@ -78,9 +81,7 @@ def _wanted(ctx: Context, *, switch: bool, **values: Any) -> list[str]:
 
 
 @node("ComfySwitchNode", category="utilities/logic", display_name="If/Else Switch", lazy=_wanted, experimental=True)
-def switch_value(
-    ctx: Context, *, switch: bool, on_false: LazyAnything = None, on_true: LazyAnything = None
-) -> Selected:
+def switch_value(ctx: Context, *, switch: bool, on_false: _Either, on_true: _Either) -> Selected:
     """One of two values; the other one is not computed."""
     return Selected(on_true if switch else on_false)
 
@@ -91,15 +92,15 @@ def logical_not(ctx: Context, *, value: Anything) -> bool:
     return not value
 
 
-@node("ComfyAndNode", category="utilities/logic", display_name="And", accepts_any_input=True)
-def logical_and(ctx: Context, **values: Any) -> bool:
-    """Whether all ``values.value0``, ``values.value1`` ... count as true."""
+@node("ComfyAndNode", category="utilities/logic", display_name="And")
+def logical_and(ctx: Context, *, values: _Values) -> bool:
+    """Whether all values count as true."""
     return all(values.values())
 
 
-@node("ComfyOrNode", category="utilities/logic", display_name="Or", accepts_any_input=True)
-def logical_or(ctx: Context, **values: Any) -> bool:
-    """Whether any of ``values.value0``, ``values.value1`` ... counts as true."""
+@node("ComfyOrNode", category="utilities/logic", display_name="Or")
+def logical_or(ctx: Context, *, values: _Values) -> bool:
+    """Whether any value counts as true."""
     return any(values.values())
 
 
@@ -115,10 +116,15 @@ def pass_or_none(
     return Passed(value, value is None)
 
 
-@node("ComfyMathExpression", category="utilities", display_name="Math Expression", accepts_any_input=True)
-def compute(ctx: Context, *, expression: Annotated[str, Text(multiline=True)] = "a + b", **values: Any) -> Computed:
-    """Arithmetic over the inputs ``values.a``, ``values.b`` ..., which the expression calls a, b ... or ``values``."""
-    names = {name.removeprefix("values."): value for name, value in values.items() if value is not None}
+@node("ComfyMathExpression", category="utilities", display_name="Math Expression")
+def compute(
+    ctx: Context,
+    *,
+    expression: Annotated[str, Text(multiline=True)] = "a + b",
+    values: Annotated[Grow[_Numeric], Growing(names=_LETTERS)],
+) -> Computed:
+    """Arithmetic over the values, which the expression calls a, b ... or, all of them, ``values``."""
+    names = {name: value for name, value in values.items() if value is not None}
     result = expressions.evaluate(expression, {**names, "values": list(names.values())})
     return Computed(float(result), int(result), bool(result))
 
@@ -149,18 +155,33 @@ def select_resolution(
     return SizePx(*(round(side * scale / multiple) * multiple for side in ratio))
 
 
-@node("CustomCombo", category="utilities", display_name="Custom Combo", accepts_any_input=True, experimental=True)
-def custom_combo(ctx: Context, *, choice: str, index: int = 0, **options: Any) -> Picked:
-    """A choice out of a list that the user interface keeps."""
-    return Picked(choice, index)
+def _any_choice(ctx: Context, *, choice: Any) -> None:
+    """The choices are the user interface's, so any may come."""
 
 
-@node("StringFormat", category="text", display_name="Format Text", accepts_any_input=True)
-def format_text(ctx: Context, *, f_string: Annotated[str, Text(multiline=True)] = "{a}", **values: Any) -> str:
-    """``f_string`` with ``{a}``, ``{b:>5}`` ... replaced by the inputs ``values.a``, ``values.b`` ..."""
-    names = {name.removeprefix("values."): value for name, value in values.items()}
+@node(
+    "CustomCombo",
+    category="utilities",
+    display_name="Custom Combo",
+    accepts_any_input=True,
+    experimental=True,
+    validate=_any_choice,
+)
+def custom_combo(ctx: Context, *, choice: Annotated[str, Choice()], **options: Any) -> Picked:
+    """A choice out of a list that the user interface keeps as ``option1``, ``option2`` ..., and its ``index`` there."""
+    return Picked(choice, int(options.get("index", 0)))
+
+
+@node("StringFormat", category="text", display_name="Format Text")
+def format_text(
+    ctx: Context,
+    *,
+    f_string: Annotated[str, Text(multiline=True)] = "{a}",
+    values: Annotated[Grow[Anything], Growing(min=0, names=_LETTERS)],
+) -> str:
+    """``f_string`` with ``{a}``, ``{b:>5}`` ... replaced by the values of these names."""
     try:
-        return _PlainFormatter(ctx.limits).vformat(f_string, (), names)
+        return _PlainFormatter(ctx.limits).vformat(f_string, (), values)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         told = f"'{shortened(f_string)}' cannot be filled in: {shortened(str(error))}"
         raise InputInvalid(told, input="f_string") from error

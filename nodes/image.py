@@ -8,7 +8,7 @@ import lazy_loader as lazy
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.inputs import Choice, Count, Seed
+from engine.inputs import Choice, Count, Grow, Growing, Seed
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import memory, pictures
@@ -62,19 +62,15 @@ def batch_two(ctx: Context, *, image1: Image, image2: Image) -> Image:
     return Image(pictures.resize.joined([image1.pixels, image2.pixels]))
 
 
-@node("BatchImagesNode", category="image/batch", display_name="Batch Images", accepts_any_input=True)
-def batch_images(ctx: Context, **images: Any) -> Image:
-    """Batches ``images.image0``, ``images.image1`` ... in one; all are cropped and resized to the first's size."""
-    if not images:
-        raise InputInvalid("no picture is connected", input="images.image0")
+@node("BatchImagesNode", category="image/batch", display_name="Batch Images")
+def batch_images(ctx: Context, *, images: Annotated[Grow[Image], Growing(max=50)]) -> Image:
+    """All batches in one; they are cropped and resized to the first's size."""
     return Image(pictures.resize.joined([image.pixels for image in images.values()]))
 
 
-@node("BatchMasksNode", category="image/mask", display_name="Batch Masks", accepts_any_input=True)
-def batch_masks(ctx: Context, **masks: Any) -> Mask:
-    """Masks ``masks.mask0``, ``masks.mask1`` ... in one batch; all are cropped and resized to the first's size."""
-    if not masks:
-        raise InputInvalid("no mask is connected", input="masks.mask0")
+@node("BatchMasksNode", category="image/mask", display_name="Batch Masks")
+def batch_masks(ctx: Context, *, masks: Annotated[Grow[Mask], Growing(max=50)]) -> Mask:
+    """All masks in one batch; they are cropped and resized to the first's size."""
     return Mask(pictures.resize.joined([mask.values.unsqueeze(-1) for mask in masks.values()]).squeeze(-1))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from engine.context import Context
-from engine.inputs import Choice, DynamicChoice, FileChoice, Float, Given, Int
+from engine.inputs import Choice, DynamicChoice, FileChoice, Float, Given, Int, Shown
 from engine.registry import node
 from engine.types import Audio, Image, Video
 from nodes import media
@@ -72,7 +72,7 @@ def _encoding(crf: float, worst: float) -> Given:
     """Whether a film that is of the codec already is copied, and how it is encoded else."""
     quality = Given(Annotated[float, Float(min=0.0, max=worst, step=1.0)], crf)
     options = {"auto": {}, "re-encode": {"crf": quality, "color_space": Given(_SAVED_COLOR_SPACE, "auto")}}
-    return Given(Annotated[Any, DynamicChoice(options, optional=True, display_name="encoding mode")])
+    return Given(Annotated[Any, DynamicChoice(options, optional=True), Shown(display_name="encoding mode")])
 
 
 def _codecs(*names: str) -> Mapping[str, Mapping[str, Given]]:
@@ -104,7 +104,9 @@ def save_video(
     video: Video,
     filename_prefix: Prefix = "video/ComfyUI",
     format: Annotated[Chosen, DynamicChoice(_FORMATS)],
-    codec: Annotated[Chosen | None, DynamicChoice(_codecs("auto", "h264", "av1"), optional=True, hidden=True)] = None,
+    codec: Annotated[
+        Chosen | None, DynamicChoice(_codecs("auto", "h264", "av1"), optional=True), Shown(hidden=True)
+    ] = None,
 ) -> Video:
     """A film in the output folder, the workflow in its metadata. The film is handed on.
 

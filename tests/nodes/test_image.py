@@ -38,14 +38,11 @@ def test_batch_crops_and_resizes_the_second(ctx: Context) -> None:
 
 
 def test_batch_of_many(ctx: Context) -> None:
-    images = {f"images.image{n}": picture(1, 4, 4, 3, seed=n) for n in range(3)}
-    out = image.batch_images(ctx, **images).pixels
+    images = {f"image{n}": picture(1, 4, 4, 3, seed=n) for n in range(3)}
+    out = image.batch_images(ctx, images=images).pixels
     assert torch.equal(out, torch.cat([each.pixels for each in images.values()]))
-    masks = {f"masks.mask{n}": Mask(torch.full((1, 4 + n, 4), n / 2)) for n in range(3)}
-    assert image.batch_masks(ctx, **masks).values.mean((1, 2)).tolist() == [0.0, 0.5, 1.0]
-    for empty in (image.batch_images, image.batch_masks):
-        with pytest.raises(InputInvalid, match="is connected"):
-            empty(ctx)
+    masks = {f"mask{n}": Mask(torch.full((1, 4 + n, 4), n / 2)) for n in range(3)}
+    assert image.batch_masks(ctx, masks=masks).values.mean((1, 2)).tolist() == [0.0, 0.5, 1.0]
 
 
 PLACES = [(0, 1, [0]), (1, 2, [1, 2]), (3, 9, [3]), (99, 1, [3]), (0, 99, [0, 1, 2, 3])]

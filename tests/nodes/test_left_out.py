@@ -8,6 +8,7 @@ import pytest
 
 from engine.folders import Folders
 from engine.inputs import FileChoice
+from engine.links import given_inputs
 from engine.schema import NO_DEFAULT
 from engine.validate import inspect
 from engine.workflow import NodeDocument, Workflow
@@ -40,7 +41,8 @@ def test_what_older_files_lack_is_no_problem(class_type: str, filled: dict[str, 
 @pytest.mark.parametrize("class_type", sorted(REGISTRY))
 def test_only_links_files_and_texts_without_a_default_have_to_be_given(class_type: str) -> None:
     missing = missing_from(class_type, {})
-    for spec in REGISTRY[class_type].given_inputs:
+    for _, spec in given_inputs(REGISTRY[class_type], {}):
+        assert spec is not None
         has_default = spec.is_widget and spec.default is not NO_DEFAULT
         if spec.required and not isinstance(spec.marker, FileChoice):
             assert (spec.name in missing) == (not has_default)
