@@ -82,12 +82,20 @@ class Folders:
         folders, suffixes = (self.places(kind), None) if own else (self.of_kind(kind), MODEL_SUFFIXES)
         return sorted({name for folder in folders for name in _walk(folder, suffixes)})
 
+    def found(self, kind: str, name: str) -> Path | None:
+        """A model file's path, ``None`` where there is none: without a look at what else is there."""
+        paths = (contained(folder, name) for folder in self.of_kind(kind))
+        return next((path for path in paths if path is not None and _is_file(path)), None)
+
+    def is_shipped(self, path: Path) -> bool:
+        """Whether a model file comes with the program."""
+        return any(path.is_relative_to(root) for root in self.shipped)
+
     def find(self, kind: str, name: str) -> Path:
         """The file's path. Raises ``ModelMissing`` with the nearest names where there is none."""
-        for folder in self.of_kind(kind):
-            path = contained(folder, name)
-            if path is not None and _is_file(path):
-                return path
+        path = self.found(kind, name)
+        if path is not None:
+            return path
         near = nearest_file(name, self.files(kind))
         remedy = f"did you mean {near}?" if near else self._place_for(kind)
         raise ModelMissing(f"model file '{name}' is not among the {kind}", remedy=remedy)
@@ -106,7 +114,7 @@ class Folders:
         raise ModelMissing(message, remedy=f"did you mean {near}?" if near else place)
 
     def _place_for(self, kind: str) -> str:
-        own = [f for f in self.of_kind(kind) if not any(f.is_relative_to(root) for root in self.shipped)]
+        own = [f for f in self.of_kind(kind) if not self.is_shipped(f)]
         if own:
             return f"put it into {', '.join(map(str, own))}"
         return f"put it into '{kind}' in your models folder, which --models or DAGFUSION_MODELS names"

@@ -21,6 +21,7 @@ from engine.sources import code_of
 Function = TypeVar("Function", bound=Callable[..., Any])
 ENTRY_POINT_GROUP = "dagfusion.nodes"
 USER_NODES = "dagfusion_user_nodes"
+_BUILT_IN = "nodes"  # the package of the classes that come with the program
 _SPEC_ATTRIBUTE = "__dagfusion_nodes__"
 
 
@@ -59,6 +60,10 @@ class Registry(Mapping[str, NodeSpec]):
     def origin(self, name: str) -> str:
         """The module or file that declared the class."""
         return self._origins[name]
+
+    def own(self) -> frozenset[str]:
+        """The classes that do not come with the program, or that replace one which does."""
+        return frozenset(name for name, origin in self._origins.items() if origin.partition(".")[0] != _BUILT_IN)
 
     def add(self, spec: NodeSpec, origin: str = "") -> None:
         """Add one class; a later one of the same name replaces it, as a user's own node replaces a built-in one."""

@@ -710,6 +710,13 @@ class Readiness(BaseModel):
             description='Folders that are gone or cannot be written to.', title='Faults'
         ),
     ] = []
+    unmet: Annotated[
+        list[str] | None,
+        Field(
+            description='What waiting jobs need and no worker that is ready has.',
+            title='Unmet',
+        ),
+    ] = []
 
 
 class Steps1(RootModel[int]):
@@ -1461,6 +1468,13 @@ class JobDocument(BaseModel):
         int | None,
         Field(description='1 is next; only while it waits.', title='Queue Place'),
     ] = None
+    waits_for: Annotated[
+        list[str] | None,
+        Field(
+            description='Node classes and models that it needs and no worker has; it runs once one has them.',
+            title='Waits For',
+        ),
+    ] = []
     created_at: Annotated[AwareDatetime, Field(title='Created At')]
     started_at: Annotated[AwareDatetime | None, Field(title='Started At')] = None
     finished_at: Annotated[AwareDatetime | None, Field(title='Finished At')] = None

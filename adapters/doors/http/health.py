@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from adapters.doors.http.services import Services, ServicesNow
+from adapters.service.needs import unmet
 
 router = APIRouter(tags=["operations"])
 
@@ -24,6 +25,7 @@ class Readiness(BaseModel):
     workers_ready: int
     workers_starting: int
     faults: list[str] = Field(default=[], description="Folders that are gone or cannot be written to.")
+    unmet: list[str] = Field(default=[], description="What waiting jobs need and no worker that is ready has.")
 
 
 @router.get("/health", operation_id="get_health", summary="Whether the web process lives")
@@ -62,10 +64,12 @@ async def _readiness(now: Services) -> Readiness:
     ready = [worker for worker in workers if worker.state == "ready"]
     able = [worker for worker in ready if not worker.info.get("faults")]
     theirs = {fault for worker in ready for fault in worker.info.get("faults", ())}
+    lacking = {digest for worker in able for digest in worker.info.get("lacks", ())}
     starting = sum(worker.state == "starting" for worker in workers)
     return Readiness(
         ready=bool(able) and not own,
         workers_ready=len(able),
         workers_starting=starting,
         faults=[*own, *sorted(theirs - {*own})],
+        unmet=sorted({need for digest in lacking for need in unmet(digest, able)}),
     )

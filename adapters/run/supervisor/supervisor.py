@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from adapters.host.settings import Settings
 from adapters.run.supervisor.child import Child, End, Start
+from adapters.run.supervisor.data_folder import share
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
 from adapters.run.supervisor.listening import listen, url_of
 from engine.errors import DagfusionError
@@ -63,6 +64,7 @@ class Supervisor:
         """Serve. Raises ``DagfusionError`` where a process says that it cannot work with these settings."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        share(self._settings.data)
         web = Child(self._web, self._environment, self._web_ended)
         self._children.append(web)
         for listener in self._listeners:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-def worker_info(engine: Engine | None, hands: LeasedJobs, faults: Sequence[str] = ()) -> dict[str, Any]:
+def worker_info(
+    engine: Engine | None, hands: LeasedJobs, faults: Sequence[str] = (), abilities: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """JSON-ready. Without an engine (the worker is starting) only memory.
 
-    ``faults``: what keeps the worker from taking jobs.
+    ``faults``: what keeps the worker from taking jobs. ``abilities``: which jobs it can take.
     """
     info: dict[str, Any] = {"jobs": [hand.job.id for hand in hands.all()], "memory": _memory(engine)}
+    info |= abilities or {}
     if faults:
         info["faults"] = list(faults)
     if engine is None:

@@ -12,6 +12,7 @@ from adapters.run.worker.device import Device
 from adapters.run.worker.periodic import PeriodicThread
 from adapters.service.store import Store
 from adapters.service.store.outage import report_outage
+from adapters.service.store.queue import Can
 from adapters.service.store.records import Job, Lease
 
 _TICK_S = 0.1
@@ -22,7 +23,8 @@ _log = logging.getLogger(__name__)
 class Joining(PeriodicThread):
     """A thread beside the worker's main loop.
 
-    ``take`` is given what it claims, and what to call when the job has left the device.
+    ``take`` is given what it claims, and what to call when the job has left the device. ``able``: what the worker has
+    that jobs need; ``None`` while it can take none.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class Joining(PeriodicThread):
         owner: str,
         lease_s: float,
         take: Callable[[Job, Lease, Callable[[], None]], None],
+        able: Callable[[], Can | None],
     ) -> None:
         super().__init__("joining")
         self._store, self._device = store, device
-        self._owner, self._lease_s, self._take = owner, lease_s, take
+        self._owner, self._lease_s, self._take, self._able = owner, lease_s, take, able
         self._seats = threading.Semaphore(device.engine.at_once - 1)  # the main loop's job has one
 
     def start(self) -> None:
@@ -65,7 +68,10 @@ class Joining(PeriodicThread):
             return self._device.fits(job.prompt)
 
         try:
-            return self._store.leases.claim_fitting(self._owner, self._lease_s, fits, look_at)
+            can = self._able()
+            if can is None:
+                return None
+            return self._store.leases.claim_fitting(self._owner, self._lease_s, fits, look_at, can)
         except SQLAlchemyError as error:
             report_outage(_log, error, "no jobs to join for now")
             return None

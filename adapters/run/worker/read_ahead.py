@@ -13,6 +13,7 @@ from adapters.run.worker.periodic import PeriodicThread
 from adapters.service.named_models import named_models
 from adapters.service.store import Store
 from adapters.service.store.outage import report_outage
+from adapters.service.store.queue import Can, anything
 from engine.folders import Folders
 from engine.schema import NodeSpec
 
@@ -23,11 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class ReadAhead(PeriodicThread):
-    """A thread that looks at the queue. Files are only read into the page cache: that takes no memory from anybody."""
+    """A thread that looks at the queue. Files are only read into the page cache: that takes no memory from anybody.
 
-    def __init__(self, store: Store, registry: Mapping[str, NodeSpec], folders: Folders) -> None:
+    ``can``: whether the worker has what a job needs.
+    """
+
+    def __init__(self, store: Store, registry: Mapping[str, NodeSpec], folders: Folders, can: Can = anything) -> None:
         super().__init__("read-ahead", _LOOK_EVERY_S)
-        self._store, self._registry, self._folders = store, registry, folders
+        self._store, self._registry, self._folders, self._can = store, registry, folders, can
         self._read: dict[Path, None] = {}  # in the order in which they were wanted last
 
     def _round(self) -> None:
@@ -45,7 +49,7 @@ class ReadAhead(PeriodicThread):
 
     def _next_files(self) -> list[Path]:
         try:
-            job = self._store.jobs.next_waiting()
+            job = self._store.jobs.next_waiting(self._can)
         except SQLAlchemyError as error:
             report_outage(_log, error, "the next job's files are not read ahead")
             return []

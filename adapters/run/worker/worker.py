@@ -27,9 +27,11 @@ from adapters.run.worker.warm import warm
 from adapters.run.worker.watch import Watch
 from adapters.service.blobs.store import BlobStore
 from adapters.service.folder_faults import FolderFaults, run_folders
+from adapters.service.needs import Abilities
 from adapters.service.store import Store
 from adapters.service.store.errors import LeaseLost
 from adapters.service.store.outage import reason_of, report_outage
+from adapters.service.store.queue import Can
 from adapters.service.store.records import Job, Lease
 from engine.engine import Engine
 
@@ -54,6 +56,7 @@ class Worker:
         self._store = Store(settings.database)
         self._hands = LeasedJobs()
         self._engine: Engine | None = None
+        self._abilities: Abilities | None = None
         self._folder_faults: FolderFaults | None = None
         self._faults: tuple[str, ...] = ()
         self._draining = threading.Event()
@@ -101,17 +104,20 @@ class Worker:
         try:
             blobs = BlobStore(self._settings.blob_url)
             self._folder_faults = FolderFaults(self._store, blobs, run_folders(self._settings))
-            engine = load_engine(self._settings, load_registry(self._settings), load_folders(self._settings))
+            registry = load_registry(self._settings)
+            engine = load_engine(self._settings, registry, load_folders(self._settings))
             warm(engine, warm_names(self._settings))
+            self._abilities = abilities = Abilities(registry, engine.folders, self._heartbeat.hurry)
             self._engine = engine
             self._heartbeat.change("ready")
             _log.info("ready on %s", engine.models.device)
-            self._work(QueueRunner(engine, self._store, blobs, self._settings.together_patience_s, self._tell))
+            runner = QueueRunner(engine, self._store, blobs, self._settings.together_patience_s, self._tell)
+            self._work(runner, abilities)
         finally:
             self._heartbeat.close()
             self._store.close()
 
-    def _work(self, runner: QueueRunner) -> None:
+    def _work(self, runner: QueueRunner, abilities: Abilities) -> None:
         self._watch.start()
         at_once = runner.engine.at_once
         pool = ThreadPoolExecutor(self._settings.concurrency + at_once, thread_name_prefix="job")
@@ -119,8 +125,8 @@ class Worker:
         def join(job: Job, lease: Lease, left: Callable[[], None]) -> None:
             self._begin(pool, runner, LeasedJob(job, lease), left, lambda: None)
 
-        joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join)
-        ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders)
+        joining = Joining(self._store, runner.device, self._id, self._settings.lease_s, join, self._can)
+        ahead = ReadAhead(self._store, runner.engine.registry, runner.engine.folders, abilities.can)
         joining.start()
         ahead.start()
         try:
@@ -155,8 +161,9 @@ class Worker:
         """Claim a job and start it, or let go of what :meth:`_acquire` took; False where none waits."""
         claimed = None
         try:
-            if self._able():
-                claimed = self._store.leases.claim(self._id, self._settings.lease_s)
+            can = self._can()
+            if can is not None:
+                claimed = self._store.leases.claim(self._id, self._settings.lease_s, can)
         except SQLAlchemyError as error:
             report_outage(_log, error, "no jobs for now")
             time.sleep(_RETRY_S)
@@ -167,16 +174,19 @@ class Worker:
         self._begin(pool, runner, LeasedJob(*claimed), self._device_slots.release, self._all_slots.release)
         return True
 
-    def _able(self) -> bool:
-        """Whether what a job makes could be kept: better that it waits than that it computes in vain."""
+    def _can(self) -> Can | None:
+        """Which jobs it can take: none where what they make could not be kept, which would be computed in vain."""
         faults = () if self._folder_faults is None else self._folder_faults.found()
         if faults != self._faults:
             self._faults = faults
             self._heartbeat.hurry()
-        return not faults
+        return None if faults or self._abilities is None else self._abilities.can
 
     def _info(self) -> dict[str, Any]:
-        return worker_info(self._engine, self._hands, self._faults)
+        if self._abilities is None:
+            return worker_info(self._engine, self._hands, self._faults)
+        abilities = self._abilities.about(self._store.jobs.needs_waiting())
+        return worker_info(self._engine, self._hands, self._faults, abilities)
 
     def _acquire(self) -> bool:
         """A free hand and a turn at the device; False where the worker drains before there is one."""

@@ -16,7 +16,7 @@ from adapters.service.store import outbox
 from adapters.service.store.database import Database, unique_violation
 from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, OwnQueueFull, QueueFull
 from adapters.service.store.events import change
-from adapters.service.store.queue import Queue
+from adapters.service.store.queue import Can, Queue, anything, meeting
 from adapters.service.store.records import ENDED, InputFile, Job, JobState, NewEvent, NewJob, Output
 from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
 from adapters.service.store.tables import counters, inputs, jobs, outputs
@@ -86,10 +86,11 @@ class Jobs:
             owner: str | None = connection.execute(_OWNER, {"job": job_id}).scalar_one_or_none()
         return owner
 
-    def next_waiting(self) -> Job | None:
-        """The job that a worker would take now."""
+    def next_waiting(self, can: Can = anything) -> Job | None:
+        """The job that a worker which ``can`` would take now."""
         with self._database.read() as connection:
-            first = self._queue.ids(connection, 1, startable=True)
+            met = meeting(self._queue.needs(connection), can)
+            first = self._queue.next_ids(connection, 1, met)
             row = connection.execute(ROW, {"job": first[0]}).one_or_none() if first else None
         return None if row is None else job_from(row)
 
@@ -128,6 +129,11 @@ class Jobs:
         waiting = self._fetch(select(jobs).where(_QUEUED))
         # One that came since is at the end.
         return self._fetch(running), sorted(waiting, key=lambda job: (order.get(job.id, len(order)), job.sequence))
+
+    def needs_waiting(self) -> dict[str, tuple[str, ...]]:
+        """What waiting jobs need, each set once, by its digest; the empty one is nothing."""
+        with self._database.read() as connection:
+            return self._queue.needs(connection)
 
     def unfinished(self) -> tuple[int, dict[str, tuple[JobState, str]]]:
         """The newest event's position, and state and owner of each job that had not ended then: one look at both."""
@@ -282,6 +288,8 @@ class Jobs:
                 "options": new.options,
                 "space": new.space,
             },
+            "needs": list(new.needs) or None,
+            "needs_digest": new.needs_digest,
             "webhook": None if new.webhook is None else asdict(new.webhook),
         }
         sequence = connection.execute(_ADD, row).scalar_one()

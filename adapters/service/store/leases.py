@@ -13,7 +13,7 @@ from adapters.service.store.database import Database
 from adapters.service.store.errors import LeaseLost
 from adapters.service.store.events import change
 from adapters.service.store.jobs import ROW, STILL_QUEUED
-from adapters.service.store.queue import Queue
+from adapters.service.store.queue import Can, Queue, anything, meeting
 from adapters.service.store.records import Job, JobState, Lease, NewEvent, Output, StoredEvent
 from adapters.service.store.rows import job_from, summary, webhook_from
 from adapters.service.store.tables import jobs, outputs, previews
@@ -63,22 +63,28 @@ class Leases:
         self._database = database
         self._queue = Queue(database)
 
-    def claim(self, owner: str, lease_s: float) -> tuple[Job, Lease] | None:
-        """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits."""
-        with self._database.read() as connection:
-            if not self._queue.has_startable(connection):
-                return None  # without the lock that writers take
+    def claim(self, owner: str, lease_s: float, can: Can = anything) -> tuple[Job, Lease] | None:
+        """The job that is next, now running and leased to ``owner`` for ``lease_s``; ``None`` where none waits.
+
+        ``can``: whether the owner has what jobs need.
+        """
+        met = self._met(can)
+        if not met:
+            return None  # without the lock that writers take
         with self._database.write() as connection:
             turn = self._queue.take_turn(connection)
-            row = self._queue.next(connection)
+            row = self._queue.next(connection, met)
             return None if row is None else self._lease(connection, row, turn, owner, lease_s)
 
     def claim_fitting(
-        self, owner: str, lease_s: float, fits: Callable[[Job], bool], look_at: int
+        self, owner: str, lease_s: float, fits: Callable[[Job], bool], look_at: int, can: Can = anything
     ) -> tuple[Job, Lease] | None:
         """The first among the next ``look_at`` waiting jobs that ``fits``, of those with the next one's priority."""
+        met = self._met(can)
+        if not met:
+            return None
         with self._database.read() as connection:
-            ids = self._queue.ids(connection, look_at, startable=True)
+            ids = self._queue.next_ids(connection, look_at, met)
             rows = {row.id: row for row in connection.execute(select(jobs).where(jobs.c.id.in_(ids)))}
         waiting = [rows[job_id] for job_id in ids if job_id in rows]
         equals = (row for row in waiting if row.priority == waiting[0].priority)
@@ -89,6 +95,12 @@ class Leases:
             turn = self._queue.take_turn(connection)
             row = connection.execute(_STILL_QUEUED_LOCKED, {"job": chosen}).first()
             return None if row is None else self._lease(connection, row, turn, owner, lease_s)
+
+    def _met(self, can: Can) -> list[str]:
+        """Digests of what ``can`` says yes to, of jobs that could be started; asked while nobody waits for it."""
+        with self._database.read() as connection:
+            needs = self._queue.needs(connection) if self._queue.has_startable(connection) else {}
+        return meeting(needs, can)
 
     def _lease(self, connection: Connection, row: Any, turn: int, owner: str, lease_s: float) -> tuple[Job, Lease]:
         now = self._database.now(connection)

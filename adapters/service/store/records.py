@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -56,6 +57,7 @@ class NewJob:
     ``rank``: ComfyUI's queue number; ``front`` puts the job before all others of its priority. ``options``: what the
     door that took it wants to know again (output format, ...); it is not interpreted here. ``own_secret``: that of
     the webhook came with the request. ``space``: whose folders it reads and writes; empty where they are everybody's.
+    ``needs``: what a worker must have to run it, beyond what all have.
     """
 
     prompt: Mapping[str, Any]
@@ -76,6 +78,12 @@ class NewJob:
     own_secret: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     space: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def needs_digest(self) -> str:
+        """The same for the same needs; empty for none."""
+        return hashlib.sha256("\n".join(self.needs).encode()).hexdigest()[:32] if self.needs else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +117,8 @@ class Job:
     error: Mapping[str, Any] | None
     last_event: int
     space: str = ""
+    needs: tuple[str, ...] = ()
+    needs_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

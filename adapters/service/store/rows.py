@@ -41,6 +41,8 @@ def job_from(row: Any) -> Job:
         progress=row.progress,
         error=row.error,
         last_event=row.last_event,
+        needs=tuple(row.needs or ()),
+        needs_digest=row.needs_digest,
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 # A change of the tables is a new version, with a file in migrations/versions.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 # SQLite counts up by itself only in a primary key of type INTEGER.
@@ -36,7 +36,8 @@ counters = Table(
 
 # What clients submitted. `sequence` is the order of arrival, `rank` the order in the queue among equal priorities
 # (smaller first). `lease_owner` and `attempts` together are the fence: who holds another pair may not write. A lease
-# expires by the steady clock of `store.database`.
+# expires by the steady clock of `store.database`. `needs` is what not every worker has (`adapters.service.needs`), told
+# apart by its digest; empty for nothing.
 jobs = Table(
     "jobs",
     metadata,
@@ -62,13 +63,15 @@ jobs = Table(
     Column("idempotency_key", String(200)),
     Column("content_hash", String(64), nullable=False),
     Column("request", JSON, nullable=False),
+    Column("needs", JSON),
+    Column("needs_digest", String(64), nullable=False, server_default=""),
     Column("webhook", JSON),
     Column("progress", JSON),
     Column("error", JSON),
     Column("last_event", Integer, nullable=False, server_default="0"),
     UniqueConstraint("owner", "idempotency_key", name="jobs_idempotency"),
-    Index("jobs_waiting", "state", "owner", "priority", "rank", "sequence"),
-    Index("jobs_flows", "state", "owner", "priority", "created_at"),
+    Index("jobs_waiting", "state", "owner", "priority", "rank", "sequence", "needs_digest"),
+    Index("jobs_flows", "state", "owner", "priority", "created_at", "needs_digest"),
     Index("jobs_by_owner", "owner", "sequence"),
     Index("jobs_finished", "finished_at"),
 )

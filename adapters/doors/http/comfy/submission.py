@@ -10,6 +10,7 @@ from typing import Any
 from adapters.doors.http.comfy.prompt_errors import node_errors, refusal
 from adapters.host.settings import Settings
 from adapters.service.errors import PromptRefused
+from adapters.service.needs import needs_of
 from adapters.service.prepare.preparing import check_ids
 from adapters.service.store.records import NewJob
 from engine.collection import collection_paused
@@ -56,8 +57,9 @@ def read_submission(
         errors = node_errors(workflow, checked, registry, folders)
         _require_outputs(checked, errors)
         notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
+    whole = workflow.as_prompt()
     job = NewJob(
-        prompt=workflow.as_prompt(),
+        prompt=whole,
         extra_pnginfo=_object(extra, "extra_pnginfo") or workflow.extra_pnginfo,
         targets=checked.outputs,
         id=prompt_id,
@@ -69,6 +71,7 @@ def read_submission(
         front=number is None and bool(body.get("front")),
         max_attempts=settings.max_attempts,
         time_limit_s=settings.time_limit_s,
+        needs=needs_of({node_id: whole[node_id] for node_id in checked.nodes}, registry, folders),
         options={"extra_data": _kept(extra), "previews": _previews(extra), "notes": notes},
     )
     return Submission(job, errors)

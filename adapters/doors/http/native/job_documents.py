@@ -11,6 +11,7 @@ from adapters.doors.http.native.moments import moment, moment_or_none
 from adapters.doors.http.native.output_documents import Delivery, OutputDocument, output_documents
 from adapters.doors.http.problems import ProblemItem
 from adapters.doors.http.services import Services
+from adapters.service.needs import unmet
 from adapters.service.store.records import Job, JobState
 
 
@@ -47,6 +48,9 @@ class JobDocument(BaseModel):
     id: str = Field(examples=["0d9f6f0c-5f0e-4c56-8d5a-6f0c5d2f1b7e"])
     state: JobState
     queue_place: int | None = Field(default=None, description="1 is next; only while it waits.")
+    waits_for: list[str] = Field(
+        default=[], description="Node classes and models that it needs and no worker has; it runs once one has them."
+    )
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -75,6 +79,8 @@ def job_document(job: Job, now: Services, delivery: Delivery | None = None) -> J
     document = job_summary(job)
     if job.state is JobState.QUEUED:
         document.queue_place = now.store.jobs.place(job)
+        if job.needs_digest:
+            document.waits_for = unmet(job.needs_digest, now.store.workers.alive(now.settings.lease_s))
     if job.state.ended:
         document.outputs = output_documents(job, now, delivery)
     return document

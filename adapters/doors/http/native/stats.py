@@ -95,7 +95,7 @@ def alive(now: Services) -> list[WorkerRecord]:
 
 
 def _worker(worker: WorkerRecord, caller: Caller) -> WorkerDocument:
-    hidden = () if caller.is_admin else ("jobs",)  # whose they are is not known here
+    hidden = () if caller.is_admin else ("jobs", "lacks")  # whose they are is not known here
     return WorkerDocument(
         id=worker.id,
         state=worker.state,

@@ -52,7 +52,7 @@ def test_statistics_tell_of_queue_and_workers(client: httpx.Client, web: Web) ->
     info = {"device": "cuda", "memory": {"vram_total_bytes": 8 * 2**30}, "models_bytes": 5, "cache": {"bytes": 7}}
     web.services.store.workers.beat("w1", "ready", info)
     ready = client.get("/ready").json()
-    assert ready == {"ready": True, "workers_ready": 1, "workers_starting": 0, "faults": []}
+    assert ready == {"ready": True, "workers_ready": 1, "workers_starting": 0, "faults": [], "unmet": []}
     assert client.get("/v1/stats").json()["workers"][0]["info"] == info
     memory = client.get("/memory-info").json()
     assert memory["ram"]["total_bytes"] > memory["ram"]["available_bytes"] > 0
