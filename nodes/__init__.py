@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "conditioning",
     "conditioning_sets",
     "control",
+    "film_latents",
     "flow",
     "guidance",
     "image",

@@ -67,10 +67,10 @@ class LatentSpace:
     def preview(self, latent: Tensor) -> Tensor:
         """A rough picture of one latent in the denoiser's scale: float[channels, *grid] -> uint8[h, w, 3].
 
-        Of a film it is the first frame.
+        Of a film it is the frame in its middle.
         """
         if self.dims == 3 and latent.ndim == 4:
-            latent = latent[:, 0]
+            latent = latent[:, latent.shape[1] // 2]
         latent = latent.float().movedim(0, -1)
         if self.rgb_factors:
             rgb = latent @ latent.new_tensor(self.rgb_factors) + latent.new_tensor(self.rgb_bias)

@@ -36,6 +36,16 @@ def empty_latent(channels: int) -> Any:
     return size
 
 
+def empty_film(channels: int, frames: int = 4, side: int = PIXELS_PER_LATENT) -> Any:
+    """Of a latent of ``channels`` channels for a film of this size, whose cells stand for ``frames`` and ``side``."""
+
+    def size(*, width: int = 512, height: int = 512, length: int = 1, batch_size: int = 1, **_: object) -> int:
+        cells = (width // side) * (height // side) * ((length - 1) // frames + 1)
+        return batch_size * channels * cells * FLOAT_BYTES
+
+    return size
+
+
 def empty_image(*, width: int = 512, height: int = 512, batch_size: int = 1, **_: object) -> int:
     """Of pictures of this size."""
     return batch_size * height * width * _RGB * FLOAT_BYTES

@@ -40,7 +40,8 @@ def vae_decode_tiled(
     temporal_overlap: TemporalOverlap = 8,
 ) -> Image:
     """The picture of a latent, decoded in overlapping tiles of ``tile_size`` pixels to save memory."""
-    pixels = diffusion.vae.decode_tiled(ctx, vae, samples.samples, tile_px=tile_size, overlap_px=overlap)
+    time = diffusion.vae.TimeTiles(temporal_size, temporal_overlap)
+    pixels = diffusion.vae.decode_tiled(ctx, vae, samples.samples, tile_px=tile_size, overlap_px=overlap, time=time)
     return Image(pixels)
 
 
@@ -62,4 +63,5 @@ def vae_encode_tiled(
     temporal_overlap: TemporalOverlap = 8,
 ) -> Latent:
     """The latent of a picture, encoded in overlapping tiles of ``tile_size`` pixels to save memory."""
-    return Latent(diffusion.vae.encode_tiled(ctx, vae, pixels.pixels, tile_px=tile_size, overlap_px=overlap))
+    time = diffusion.vae.TimeTiles(temporal_size, temporal_overlap)
+    return Latent(diffusion.vae.encode_tiled(ctx, vae, pixels.pixels, tile_px=tile_size, overlap_px=overlap, time=time))

@@ -78,7 +78,9 @@ def _decoder_file(ctx: Context, space: LatentSpace) -> Path | None:
 def _decoded(decoder: nn.Module, latent: Tensor, space: LatentSpace) -> Tensor:
     parameter = next(decoder.parameters())
     side = MAX_SIDE_PX // space.factors[2]
-    latent = (latent[:1, :, 0] if latent.ndim == 5 else latent[:1]).to(parameter.device, parameter.dtype)
+    latent = (latent[:1, :, latent.shape[2] // 2] if latent.ndim == 5 else latent[:1]).to(
+        parameter.device, parameter.dtype
+    )
     if max(latent.shape[-2:]) > side:
         latent = nn.functional.interpolate(latent, scale_factor=side / max(latent.shape[-2:]), mode="area")
     with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.context import Context
 from engine.errors import DeviceMemoryExhausted, InputInvalid
 from engine.host_memory import free_memory_bytes
-from nodes.diffusion.vae_tiled import blend_tiles, count_tiles
+from nodes.diffusion.vae_tiled import Scale, Tiles, blend_tiles, decoded, encoded
 from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
@@ -64,17 +64,54 @@ def encode(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
         return _encode_tiled(ctx, network, planes, FALLBACK_TILE_PX, FALLBACK_ENCODE_OVERLAP_PX)
 
 
-def decode_tiled(ctx: Context, vae: Vae, samples: Tensor, *, tile_px: int, overlap_px: int) -> Tensor:
-    """As :func:`decode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps."""
+@dataclass(frozen=True, slots=True)
+class TimeTiles:
+    """How many frames of a film a tile has, and how many of them the next one has too."""
+
+    frames: int
+    overlap: int
+
+    def steps(self, per_step: int) -> tuple[int, int]:
+        """The same in steps of a latent, each of ``per_step`` frames."""
+        overlap = self.overlap // 2 if self.frames < self.overlap * 2 else self.overlap
+        size = max(2, self.frames // per_step)
+        return size, max(1, min(size // 2, overlap // per_step))
+
+    def whole_steps(self, per_step: int) -> tuple[int, int]:
+        """The same in frames that make whole steps."""
+
+        def steps(frames: int) -> int:
+            return (frames + per_step - 1) // per_step
+
+        def frames(steps: int) -> int:
+            return steps * per_step - per_step + 1
+
+        size = max(2, steps(self.frames))
+        return frames(size), frames(max(1, min(size // 2, steps(self.overlap))))
+
+
+ALL_FRAMES = TimeTiles(10**6, 1)
+
+
+def decode_tiled(
+    ctx: Context, vae: Vae, samples: Tensor, *, tile_px: int, overlap_px: int, time: TimeTiles = ALL_FRAMES
+) -> Tensor:
+    """As :func:`decode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps.
+
+    ``time``: where latents have one, the same along it; the first frame of each tile is decoded as if it were a film's.
+    """
     with _lent(ctx, vae) as network:
         samples = _fitting(samples, network.space)
-        return _decode_tiled(ctx, network, samples, tile_px, min(overlap_px, tile_px // 4))
+        return _decode_tiled(ctx, network, samples, tile_px, min(overlap_px, tile_px // 4), time)
 
 
-def encode_tiled(ctx: Context, vae: Vae, pixels: Tensor, *, tile_px: int, overlap_px: int) -> Tensor:
+def encode_tiled(
+    ctx: Context, vae: Vae, pixels: Tensor, *, tile_px: int, overlap_px: int, time: TimeTiles = ALL_FRAMES
+) -> Tensor:
     """As :func:`encode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps."""
     with _lent(ctx, vae) as network:
-        return _encode_tiled(ctx, network, _to_planes(pixels, network.space), tile_px, min(overlap_px, tile_px // 4))
+        planes = _to_planes(pixels, network.space)
+        return _encode_tiled(ctx, network, planes, tile_px, min(overlap_px, tile_px // 4), time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +163,41 @@ def _each(ctx: Context, run: Callable[[Tensor], Tensor], item: Tensor) -> Tensor
     return run(item)
 
 
-def _decode_tiled(ctx: Context, network: _Network, samples: Tensor, tile_px: int, overlap_px: int) -> Tensor:
-    tile, overlap = max(tile_px // network.factor, 1), overlap_px // network.factor
-    return _to_picture(_three_ways(ctx, network.decode, samples, tile, overlap, network.factor))
-
-
-def _encode_tiled(ctx: Context, network: _Network, planes: Tensor, tile_px: int, overlap_px: int) -> Tensor:
-    return _three_ways(ctx, network.encode, planes, tile_px, overlap_px, 1 / network.factor)
-
-
-def _three_ways(
-    ctx: Context, run: Callable[[Tensor], Tensor], whole: Tensor, tile: int, overlap: int, scale: float
+def _decode_tiled(
+    ctx: Context, network: _Network, samples: Tensor, tile_px: int, overlap_px: int, time: TimeTiles = ALL_FRAMES
 ) -> Tensor:
-    """The mean over square, flat and tall tiles, so that no seam falls on the same place thrice."""
+    tile, overlap = max(tile_px // network.factor, 1), overlap_px // network.factor
+    steps = time.steps(network.space.factors[0]) if network.space.dims == 3 else None
+    tilings = _tilings(tile, overlap, steps)
+    return _to_picture(_mean_of(ctx, network.decode, samples, tilings, decoded(network.space)))
+
+
+def _encode_tiled(
+    ctx: Context, network: _Network, planes: Tensor, tile_px: int, overlap_px: int, time: TimeTiles = ALL_FRAMES
+) -> Tensor:
+    frames = None
+    if network.space.dims == 3:
+        per_step = network.space.factors[0]
+        frames = time.whole_steps(per_step)
+        planes = planes[:, :, : (planes.shape[2] - 1) // per_step * per_step + 1]
+    tilings = _tilings(tile_px, overlap_px, frames)
+    return _mean_of(ctx, network.encode, planes, tilings, encoded(network.space))
+
+
+def _tilings(tile: int, overlap: int, time: tuple[int, int] | None) -> list[Tiles]:
+    """Square, flat and tall tiles for a picture, so that no seam falls on the same place thrice; films take so long
+    that one tiling, with ``time`` as size and overlap, has to do.
+    """
+    if time is not None:
+        return [Tiles((time[0], tile, tile), (time[1], overlap, overlap))]
     shapes = [(tile, tile), (tile // 2, tile * 2), (tile * 2, tile // 2)]
-    total = sum(count_tiles(whole, shape, overlap) for shape in shapes)
+    return [Tiles(shape, (overlap, overlap)) for shape in shapes]
+
+
+def _mean_of(
+    ctx: Context, run: Callable[[Tensor], Tensor], whole: Tensor, tilings: Sequence[Tiles], scales: Sequence[Scale]
+) -> Tensor:
+    total = sum(tiles.count(whole) for tiles in tilings)
     done = 0
 
     def step(part: Tensor) -> Tensor:
@@ -156,8 +213,8 @@ def _three_ways(
         ctx.progress(done, total)
         return result
 
-    blended = [blend_tiles(step, whole, shape, overlap, scale) for shape in shapes]
-    return torch.stack(blended).mean(dim=0)
+    blended = [blend_tiles(step, whole, tiles, scales) for tiles in tilings]
+    return blended[0] if len(blended) == 1 else torch.stack(blended).mean(dim=0)
 
 
 def _to_planes(pixels: Tensor, space: LatentSpace) -> Tensor:

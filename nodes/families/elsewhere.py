@@ -39,7 +39,7 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("Cosmos Predict 2", "blocks.0.mlp.layer1.weight"),
     _named("CogVideoX", "blocks.0.norm1.linear.weight"),
     _named("SeedVR2", "blocks.31.mlp.all.proj_in_gate.weight"),
-    _named("Wan", "head.modulation"),
+    _named("Wan's kin (such as HuMo and SCAIL)", "head.modulation"),
     _named("Hunyuan3D", "latent_in.weight"),
     _named("Hunyuan3D", "t_embedder.mlp.2.weight", "blocks.0.attn1.k_norm.weight"),
     _named("HiDream", "caption_projection.0.linear.weight"),

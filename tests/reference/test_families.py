@@ -46,7 +46,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Engine]:
 
 def engine_of(family: str, engines: dict[str, Engine], tmp_path_factory: pytest.TempPathFactory) -> Engine:
     if family not in engines:
-        folder, own = tmp_path_factory.mktemp(family), FAMILIES / family / "models.json"
+        folder, own = tmp_path_factory.mktemp(family), FAMILIES / family / "models.json.xz"
         graphs = [graph for name, graph in PROMPTS.items() if name.startswith(f"{family}/")]
         book = own if own.exists() else models.BOOK
         engines[family] = probing_engine(folder, models.write(book, folder / "models", models.named_in(graphs)))

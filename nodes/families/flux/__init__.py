@@ -33,6 +33,8 @@ SPACE = LatentSpace(
 )
 
 T5_MARK = "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"
+# Which has a bias of places in each layer.
+UMT5_MARK = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"
 
 
 def has_flux_norms(shapes: Shapes) -> bool:
@@ -94,6 +96,6 @@ FAMILY = Family(
             },
         ),
     ),
-    encoders=(EncoderKind("t5xxl", "T5-XXL", (Marks((T5_MARK,)),), "nodes.diffusion.text.t5"),),
+    encoders=(EncoderKind("t5xxl", "T5-XXL", (Marks((T5_MARK,), (UMT5_MARK,)),), "nodes.diffusion.text.t5"),),
     controls=(CONTROL, PIXEL_CONTROL),
 )

@@ -14,7 +14,7 @@ from engine.inputs import MAX_SIDE_PX, Int, Prompt
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
-from nodes.families.qwen_image import SPACE
+from nodes.families.wan.spaces import SPACE
 from nodes.values import Clip, Conditioning, Latent, Vae
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from nodes.diffusion import vae as vaes
 from nodes.diffusion.checkpoints import load_checkpoint, load_vae
 from nodes.diffusion.vae_config import build_vae
 from nodes.diffusion.vae_pixels import pixel_space
-from nodes.diffusion.vae_tiled import blend_tiles, count_tiles
+from nodes.diffusion.vae_tiled import Tiles, blend_tiles, decoded, encoded, evenly
 from nodes.diffusion.weights import WeightFile
+from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
 CASES = Path(__file__).parents[2] / "reference" / "cases"
@@ -182,16 +183,51 @@ class TestTiles:
             calls += 1
             return part.repeat_interleave(scale, 2).repeat_interleave(scale, 3) * 3
 
-        blended = blend_tiles(run, whole, tile, overlap, scale)
+        tiles = Tiles(tile, (overlap, overlap))
+        blended = blend_tiles(run, whole, tiles, (evenly(scale), evenly(scale)))
         assert torch.allclose(blended, run(whole), atol=1e-4)
-        assert calls - 1 == count_tiles(whole, tile, overlap)
+        assert calls - 1 == tiles.count(whole)
 
     def test_weights_rise_over_the_overlap(self) -> None:
         """Two tiles of 4 over 6 pixels, overlap 2: the second counts 1/2 then 1, the first 1 then 1/2."""
         values = iter((torch.zeros(1, 1, 1, 4), torch.ones(1, 1, 1, 4)))
-        blended = blend_tiles(lambda _part: next(values), torch.zeros(1, 1, 1, 6), (1, 4), 2, 1)
+        tiles = Tiles((1, 4), (2, 2))
+        blended = blend_tiles(lambda _part: next(values), torch.zeros(1, 1, 1, 6), tiles, (evenly(1), evenly(1)))
         expected = torch.tensor([0, 0, 0.5 / 1.5, 1 / 1.5, 1, 1])
         assert torch.allclose(blended.flatten(), expected)
+
+
+class TestFilms:
+    """Each step of the latent stands for four frames, the first for one."""
+
+    SPACE = LatentSpace(1, dims=3, factors=(4, 8, 8))
+
+    @given(steps=st.integers(1, 12), size=st.integers(2, 5), overlap=st.integers(1, 2))
+    def test_tiles_in_time_meet_frame_by_frame(self, steps: int, size: int, overlap: int) -> None:
+        film = torch.arange(float(steps)).view(1, 1, steps, 1, 1).expand(-1, -1, -1, 2, 3)
+
+        def run(part: Tensor) -> Tensor:
+            first = part[:, :, 0, 0, 0]
+            frames = torch.arange(part.shape[2] * 4 - 3) + 4 * first
+            return frames.view(1, 1, -1, 1, 1).expand(-1, -1, -1, part.shape[3] * 8, part.shape[4] * 8)
+
+        blended = blend_tiles(run, film, Tiles((size, 9, 9), (min(overlap, size // 2), 2, 2)), decoded(self.SPACE))
+        assert blended.shape == (1, 1, steps * 4 - 3, 16, 24)
+        assert torch.allclose(blended[0, 0, :, 0, 0], torch.arange(steps * 4 - 3.0), atol=1e-4)
+
+    @given(frames=st.integers(0, 9), size=st.integers(2, 5), overlap=st.integers(1, 2))
+    def test_tiles_in_time_are_encoded_step_by_step(self, frames: int, size: int, overlap: int) -> None:
+        film = torch.arange(frames * 4 + 1.0).view(1, 1, -1, 1, 1).expand(-1, -1, -1, 16, 24)
+        tiles = Tiles((size * 4 - 3, 99, 99), (min(overlap, size // 2) * 4 - 3, 8, 8))
+        blended = blend_tiles(lambda part: part[:, :, ::4, ::8, ::8], film, tiles, encoded(self.SPACE))
+        assert blended.shape == (1, 1, frames + 1, 2, 3)
+        assert torch.allclose(blended[0, 0, :, 0, 0], torch.arange(0, frames * 4 + 1.0, 4), atol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("frames", "overlap", "steps"), [(64, 8, (16, 2)), (8, 4, (2, 1)), (8, 64, (2, 1)), (16, 12, (4, 1))]
+    )
+    def test_a_tiles_frames_are_whole_steps(self, frames: int, overlap: int, steps: tuple[int, int]) -> None:
+        assert vaes.TimeTiles(frames, overlap).steps(4) == steps
 
 
 class TestMemoryShortage:

@@ -6,7 +6,7 @@ machine gets the same bits; ``gain`` of matrices (standard deviation gain / sqrt
 ``metadata``, the header's texts; ``bytes``, base64 by name: a tokenizer inside the file; ``like``, the shapes, gain and
 fill of another entry; ``parts``, [[prefix, entry, {name: whole name}], ...]: a file put together from other entries;
 ``store``, [[pattern, dtype], ...]: other formats for the tensors that match; ``quant``, weights as float8 with a scale
-each, laid out as ``comfy_quant``, ``metadata`` or ``scaled_fp8`` say.
+each, laid out as ``comfy_quant``, ``metadata`` or ``scaled_fp8`` say; ``fp8``, matrices as float8 with one scale.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def _shaped(drawn: Any, name: str, shape: tuple[int, ...], entry: Mapping[str, A
 
 def _stored(arrays: Mapping[str, NDArray[Any]], entry: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors in the formats that an entry asks for, and what the header says of them."""
+    if "fp8" in entry:
+        return _scaled(arrays, entry["fp8"]), {}
     found: dict[str, Tensor] = {}
     layers: dict[str, dict[str, str]] = {}
     quant = entry.get("quant")
@@ -132,4 +134,16 @@ def _quantized(name: str, tensor: Tensor, quant: Mapping[str, Any]) -> dict[str,
     if quant["layout"] == "comfy_quant":
         text = json.dumps({"format": "float8_e4m3fn"}).encode()
         found[f"{layer}.comfy_quant"] = torch.tensor(list(text), dtype=torch.uint8)
+    return found
+
+
+def _scaled(arrays: Mapping[str, NDArray[Any]], rule: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The matrices that ``rule`` matches as float8 with its scale, and the marker of the files that have it so."""
+    found = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    scale = torch.tensor(float(rule["scale"]))
+    for name, tensor in list(found.items()):
+        if tensor.ndim == 2 and re.search(rule["match"], name):
+            found[name] = (tensor.float() / scale).to(torch.float8_e4m3fn)
+            found[f"{name.removesuffix('.weight')}.scale_weight"] = scale.clone()
+    found["scaled_fp8"] = torch.zeros(rule["marker"]).to(torch.float8_e4m3fn)
     return found

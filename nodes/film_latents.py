@@ -1,0 +1,40 @@
+"""Latents of films: empty ones to denoise, and cutting them in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from engine.context import Context
+from engine.inputs import MAX_SIDE_PX, Count, Int
+from engine.registry import node
+from nodes import memory
+from nodes.latent import empty
+from nodes.latent_space import LatentSpace
+from nodes.values import Latent
+
+Side = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
+Frames = Annotated[int, Int(min=1, max=MAX_SIDE_PX, step=4)]
+
+_CAUSAL = LatentSpace(16, dims=3, factors=(4, 8, 8))
+
+
+@node(
+    "EmptyHunyuanLatentVideo",
+    category="model/latent/hunyuan video",
+    display_name="Empty HunyuanVideo 1.0 Latent",
+    memory=memory.empty_film(16),
+)
+def empty_film(
+    ctx: Context, *, width: Side = 848, height: Side = 480, length: Frames = 25, batch_size: Count = 1
+) -> Latent:
+    """Zeros to denoise: float32[batch, 16, (length - 1) / 4 + 1, height / 8, width / 8]; the frames beyond 4 n + 1 of
+    ``length`` are left out.
+    """
+    return empty(_CAUSAL, width, height, frames=length, batch=batch_size)
+
+
+@node("TrimVideoLatent", category="model/latent", display_name="Trim Video Latent")
+def trim_film(ctx: Context, *, samples: Latent, trim_amount: Annotated[int, Int(min=0, max=99999)] = 0) -> Latent:
+    """The latent without its first ``trim_amount`` steps in time."""
+    return replace(samples, samples=samples.samples[:, :, trim_amount:])
