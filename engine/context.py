@@ -99,6 +99,6 @@ class Context:
         """A series of files for the temp folder."""
         return Series("temp")
 
-    def show(self, kind: str, *items: Encoded | SavedFile | str | bool | Mapping[str, Any]) -> None:
+    def show(self, kind: str, *items: Encoded | SavedFile | str | int | Mapping[str, Any]) -> None:
         """Add to what this output node made, under ``kind`` as clients know it (``images``, ``text``, ``animated``)."""
         self.shown.setdefault(kind, []).extend(items)

@@ -32,13 +32,16 @@ class Widget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int(Widget):
-    """A whole number, ``min`` <= value <= ``max``. ``control_after_generate``: UI files carry an extra value for it."""
+    """A whole number, ``min`` <= value <= ``max``.
+
+    ``control_after_generate``: UI files carry an extra value for it, which may be given (``fixed``).
+    """
 
     min: int | None = None
     max: int | None = None
     step: int | None = None
     display: str | None = None
-    control_after_generate: bool = False
+    control_after_generate: bool | str = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

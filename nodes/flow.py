@@ -176,8 +176,8 @@ def custom_combo(ctx: Context, *, choice: Annotated[str, Choice()], **options: A
 def format_text(
     ctx: Context,
     *,
-    f_string: Annotated[str, Text(multiline=True)] = "{a}",
     values: Annotated[Grow[Anything], Growing(min=0, names=_LETTERS)],
+    f_string: Annotated[str, Text(multiline=True)] = "{a}",
 ) -> str:
     """``f_string`` with ``{a}``, ``{b:>5}`` ... replaced by the values of these names."""
     try:

@@ -62,7 +62,7 @@ def batch_two(ctx: Context, *, image1: Image, image2: Image) -> Image:
     return Image(pictures.resize.joined([image1.pixels, image2.pixels]))
 
 
-@node("BatchImagesNode", category="image/batch", display_name="Batch Images")
+@node("BatchImagesNode", category="image/batch", display_name="Batch Images", essentials_category="Image Tools")
 def batch_images(ctx: Context, *, images: Annotated[Grow[Image], Growing(max=50)]) -> Image:
     """All batches in one; they are cropped and resized to the first's size."""
     return Image(pictures.resize.joined([image.pixels for image in images.values()]))

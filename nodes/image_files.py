@@ -86,7 +86,7 @@ def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyU
 )
 def preview_image(ctx: Context, *, images: Image) -> Image:
     """PNG files in the temp folder."""
-    _save_png(ctx, images, ctx.temp_files(), compress_level=1)
+    show_preview(ctx, images)
     return images
 
 
@@ -203,6 +203,11 @@ def save_animated_webp(
     ctx.show("images", _series(ctx, filename_prefix, images).save(".webp", "image/webp", write, texts.webp))
     ctx.show("animated", len(images.pixels) > 1)
     return images
+
+
+def show_preview(ctx: Context, images: Image) -> None:
+    """Show pictures as PNG files in the temp folder."""
+    _save_png(ctx, images, ctx.temp_files(), compress_level=1)
 
 
 def _read(ctx: Context, source: Path | bytes) -> ImageAndMask:

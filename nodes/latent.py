@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import lazy_loader as lazy
 
 from engine.context import Context
-from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Int, Pixels
+from engine.inputs import MAX_SIDE_PX, Choice, Count, FileChoice, Grow, Growing, Int, Pixels
 from engine.registry import node
 from nodes import diffusion, memory
 from nodes.batches import PlaceInBatch, place_in_batch
@@ -95,6 +95,15 @@ def latent_batch(ctx: Context, *, samples1: Latent, samples2: Latent) -> Latent:
     first, second = samples1.samples, diffusion.latents.fit(samples2.samples, samples1.samples, repeat=False)
     index = [latent.batch_index or tuple(range(latent.samples.shape[0])) for latent in (samples1, samples2)]
     return replace(samples1, samples=torch.cat([first, second]), batch_index=index[0] + index[1])
+
+
+@node("BatchLatentsNode", category="latent/batch", display_name="Batch Latents")
+def batch_latents(ctx: Context, *, latents: Annotated[Grow[Latent], Growing(max=50)]) -> Latent:
+    """All batches in a row; they are resized to the first one's height and width."""
+    first, *others = latents.values()
+    for other in others:
+        first = latent_batch(ctx, samples1=first, samples2=other)
+    return first
 
 
 @node(

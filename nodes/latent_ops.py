@@ -82,6 +82,25 @@ def latent_upscale_by(
     return replace(samples, samples=diffusion.latents.resize(samples.samples, width, height, upscale_method))
 
 
+@node("LatentCutToBatch", category="latent/advanced")
+def latent_cut_to_batch(
+    ctx: Context,
+    *,
+    samples: Latent,
+    dim: Annotated[str, Choice("t", "x", "y")],
+    slice_size: Annotated[int, Int(min=1, max=MAX_SIDE_PX, step=1)] = 1,
+) -> Latent:
+    """Slices along time, width or height as a batch; what is left over is dropped, of pictures none are cut in time."""
+    values = samples.samples
+    axis = values.ndim - {"x": 1, "y": 2, "t": 3}[dim]
+    if axis < 2:
+        return samples
+    moved = values.movedim(axis, 1)
+    size = min(slice_size, moved.shape[1])
+    whole = moved[:, : moved.shape[1] // size * size]
+    return replace(samples, samples=whole.reshape(-1, size, *whole.shape[2:]).movedim(1, axis))
+
+
 @node("LatentCrop", category="latent/transform", display_name="Crop Latent")
 def latent_crop(
     ctx: Context,

@@ -19,6 +19,12 @@ def primitive_int(
     return value
 
 
+@node("SeedNode", category="utilities", display_name="Seed", output_names=("seed",))
+def seed(ctx: Context, *, seed: Annotated[int, Int(min=0, max=sys.maxsize, control_after_generate="fixed")]) -> int:
+    """A seed."""
+    return seed
+
+
 @node("PrimitiveFloat", category="utils/primitive", display_name="Float")
 def primitive_float(ctx: Context, *, value: Annotated[float, Float(min=-sys.maxsize, max=sys.maxsize)]) -> float:
     """A number."""

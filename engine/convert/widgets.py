@@ -143,7 +143,7 @@ def _place_of_slot(slot: Slot) -> _Place:
 
 def _place_of_input(widget: InputSpec) -> _Place:
     marker = widget.marker
-    controlled = isinstance(marker, Int) and (marker.control_after_generate or widget.name in _SEEDS)
+    controlled = isinstance(marker, Int) and (bool(marker.control_after_generate) or widget.name in _SEEDS)
     return _Place(widget.name, controlled, lambda value: _fits_marker(marker, value))
 
 

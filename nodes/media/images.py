@@ -107,6 +107,12 @@ def write(
     writing.write(path, format, pictures_of(image, run), size_of(image), fps, encoding, audio, texts, run)
 
 
+def floats_of(picture: np.ndarray) -> Tensor:
+    """One of ``pictures_of`` as float32[height, width, channels], 0..1."""
+    values = torch.from_numpy(picture)
+    return values / 255.0 if picture.dtype == np.uint8 else values
+
+
 def size_of(image: Image) -> tuple[int, int]:
     """(width, height) in pixels; nothing is decoded."""
     if isinstance(image, FilmImage):

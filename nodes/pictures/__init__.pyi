@@ -1,8 +1,15 @@
 from . import batch as batch
+from . import box_cropping as box_cropping
+from . import box_drawing as box_drawing
+from . import color_transfer as color_transfer
 from . import colour as colour
+from . import deep as deep
 from . import draw as draw
 from . import encode as encode
 from . import filters as filters
+from . import lettering as lettering
+from . import light as light
+from . import likeness as likeness
 from . import masks as masks
 from . import preprocessors as preprocessors
 from . import resize as resize

@@ -25,6 +25,11 @@ def levels(pixels: Tensor) -> np.ndarray:
     return made.numpy()
 
 
+def in_8_bits(pixels: Tensor) -> Tensor:
+    """What becomes of float pixels where they go through a file of 8 bits."""
+    return torch.from_numpy(levels(pixels)) / 255.0
+
+
 def png(
     path: Path,
     pixels: Tensor | np.ndarray,

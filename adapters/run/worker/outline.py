@@ -36,5 +36,5 @@ def _is_free(spec: InputSpec | None) -> bool:
     """Whether jobs may differ in this input and still fit."""
     marker = None if spec is None else spec.marker
     if isinstance(marker, Int):
-        return marker.control_after_generate
+        return bool(marker.control_after_generate)
     return isinstance(marker, Text | Float) or getattr(marker, "upload", None) is not None
