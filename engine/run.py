@@ -125,6 +125,7 @@ class Run:
         self._async.close()
         self._live.clear()
         self._subgraphs.clear()
+        self._report.results.clear()  # they are the caller's now; this run's objects go only with the next collection
 
     def _plan(self, wanted: Sequence[str]) -> Plan:
         """Plan for nodes whose outputs are kept until they are released."""

@@ -12,6 +12,7 @@ import pytest
 
 from engine.context import Context
 from engine.engine import Engine
+from engine.errors import Cancelled, NodeFailed
 from engine.events import (
     Event,
 )
@@ -108,3 +109,41 @@ def test_default_log_and_token(engine: Engine) -> None:
     heard: list[Event] = []
     engine.run(chain(3), listeners=[heard.append, heard.append])
     assert len(heard) == 2 * 8
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_what_was_made_goes_with_the_result_and_waits_for_no_collection(tmp_path: Path, end: str) -> None:
+    engine = toy_engine(tmp_path, cache_budget_bytes=0)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Big:
+        pass
+
+    def make(ctx: Context) -> Any:
+        alive.add(big := Big())
+        return big
+
+    def save(ctx: Context, *, value: Any) -> Any:
+        if end == "failed":
+            raise ValueError("no")
+        if end == "cancelled":
+            ctx.cancel.cancel()
+            ctx.check_cancelled()
+        return value
+
+    make.__annotations__["return"] = Anything
+    save.__annotations__ = {"value": Anything, "return": Anything}
+    add_node(engine, make, "Make")
+    add_node(engine, save, "Save", output_node=True)
+    flow = workflow(m=("Make",), s=("Save", {"value": ["m", 0]}))
+    gc.collect()
+    gc.disable()
+    try:
+        if end == "done":
+            assert len(engine.run(flow).outputs) == 1
+        else:
+            with pytest.raises((NodeFailed, Cancelled)):
+                engine.run(flow)
+        assert len(alive) == 0
+    finally:
+        gc.enable()
