@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from engine.disk_room import room_bytes
 from engine.errors import DeviceMemoryExhausted, InputInvalid
 from engine.host_memory import free_memory_bytes, host_memory_bytes
 
@@ -21,11 +23,13 @@ class Limits:
 
     ``memory_bytes``: of what one node makes at once, as far as its inputs tell that beforehand; where nobody said, a
     share of what the machine or the container has. ``pixels``: of one picture, or of one frame of a film, that is read.
+    ``saved_in``: folders that each get a copy of what is saved.
     """
 
     text_bytes: int = 16 * MIB
     memory_bytes: int | None = None
     pixels: int = 64 * 10**6
+    saved_in: tuple[Path, ...] = ()
 
     @property
     def most_memory_bytes(self) -> int:
@@ -48,6 +52,18 @@ class Limits:
             raise DeviceMemoryExhausted(
                 f"it would take {_gib(needed_bytes)} of memory at once, and {_gib(free_bytes)} are free",
                 remedy="make fewer or smaller pictures at a time; what was kept of earlier runs is freed now",
+            )
+
+    def check_disk(self, needed_bytes: int) -> None:
+        """Raises ``InputInvalid`` where files of so many bytes together have no room."""
+        if needed_bytes <= _SMALL_BYTES:
+            return
+        room = room_bytes(self.saved_in)
+        if room is not None and needed_bytes > room:
+            raise InputInvalid(
+                f"its files would take about {_gib(needed_bytes)}, and there is room for {_gib(room)}: "
+                "what is saved is on disk as it is encoded, in the output folder and among what is kept of jobs",
+                remedy="save fewer or smaller ones, or make room on the disk",
             )
 
     def check_pixels(self, name: str, width_px: int, height_px: int, *, input: str | None = None) -> None:

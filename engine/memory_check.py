@@ -1,8 +1,8 @@
-"""What a workflow asks for in memory, as far as its nodes' own numbers tell, before anything runs."""
+"""What a workflow asks for in memory and on disk, as far as its nodes' own numbers tell, before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from engine.errors import InputInvalid, Problem
@@ -11,21 +11,40 @@ from engine.resolved import ResolvedNode
 from engine.schema import NO_DEFAULT
 from engine.validate import Checked
 
+_SAMPLES_BY = frozenset({"MODEL", "GUIDER"})
+
 
 def with_memory(checked: Checked, limits: Limits) -> Checked:
-    """``checked`` with a problem more for each node that would make more at once than it may, from nothing but numbers.
+    """``checked`` with a problem more for each node that would make or save more at once than it may.
 
-    What others make of linked values is only known when they run, and refused then.
+    What is made from nothing but numbers is known, and what samples or saves that. What others make of linked values is
+    only known when they run, and refused then.
     """
-    found = [problem for node in checked.nodes.values() for problem in _problems(node, limits)]
+    made: dict[str, int] = {}
+    found = [problem for node in checked.nodes.values() for problem in _problems(node, limits, made)]
     return replace(checked, problems=(*checked.problems, *found)) if found else checked
 
 
-def _problems(node: ResolvedNode, limits: Limits) -> Iterator[Problem]:
-    if node.spec.memory is None or node.links:
-        return
-    defaults = {one.name: one.default for one in node.spec.given_inputs if one.default is not NO_DEFAULT}
+def _problems(node: ResolvedNode, limits: Limits, made: dict[str, int]) -> Iterator[Problem]:
+    """Also says in ``made`` how many bytes the node makes, where that is known."""
+    known = [made[link.node_id] for link in node.links.values() if link.node_id in made]
+    if node.spec.memory is not None and not node.links:
+        defaults = {one.name: one.default for one in node.spec.given_inputs if one.default is not NO_DEFAULT}
+        made[node.id] = node.spec.memory(**{**defaults, **node.literals})
+        yield from _refused(node, limits.check_memory, made[node.id])
+    elif len(known) == 1 and _samples(node):
+        made[node.id] = known[0]
+    if node.spec.disk is not None and known:
+        yield from _refused(node, limits.check_disk, int(sum(known) * node.spec.disk))
+
+
+def _samples(node: ResolvedNode) -> bool:
+    """Whether it makes as much latent as it is given."""
+    return any(one.wire in _SAMPLES_BY for one in node.spec.given_inputs)
+
+
+def _refused(node: ResolvedNode, check: Callable[[int], None], needed_bytes: int) -> Iterator[Problem]:
     try:
-        limits.check_memory(node.spec.memory(**{**defaults, **node.literals}))
+        check(needed_bytes)
     except InputInvalid as error:
         yield Problem("custom_validation_failed", error.message, error.remedy, node.id, node.class_type)

@@ -17,6 +17,7 @@ from engine.live_values import LiveValues
 from engine.mapping import Slots, blocked_by, calls, slots_of, without_absent
 from engine.request import Request
 from engine.resolved import ResolvedNode
+from engine.sizes import tensor_bytes
 from engine.types import Expansion
 
 Inputs = dict[str, Sequence[Any]]
@@ -56,6 +57,8 @@ class NodeCall:
             given = with_nested(spec, without_absent(spec, arguments))
             if spec.memory is not None:
                 limits.admit(spec.memory(**given))
+            if spec.disk is not None:
+                limits.check_disk(int(tensor_bytes(given) * spec.disk))
             returned = spec.run(self.ctx, **given)
             if isinstance(returned, Coroutine):
                 self.waiting[len(self.made)] = returned

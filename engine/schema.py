@@ -102,7 +102,8 @@ class NodeSpec:
     ``validate(ctx, **literals)`` returns an error message or ``None``. ``keep``: what it makes costs more to make than
     to read, and depends on nothing but inputs, files and fingerprint, also after a restart: it may be kept on disk.
     ``aside``: it works on files and needs no device, so other runs compute meanwhile. ``memory(**inputs)``: the bytes
-    that it takes for what it makes; more than there may be is refused before it runs. ``more_inputs``: (annotated type,
+    that it takes for what it makes; more than there may be is refused before it runs. ``disk``: about how many
+    bytes of files it saves for each byte of tensors that it is given. ``more_inputs``: (annotated type,
     default) by names that Python has no parameters for, which ``run`` takes as ``**`` after the others.
     ``intermediate_output``: what it shows belongs to work that goes on, not among a job's results.
     """
@@ -122,6 +123,7 @@ class NodeSpec:
     lazy: Callable[..., Any] | None = None
     validate: Callable[..., str | None] | None = None
     memory: Callable[..., int] | None = None
+    disk: float | None = None
     version: str = "1"
     experimental: bool = False
     deprecated: bool = False

@@ -43,6 +43,20 @@ def measure(value: Any) -> tuple[int, Parts]:
     return own_bytes, blocks
 
 
+def tensor_bytes(value: Any) -> int:
+    """Bytes of the tensors in ``value``, however they are stored; nothing of what lies in a file."""
+    torch = sys.modules["torch"]
+    total = 0
+    stack: list[Any] = [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, torch.Tensor):
+            total += part.numel() * part.element_size()
+        elif not isinstance(part, torch.nn.Module):
+            stack += _children(part)
+    return total
+
+
 def _block(part: Any) -> tuple[Hashable, int] | None:
     # Neither library is imported here: a value can only hold a tensor where torch has been imported.
     if isinstance(part, Encoded):

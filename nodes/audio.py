@@ -13,7 +13,7 @@ from engine.errors import InputInvalid
 from engine.inputs import Choice, FileChoice, Float, Int, Wire
 from engine.registry import node
 from engine.types import Audio
-from nodes import media
+from nodes import media, memory
 from nodes.metadata import streams
 from nodes.picture_inputs import Prefix
 
@@ -45,7 +45,7 @@ def load_audio(ctx: Context, *, audio: Annotated[str, FileChoice("input", upload
     return media.sound.read(ctx.folders.find_input(audio), ctx)
 
 
-@node("EmptyAudio", category="audio", display_name="Empty Audio")
+@node("EmptyAudio", category="audio", display_name="Empty Audio", memory=memory.empty_audio)
 def empty_audio(
     ctx: Context,
     *,
@@ -101,7 +101,7 @@ def split_channels(ctx: Context, *, audio: Sound) -> Channels:
     return Channels(left, right)
 
 
-@node("AudioConcat", category="audio", display_name="Audio Concat")
+@node("AudioConcat", category="audio", display_name="Audio Concat", memory=memory.two_sounds)
 def concatenate(
     ctx: Context, *, audio1: Sound, audio2: Sound, direction: Annotated[str, Choice("after", "before")] = "after"
 ) -> Sound:
@@ -115,7 +115,7 @@ def concatenate(
     return Audio(torch.cat(parts, dim=-1), rate_hz)
 
 
-@node("AudioMerge", category="audio", display_name="Audio Merge")
+@node("AudioMerge", category="audio", display_name="Audio Merge", memory=memory.two_sounds)
 def merge(
     ctx: Context,
     *,

@@ -56,19 +56,25 @@ def invert(ctx: Context, *, image: Image) -> Image:
     return Image(1.0 - image.pixels)
 
 
-@node("ImageBatch", category="image", display_name="Batch Images")
+@node("ImageBatch", category="image", display_name="Batch Images", memory=memory.two_images)
 def batch_two(ctx: Context, *, image1: Image, image2: Image) -> Image:
     """Both batches in one; the second is cropped and resized (bilinear) to the first's size."""
     return Image(pictures.resize.joined([image1.pixels, image2.pixels]))
 
 
-@node("BatchImagesNode", category="image/batch", display_name="Batch Images", essentials_category="Image Tools")
+@node(
+    "BatchImagesNode",
+    category="image/batch",
+    display_name="Batch Images",
+    essentials_category="Image Tools",
+    memory=memory.many_images,
+)
 def batch_images(ctx: Context, *, images: Annotated[Grow[Image], Growing(max=50)]) -> Image:
     """All batches in one; they are cropped and resized to the first's size."""
     return Image(pictures.resize.joined([image.pixels for image in images.values()]))
 
 
-@node("BatchMasksNode", category="image/mask", display_name="Batch Masks")
+@node("BatchMasksNode", category="image/mask", display_name="Batch Masks", memory=memory.many_masks)
 def batch_masks(ctx: Context, *, masks: Annotated[Grow[Mask], Growing(max=50)]) -> Mask:
     """All masks in one batch; they are cropped and resized to the first's size."""
     return Mask(pictures.resize.joined([mask.values.unsqueeze(-1) for mask in masks.values()]).squeeze(-1))
@@ -160,7 +166,12 @@ def add_noise(ctx: Context, *, image: Image, seed: Seed = 0, strength: Fraction 
     return Image((image.pixels + strength * noise).clamp(0.0, 1.0))
 
 
-@node("JoinImageWithAlpha", category="mask/compositing", display_name="Join Image with Alpha")
+@node(
+    "JoinImageWithAlpha",
+    category="mask/compositing",
+    display_name="Join Image with Alpha",
+    memory=memory.image_with_alpha,
+)
 def join_alpha(ctx: Context, *, image: Image, alpha: Mask) -> Image:
     """Four channels: alpha is 1 - mask, the mask resized to the picture; the smaller batch is repeated."""
     count = max(len(image.pixels), len(alpha.values))

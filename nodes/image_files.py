@@ -69,7 +69,15 @@ def load_mask_base64(ctx: Context, *, mask: Base64) -> Mask:
     return Mask(media.stills.read_channel(media.named_pictures.from_base64(mask, input="mask"), "red", ctx))
 
 
-@node("SaveImage", category="image", display_name="Save Image", output_node=True, aside=True, output_names=("images",))
+@node(
+    "SaveImage",
+    category="image",
+    display_name="Save Image",
+    output_node=True,
+    aside=True,
+    output_names=("images",),
+    disk=memory.PNG_SHARE,
+)
 def save_image(ctx: Context, *, images: Image, filename_prefix: Prefix = "ComfyUI") -> Image:
     """PNG files in the output folder, the workflow in their text chunks."""
     _save_png(ctx, images, _series(ctx, filename_prefix, images))

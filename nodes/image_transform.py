@@ -61,7 +61,7 @@ def scale_by(
     return Image(pictures.resize.to_size(image.pixels, width, height, upscale_method))
 
 
-@node("ImageScaleToTotalPixels", category="image/upscaling")
+@node("ImageScaleToTotalPixels", category="image/upscaling", memory=memory.image_of_megapixels)
 def scale_to_total_pixels(
     ctx: Context,
     *,
@@ -127,7 +127,7 @@ def rotate(
     return Image(torch.rot90(image.pixels, quarters, dims=[2, 1]))
 
 
-@node("ImageStitch", category="image/transform", display_name="Image Stitch")
+@node("ImageStitch", category="image/transform", display_name="Image Stitch", memory=memory.stitched_images)
 def stitch(
     ctx: Context,
     *,

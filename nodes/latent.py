@@ -89,7 +89,7 @@ def repeat_latent_batch(ctx: Context, *, samples: Latent, amount: Annotated[int,
     )
 
 
-@node("LatentBatch", category="latent/batch")
+@node("LatentBatch", category="latent/batch", memory=memory.batched_latents)
 def latent_batch(ctx: Context, *, samples1: Latent, samples2: Latent) -> Latent:
     """Both batches in a row; the second is resized to the first one's height and width."""
     first, second = samples1.samples, diffusion.latents.fit(samples2.samples, samples1.samples, repeat=False)
@@ -132,7 +132,14 @@ def latent_batch_seed_behavior(
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-@node("SaveLatent", category="_for_testing", output_node=True, aside=True, output_names=("samples",))
+@node(
+    "SaveLatent",
+    category="_for_testing",
+    output_node=True,
+    aside=True,
+    output_names=("samples",),
+    disk=1.0,
+)
 def save_latent(ctx: Context, *, samples: Latent, filename_prefix: str = "latents/ComfyUI") -> Latent:
     """A safetensors file with the ending ``.latent`` in the output folder, the workflow in its header."""
     ctx.show("latents", diffusion.latent_files.save(ctx, samples, filename_prefix))

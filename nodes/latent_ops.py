@@ -241,7 +241,7 @@ def latent_interpolate(
     return replace(samples1, samples=diffusion.latents.interpolate(samples1.samples, second, ratio))
 
 
-@node("LatentConcat", category="latent/advanced")
+@node("LatentConcat", category="latent/advanced", memory=memory.joined_latents)
 def latent_concat(
     ctx: Context,
     *,

@@ -6,14 +6,18 @@ Each function takes a node's inputs by their names, those that it does not need 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from engine.types import Image
-from nodes.latent_space import PIXELS_PER_LATENT
+from engine.types import Audio, Image, Mask
+from nodes.latent_space import PIXELS_PER_LATENT, LatentSpace
 from nodes.values import Latent, UpscaleModel, Vae
 
 FLOAT_BYTES = 4
 _RGB = 3
+_MEGAPIXEL = 1024 * 1024
+_STEREO = 2
+PNG_SHARE = 1 / 2 / FLOAT_BYTES  # of a picture in memory: about half a byte for a level
 
 
 def shape_of(image: Image) -> tuple[int, int, int, int]:
@@ -44,6 +48,20 @@ def empty_film(channels: int, frames: int = 4, side: int = PIXELS_PER_LATENT) ->
         return batch_size * channels * cells * FLOAT_BYTES
 
     return size
+
+
+def empty_latent_in(space: LatentSpace) -> Any:
+    """Of a latent of that space for pictures of this size."""
+
+    def size(*, width: int, height: int, batch_size: int = 1, **_: object) -> int:
+        return math.prod(space.shape(width, height, batch=batch_size)) * FLOAT_BYTES
+
+    return size
+
+
+def empty_audio(*, duration: float = 60.0, sample_rate: int = 44100, channels: int = 2, **_: object) -> int:
+    """Of so many seconds."""
+    return max(0, round(duration * sample_rate)) * channels * FLOAT_BYTES
 
 
 def empty_image(*, width: int = 512, height: int = 512, batch_size: int = 1, **_: object) -> int:
@@ -129,3 +147,88 @@ def decoded(*, samples: Latent, vae: Vae, **_: object) -> int:
 def frames_as_levels(*, images: Image, **_: object) -> int:
     """Of all pictures of a batch as they are encoded together."""
     return 2 * math.prod(shape_of(images))
+
+
+def image_of_megapixels(*, image: Image, megapixels: float = 1.0, resolution_steps: int = 1, **_: object) -> int:
+    """Of the batch with so many megapixels each, whose sides are rounded to multiples of ``resolution_steps``."""
+    count, height, width, channels = shape_of(image)
+    factor = math.sqrt(megapixels * _MEGAPIXEL / (width * height))
+    rows, columns = (max(round(side * factor / resolution_steps), 1) * resolution_steps for side in (height, width))
+    return 2 * count * rows * columns * channels * FLOAT_BYTES
+
+
+def detected_image(*, image: Image, preprocessor: str = "none", resolution: int = 512, **_: object) -> int:
+    """Of the batch in RGB with its shorter side of ``resolution``, before and after the preprocessor."""
+    if preprocessor == "none":
+        return 0
+    count, height, width, _channels = shape_of(image)
+    return int(2 * count * height * width * (resolution / min(height, width)) ** 2 * _RGB * FLOAT_BYTES)
+
+
+def joined_images(*batches: Image | None) -> int:
+    """Of all batches at the first one's size, in one."""
+    shapes = [shape_of(image) for image in batches if image is not None]
+    count, channels = sum(shape[0] for shape in shapes), max(shape[3] for shape in shapes)
+    return count * shapes[0][1] * shapes[0][2] * channels * FLOAT_BYTES
+
+
+def two_images(*, image1: Image, image2: Image | None = None, **_: object) -> int:
+    """Of two batches in one."""
+    return joined_images(image1, image2)
+
+
+def many_images(*, images: Mapping[str, Image], **_: object) -> int:
+    """Of all batches in one."""
+    return joined_images(*images.values())
+
+
+def many_masks(*, masks: Mapping[str, Mask], **_: object) -> int:
+    """Of all masks in one batch, at the first one's size."""
+    shapes = [mask.values.shape for mask in masks.values()]
+    return sum(shape[0] for shape in shapes) * math.prod(shapes[0][1:]) * FLOAT_BYTES
+
+
+def stitched_images(
+    *,
+    image1: Image,
+    direction: str = "right",
+    match_image_size: bool = True,
+    spacing_width: int = 0,
+    image2: Image | None = None,
+    **_: object,
+) -> int:
+    """Of two pictures side by side, and of both as they are made alike before."""
+    if image2 is None:
+        return 0
+    first, second = shape_of(image1), shape_of(image2)
+    along, across = (2, 1) if direction in ("left", "right") else (1, 2)
+    scale = first[across] / second[across] if match_image_size else 1.0
+    wide = first[across] if match_image_size else max(first[across], second[across])
+    long = first[along] + second[along] * scale + spacing_width + 1
+    return int(2 * max(first[0], second[0]) * wide * long * max(first[3], second[3]) * FLOAT_BYTES)
+
+
+def image_with_alpha(*, image: Image, alpha: Mask, **_: object) -> int:
+    """Of the larger batch with four channels, and of the masks at the picture's size."""
+    count, height, width, _channels = shape_of(image)
+    return 2 * max(count, len(alpha.values)) * height * width * (_RGB + 1) * FLOAT_BYTES
+
+
+def batched_latents(*, samples1: Latent, samples2: Latent, **_: object) -> int:
+    """Of both batches, the second at the size of the first."""
+    first, second = samples1.samples.shape, samples2.samples.shape
+    return (first[0] + 2 * second[0]) * math.prod(first[1:]) * FLOAT_BYTES
+
+
+def joined_latents(*, samples1: Latent, samples2: Latent, **_: object) -> int:
+    """Of both side by side; the smaller batch is repeated."""
+    first, second = samples1.samples.shape, samples2.samples.shape
+    return 2 * max(first[0], second[0]) * (math.prod(first[1:]) + math.prod(second[1:])) * FLOAT_BYTES
+
+
+def two_sounds(*, audio1: Audio | None = None, audio2: Audio | None = None, **_: object) -> int:
+    """Of two sounds in stereo at the higher rate: each, and what becomes of them."""
+    sounds = [sound for sound in (audio1, audio2) if sound is not None]
+    rate_hz = max((sound.sample_rate_hz for sound in sounds), default=0)
+    samples = [sound.waveform.shape[0] * sound.waveform.shape[-1] * rate_hz / sound.sample_rate_hz for sound in sounds]
+    return int(2 * sum(samples) * _STEREO * FLOAT_BYTES)

@@ -9,7 +9,7 @@ from engine.fingerprint import file_fingerprint
 from engine.inputs import Choice, Int
 from engine.registry import node
 from engine.types import Image
-from nodes import pictures
+from nodes import memory, pictures
 
 # As the node pack comfyui_controlnet_aux calls them.
 PREPROCESSORS = (
@@ -36,6 +36,7 @@ def _networks(ctx: Context, preprocessor: str | None) -> list[str]:
     display_name="AIO Aux Preprocessor",
     fingerprint=_networks,
     keep=True,
+    memory=memory.detected_image,
 )
 def preprocess(
     ctx: Context,

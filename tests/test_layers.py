@@ -39,6 +39,7 @@ LIGHT_ENGINE = {
         "counted",
         "notes",
         "limits",
+        "disk_room",
         "host_memory",
         "memory_check",
         "media_suffixes",

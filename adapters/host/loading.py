@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.host.settings import EMBEDDED_MODELS, MIB, Settings, keep_compiled_code_in, let_waiting_threads_sleep
@@ -92,7 +95,15 @@ def load_limits(settings: Settings) -> Limits:
         text_bytes=settings.max_text_mib * MIB,
         memory_bytes=None if settings.max_memory_mib is None else settings.max_memory_mib * MIB,
         pixels=int(settings.max_megapixels * 1_000_000),
+        saved_in=tuple(_kept_in(settings)),
     )
+
+
+def _kept_in(settings: Settings) -> Iterator[Path]:
+    yield Path(tempfile.gettempdir())  # where it is encoded
+    yield settings.output
+    if "://" not in settings.blob_url and Path(settings.blob_url).is_dir():
+        yield Path(settings.blob_url)
 
 
 def load_computing(settings: Settings, device: torch.device) -> Computing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from engine import host_memory, limits
+from engine import disk_room, host_memory, limits
 from engine.context import Context
 from engine.engine import Engine
 from engine.errors import Cancelled, GraphInvalid, NodeFailed, OutOfMemory
@@ -233,3 +234,51 @@ def test_a_vae_works_in_tiles_where_memory_does_not_hold_the_whole(
     assert vaes.decode(ctx, vae, latent).shape == (1, 640, 640, 3)
     assert vaes.encode(ctx, vae, pixels).shape == (1, 4, 80, 80)
     assert tiled == ["_decode_tiled", "_encode_tiled"]
+
+
+def room(monkeypatch: pytest.MonkeyPatch, *free_bytes: int) -> tuple[Path, ...]:
+    """Folders, each on a disk of its own with so many bytes free."""
+    folders = tuple(Path(f"/disk-{number}") for number in range(len(free_bytes)))
+    least = min(free_bytes)
+    monkeypatch.setattr(limits, "room_bytes", lambda asked: least if asked == folders else None)
+    return folders
+
+
+LARGE_LATENT = {"width": 4096, "height": 4096, "batch_size": 100}  # 400 MiB
+SAVED_LATENT = flow(n=("EmptyLatentImage", LARGE_LATENT), s=("SaveLatent", {"samples": ["n", 0]}))
+
+
+def test_files_that_have_no_room_are_refused_before_anything_runs(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.limits = Limits(saved_in=room(monkeypatch, 2**40, 300 * 2**20))
+    with pytest.raises(GraphInvalid) as refused:
+        engine.run(SAVED_LATENT)
+    (problem,) = refused.value.problems
+    assert (problem.node_id, problem.class_type) == ("s", "SaveLatent")
+    assert "about 400.0 MiB, and there is room for 300.0 MiB" in problem.message
+    engine.limits = Limits(saved_in=room(monkeypatch, 500 * 2**20))
+    assert engine.check(SAVED_LATENT) == ()
+
+
+def test_files_of_linked_values_are_refused_before_they_are_written(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.limits = Limits(saved_in=room(monkeypatch, 65 * 2**20))
+    made = {"width": 1024, "height": 1024, "batch_size": 2}
+    repeated = ("RepeatLatentBatch", {"samples": ["n", 0], "amount": 64})
+    saving = flow(n=("EmptySD3LatentImage", made), r=repeated, s=("SaveLatent", {"samples": ["r", 0]}))
+    with pytest.raises(NodeFailed, match=r"128\.0 MiB, and there is room for 65\.0 MiB") as failed:
+        engine.run(saving)
+    assert failed.value.node_id == "s"
+    assert not list(engine.folders.output.iterdir())
+
+
+def test_each_folder_gets_a_copy_also_one_that_is_yet_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=900)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: free)
+    assert disk_room.room_bytes(()) is None
+    assert disk_room.room_bytes([tmp_path]) == 900
+    assert disk_room.room_bytes([tmp_path, tmp_path / "a" / "b", tmp_path]) == 300

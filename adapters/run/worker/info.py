@@ -41,6 +41,7 @@ def worker_info(
         ],
         "models_bytes": engine.models.held_bytes,
         "model_loads": engine.models.loads,
+        "most_memory_bytes": engine.limits.most_memory_bytes,
         "models_budget_bytes": engine.models.budget_bytes,
         "steps_joined": engine.turns.joined,
         "cache": asdict(engine.cache.statistics()),

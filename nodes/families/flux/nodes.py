@@ -9,7 +9,7 @@ from engine.context import Context
 from engine.inputs import Float, Prompt
 from engine.registry import node
 from engine.types import Image
-from nodes import pictures
+from nodes import memory, pictures
 from nodes.text import encode_prompt, fingerprints
 from nodes.values import Clip, Conditioning
 
@@ -63,7 +63,12 @@ def disable_guidance(ctx: Context, *, conditioning: Conditioning) -> Conditionin
     return _told(conditioning, None)
 
 
-@node("FluxKontextImageScale", category=CATEGORY)
+def _kontext_bytes(*, image: Image, **_: object) -> int:
+    count, _height, _width, channels = memory.shape_of(image)
+    return 2 * count * channels * max(width * height for width, height in KONTEXT_SIZES) * memory.FLOAT_BYTES
+
+
+@node("FluxKontextImageScale", category=CATEGORY, memory=_kontext_bytes)
 def scale_for_kontext(ctx: Context, *, image: Image) -> Image:
     """The picture at the size nearest in shape of those that Kontext was trained on, cut to that shape."""
     shape = image.pixels.shape[2] / image.pixels.shape[1]

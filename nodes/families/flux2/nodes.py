@@ -11,7 +11,7 @@ import lazy_loader as lazy
 from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Int
 from engine.registry import node
-from nodes import diffusion
+from nodes import diffusion, memory
 from nodes.families.flux2 import SPACE
 from nodes.sampling_values import Sigmas
 from nodes.values import Latent, Model
@@ -26,7 +26,12 @@ Side = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=1)]
 PIXELS_PER_TOKEN = 256
 
 
-@node("EmptyFlux2LatentImage", category="model/latent/flux", display_name="Empty Flux 2 Latent")
+@node(
+    "EmptyFlux2LatentImage",
+    category="model/latent/flux",
+    display_name="Empty Flux 2 Latent",
+    memory=memory.empty_latent_in(SPACE),
+)
 def empty_flux2_latent(
     ctx: Context,
     *,

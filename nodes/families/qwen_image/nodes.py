@@ -13,7 +13,7 @@ from engine.context import Context
 from engine.inputs import MAX_SIDE_PX, Int, Prompt
 from engine.registry import node
 from engine.types import Image
-from nodes import diffusion
+from nodes import diffusion, memory
 from nodes.families.wan.spaces import SPACE
 from nodes.values import Clip, Conditioning, Latent, Vae
 
@@ -67,10 +67,15 @@ def encode_edit_plus(
     return _encoded(ctx, clip, marks + prompt, seen, references, texts.EDIT_TEMPLATE)
 
 
+def _layered_bytes(*, width: int, height: int, layers: int, batch_size: int, **_: object) -> int:
+    return batch_size * SPACE.channels * (layers + 1) * (height // CELL_PX) * (width // CELL_PX) * memory.FLOAT_BYTES
+
+
 @node(
     "EmptyQwenImageLayeredLatentImage",
     category="model/latent/qwen",
     display_name="Empty Qwen Image Layered Latent",
+    memory=_layered_bytes,
 )
 def empty_layered_latent(
     ctx: Context,

@@ -95,3 +95,20 @@ def test_no_body_brings_it_down(client: httpx.Client, body: bytes) -> None:
 
 
 _JSON = {"Content-Type": "application/json"}
+
+
+def test_what_no_worker_could_make_is_a_problem(web: Web) -> None:
+    size = {"width": 4096, "height": 4096, "batch_size": 4, "color": 0}  # 768 MiB
+    workflow = {"1": {"class_type": "EmptyImage", "inputs": size}, "2": PICTURE["2"]}
+    store = web.services.store
+    for name, most in (("small", 500), ("large", 600)):
+        store.workers.register(name, "host", 1, {})
+        store.workers.beat(name, "ready", {"most_memory_bytes": most * 2**20})
+    with web.client() as client:
+        (problem,) = client.post("/v1/check", json={"workflow": workflow}).json()["problems"]
+        assert (problem["node_id"], problem["code"]) == ("1", "custom_validation_failed")
+        assert "768.0 MiB of memory at once, and a node may take 600.0 MiB" in problem["message"]
+        store.workers.beat("large", "ready", {"most_memory_bytes": 800 * 2**20})
+        assert client.post("/v1/check", json={"workflow": workflow}).json()["valid"]
+    for name in ("small", "large"):
+        store.workers.remove(name)

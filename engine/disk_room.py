@@ -1,0 +1,24 @@
+"""Whether what is to be saved has room: as it is encoded, in the output folder, and wherever else a copy is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def room_bytes(folders: Sequence[Path]) -> int | None:
+    """How large files may be of which each folder gets a copy; ``None`` where nothing is known.
+
+    A folder that is not there yet is on the disk of the first one above it that is.
+    """
+    places = [place for place in map(_there, folders) if place is not None]
+    copies = Counter(os.stat(place).st_dev for place in places)
+    free = {os.stat(place).st_dev: shutil.disk_usage(place).free for place in places}
+    return min((free[disk] // count for disk, count in copies.items()), default=None)
+
+
+def _there(folder: Path) -> Path | None:
+    return next((place for place in (folder, *folder.absolute().parents) if place.is_dir()), None)
