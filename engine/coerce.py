@@ -64,7 +64,7 @@ def _choice(marker: Choice | DynamicChoice, value: Any) -> Any:
     if value in marker.values:
         return value
     near = nearest(value, marker.values) if isinstance(value, str) else ""
-    some = ", ".join(marker.values[:20]) + (" ..." if len(marker.values) > 20 else "")
+    some = ", ".join(map(str, marker.values[:20])) + (" ..." if len(marker.values) > 20 else "")
     remedy = f"did you mean {near}?" if near else f"there are: {some}"
     raise ValueWrong("value_not_in_list", f"{_shown(value)} is not among the choices", remedy)
 

@@ -209,7 +209,7 @@ def _origin(class_type: str, said: str | None) -> str:
     pack = pack_of(class_type) or said
     if pack in (CORE, CORE_ID):
         return "it is one of ComfyUI's own, which is not supported yet"
-    return f"it comes from the community pack {pack}, and ComfyUI's packs do not run here" if pack else ""
+    return f"it comes from the community pack {pack}; put that into a folder that --packs names" if pack else ""
 
 
 def _similar(class_type: str, registry: Mapping[str, NodeSpec]) -> str:

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 
 def load_registry(settings: Settings) -> Registry:
-    """Built-in nodes, then those of installed packages, then those of the settings' node folders."""
+    """Built-in nodes, then those of installed packages, then those of the settings' node folders, then packs'."""
     registry = builtin_registry()
     registry.add_entry_points()
     for folder in settings.nodes:
         registry.add_folder(folder)
+    if settings.packs:
+        from nodes.packs.loading import add_packs
+
+        add_packs(registry, settings.packs, settings.packs_kept, network=settings.packs_network)
     return registry
 
 

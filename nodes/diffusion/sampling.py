@@ -39,11 +39,20 @@ class Sampled(NamedTuple):
 
 
 def sample(
-    ctx: Context, guider: Guider, sampler: Sampler, sigmas: Tensor, latent: Latent, *, noise_seed: int | None, seed: int
+    ctx: Context,
+    guider: Guider,
+    sampler: Sampler,
+    sigmas: Tensor,
+    latent: Latent,
+    *,
+    noise_seed: int | None,
+    seed: int,
+    noise: Tensor | None = None,
 ) -> Sampled:
     """Denoise ``latent`` along ``sigmas`` (float32[steps + 1], from high to low; an empty one changes nothing).
 
     ``noise_seed`` seeds the noise that is added first, None adds none; ``seed`` is for the sampler's own noise.
+    ``noise``: what is added instead of a seed's, float32 of the latent's shape.
     Reports progress after each step and stops there when the run is cancelled. Raises InputInvalid for a latent that
     is empty or whose channels are not the model's.
     """
@@ -51,7 +60,7 @@ def sample(
     if sigmas.numel() == 0:
         return Sampled(latent, latent)
     source = noises.generator(seed if noise_seed is None else noise_seed)
-    noise = _noise(latent, None if noise_seed is None else source)
+    added = _noise(latent, None if noise_seed is None else source) if noise is None else noise
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
@@ -61,7 +70,7 @@ def sample(
         shapes = tuple(tuple(part.samples.shape) for part in latent.parts)
         network = Network(module, guider.model, control, ctx.turns, shapes)
         preview = previews.previewer(ctx, guider.model.space, leases)
-        run = _Run(ctx, guider, network, latent, noise.to(next(module.parameters()).device), sigmas.float(), preview)
+        run = _Run(ctx, guider, network, latent, added.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
 
 

@@ -117,7 +117,7 @@ def test_unknown_class_comes_from_the_pack_that_the_file_names(engine: Engine) -
     drawing.add(3, "Fresh thing", inputs="a:INT", properties={"cnr_id": "comfy-core"})
     flow = read_workflow(drawing.as_file(), engine.registry)
     remedies = [problem.remedy for problem in engine.check(flow)]
-    told = "it comes from the community pack {}, and ComfyUI's packs do not run here"
+    told = "it comes from the community pack {}; put that into a folder that --packs names"
     assert remedies[:2] == [told.format("somebodys-pack"), told.format("somebody/riddles")]
     assert "one of ComfyUI's own" in remedies[2]
 

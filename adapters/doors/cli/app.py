@@ -25,8 +25,10 @@ from adapters.doors.cli.options import (
     ModelsOption,
     NodesOption,
     OutputOption,
+    PacksOption,
     PrecisionOption,
 )
+from adapters.doors.cli.packs import packs as packs_group
 from adapters.doors.cli.serve import serve
 from adapters.doors.cli.worker import worker
 
@@ -42,6 +44,7 @@ app.add_typer(models_group, name="models")
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(bench, name="bench")
+app.add_typer(packs_group, name="packs")
 app.command()(serve)
 app.command()(worker)
 add_doors_commands(app)
@@ -86,6 +89,7 @@ def run(
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     input: InputOption = None,
     out: OutputOption = None,
     set_: SetOption = None,
@@ -110,6 +114,7 @@ def run(
         models=models,
         extra_model_paths=extra_model_paths,
         nodes=nodes,
+        packs=packs,
         input=input,
         output=out,
         device=device,
@@ -130,6 +135,7 @@ def check(
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     input: InputOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
@@ -140,7 +146,13 @@ def check(
     from adapters.doors.cli.session import Options
 
     options = Options(
-        models=models, extra_model_paths=extra_model_paths, nodes=nodes, input=input, json=json, debug=debug
+        models=models,
+        extra_model_paths=extra_model_paths,
+        nodes=nodes,
+        packs=packs,
+        input=input,
+        json=json,
+        debug=debug,
     )
     with exits.reported(json=json, debug=debug):
         check_workflow(workflow, options, overrides=set_ or [])
@@ -152,6 +164,7 @@ def nodes(
         str | None, typer.Argument(metavar="[NAME]", help="One class: show its inputs and outputs.")
     ] = None,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -160,7 +173,7 @@ def nodes(
     from adapters.doors.cli.session import Options
 
     with exits.reported(json=json, debug=debug):
-        show_nodes(name, Options(nodes=nodes, json=json, debug=debug))
+        show_nodes(name, Options(nodes=nodes, packs=packs, json=json, debug=debug))
 
 
 @app.command()
@@ -202,6 +215,7 @@ def doctor(
 def convert(
     workflow: Workflow,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print a UI-form workflow in API form."""
@@ -209,4 +223,4 @@ def convert(
     from adapters.doors.cli.session import Options
 
     with exits.reported(json=False, debug=debug):
-        convert_workflow(workflow, Options(nodes=nodes, debug=debug))
+        convert_workflow(workflow, Options(nodes=nodes, packs=packs, debug=debug))

@@ -19,6 +19,10 @@ NodesOption = Annotated[
     list[Path] | None,
     typer.Option("--nodes", metavar="DIR", help="A folder of Python files with your own nodes; may be repeated."),
 ]
+PacksOption = Annotated[
+    list[Path] | None,
+    typer.Option("--packs", metavar="DIR", help="A folder of ComfyUI's node packs (custom_nodes); may be repeated."),
+]
 InputOption = Annotated[Path | None, typer.Option("--input", metavar="DIR", help="Folder that LoadImage reads from.")]
 OutputOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]

@@ -19,6 +19,7 @@ from adapters.doors.cli.options import (
     ModelsOption,
     NodesOption,
     OutputOption,
+    PacksOption,
     PrecisionOption,
     given_settings,
 )
@@ -55,6 +56,7 @@ def serve(
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     input: InputOption = None,
     output: OutputOption = None,
     data: DataOption = None,

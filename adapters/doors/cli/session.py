@@ -24,6 +24,7 @@ class Options:
     models: list[Path] | None = None
     extra_model_paths: Path | None = None
     nodes: list[Path] | None = None
+    packs: list[Path] | None = None
     input: Path | None = None
     output: Path | None = None
     device: str | None = None
@@ -50,7 +51,7 @@ class Session:
 
     @cached_property
     def registry(self) -> Registry:
-        """Built-in nodes, then those of installed packages, then those of ``--nodes`` folders."""
+        """Built-in nodes, then those of installed packages, then those of ``--nodes`` and ``--packs`` folders."""
         return load_registry(self.settings)
 
     @cached_property

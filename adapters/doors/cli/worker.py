@@ -18,6 +18,7 @@ from adapters.doors.cli.options import (
     ModelsOption,
     NodesOption,
     OutputOption,
+    PacksOption,
     PrecisionOption,
     given_settings,
 )
@@ -31,6 +32,7 @@ def worker(
     models: ModelsOption = None,
     extra_model_paths: ExtraPathsOption = None,
     nodes: NodesOption = None,
+    packs: PacksOption = None,
     input: InputOption = None,
     output: OutputOption = None,
     data: DataOption = None,

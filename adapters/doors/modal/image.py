@@ -8,7 +8,7 @@ from pathlib import Path
 
 import modal
 
-from adapters.doors.modal.places import MANIFEST, NODES
+from adapters.doors.modal.places import MANIFEST, NODES, PACKS
 from adapters.host.settings import Settings
 
 PYTHON = "3.12"
@@ -60,6 +60,7 @@ def _with_users_own(image: modal.Image, settings: Settings) -> modal.Image:
     """Last and not copied, so that another manifest builds no image."""
     if settings.manifest is not None:
         image = image.add_local_file(settings.manifest, str(MANIFEST))
-    for number, folder in enumerate(settings.nodes):
-        image = image.add_local_dir(folder, str(NODES / str(number)), ignore=_LEFT_OUT)
+    for place, folders in ((NODES, settings.nodes), (PACKS, settings.packs)):
+        for number, folder in enumerate(folders):
+            image = image.add_local_dir(folder, str(place / str(number)), ignore=_LEFT_OUT)
     return image

@@ -12,6 +12,7 @@ from adapters.service.blobs.errors import VolumeUnavailable
 
 MANIFEST = Path("/etc/dagfusion/models.yaml")
 NODES = Path("/etc/dagfusion/nodes")  # a folder in it for each of the deployer's node folders
+PACKS = Path("/etc/dagfusion/packs")  # and for each of the folders of packs
 _LOCAL = ("data", "input", "output", "temp")
 
 
@@ -50,6 +51,7 @@ class MountedPaths:
             "host": "0.0.0.0",  # noqa: S104 - Modal's proxy is in front
             "manifest": MANIFEST if MANIFEST.is_file() else None,
             "nodes": sorted(NODES.glob("*")),
+            "packs": sorted(PACKS.glob("*")),
         }
         self.make_local()
         settings = read_settings(given | more)

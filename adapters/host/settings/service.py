@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     though they are not public. ``concurrency``: jobs that one worker has in hand at a time, in turns on the device.
     ``together``: jobs of the same outline whose denoising steps one worker computes at once; by default 4 on a GPU and
     1 on a CPU; ``together_patience_s``: how long others that have waited longer wait for such jobs at most.
+    ``packs``: folders of ComfyUI's node packs, as its ``custom_nodes``; ``packs_network``: whether they may use the
+    network while they are imported; ``packs_kept``: where what they declare is kept between processes.
     ``warm``: checkpoints and workflow files that a worker loads before it counts as ready. ``manifest``: a list of
     model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
     are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
@@ -55,6 +57,9 @@ class Settings(BaseSettings):
 
     models: Annotated[list[Path], NoDecode] = Field(default_factory=list)
     nodes: Annotated[list[Path], NoDecode] = Field(default_factory=list)
+    packs: Annotated[list[Path], NoDecode] = Field(default_factory=list)
+    packs_network: bool = False
+    packs_kept: Path = Field(default_factory=lambda: user_cache_path("dagfusion") / "packs")
     extra_model_paths: Path | None = None
     input: Path = Path("input")
     shared_input: Path | None = None
@@ -126,7 +131,7 @@ class Settings(BaseSettings):
     def _split_lists(cls, value: object) -> object:
         return parts_of(value)
 
-    @field_validator("models", "nodes", mode="before")
+    @field_validator("models", "nodes", "packs", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
         return [Path(part) for part in value.split(os.pathsep) if part] if isinstance(value, str) else value

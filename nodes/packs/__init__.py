@@ -1,0 +1,1 @@
+"""ComfyUI's node packs, unmodified, as node classes (docs/packs.md)."""
