@@ -11,7 +11,7 @@ from engine.errors import InputInvalid
 from engine.inputs import MAX_SEED, Float, Int, Shown, Text
 from engine.registry import node
 from engine.types import Image
-from nodes import pictures
+from nodes import memory, pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +38,7 @@ class Pairs(NamedTuple):
 @node(
     "ResizeImagesByShorterEdge",
     category="image/transform",
+    memory=memory.images_by_shorter,
     output_names=("images",),
     experimental=True,
     deprecated=True,
@@ -51,6 +52,7 @@ def resize_by_shorter(ctx: Context, *, images: Image, shorter_edge: _Side = 512)
 @node(
     "ResizeImagesByLongerEdge",
     category="image/transform",
+    memory=memory.images_by_longer,
     output_names=("images",),
     experimental=True,
     deprecated=True,

@@ -110,6 +110,16 @@ def fitted_image(*, image: Image, largest_size: int = 512, **_: object) -> int:
     return scaled_image(image=image, scale_by=largest_size / longer)
 
 
+def images_by_longer(*, images: Image, longer_edge: int = 1024, **_: object) -> int:
+    """Of the batch with its longer side of so many pixels."""
+    return scaled_image(image=images, scale_by=longer_edge / max(shape_of(images)[1:3]))
+
+
+def images_by_shorter(*, images: Image, shorter_edge: int = 512, **_: object) -> int:
+    """Of the batch with its shorter side of so many pixels."""
+    return scaled_image(image=images, scale_by=shorter_edge / min(shape_of(images)[1:3]))
+
+
 def padded_image(*, image: Image, left: int = 0, top: int = 0, right: int = 0, bottom: int = 0, **_: object) -> int:
     """Of the batch with so many pixels more on each side."""
     count, height, width, channels = shape_of(image)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.context import Context
+from engine.dynamic import with_nested
 from engine.errors import InputInvalid
 from engine.folders import Folders
 from engine.inputs import Choice, Float, Int
@@ -78,7 +79,7 @@ def test_what_grows_is_estimated(name: str, ctx: Context) -> None:
     spec = REGISTRY[name]
     for changed, inputs in trials(spec):
         try:
-            made = spec.run(ctx, **inputs)
+            made = spec.run(ctx, **with_nested(spec, inputs))
         except InputInvalid:
             assert changed, "the usual inputs are refused"
             continue  # these inputs make nothing
