@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelMissing
-from engine.folders import OWN_FOLDERS, Folders, annotated
+from engine.folders import OWN_FOLDERS, Folders, annotated, contained
 from engine.inputs import FileChoice
 from engine.media_suffixes import is_offered
 
@@ -15,7 +15,7 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", r
 
 
 def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
-    """The file's path; ``None`` for a choice that is no file (``"None"``, a data URL). Raises ``ModelMissing``."""
+    """The file's path; ``None`` for what is no file (``"None"``, a data URL) or is assumed. Raises ``ModelMissing``."""
     if not isinstance(value, str):
         raise ModelMissing(f"{value!r} is no file name")
     if value in marker.before or value in marker.after:
@@ -24,10 +24,15 @@ def named_file(marker: FileChoice, value: Any, folders: Folders) -> Path | None:
         if not _DATA_URL.match(value):
             raise ModelMissing(f"'{value[:40]}' is no base64 data URL", remedy="write data:image/png;base64,...")
         return None
-    if marker.kind not in OWN_FOLDERS:
-        return folders.find(marker.kind, value)
-    noted = marker.kind == "input" or annotated(value)[1]
-    return folders.find_input(value if noted else f"{value} [{marker.kind}]")
+    try:
+        if marker.kind not in OWN_FOLDERS:
+            return folders.find(marker.kind, value)
+        noted = marker.kind == "input" or annotated(value)[1]
+        return folders.find_input(value if noted else f"{value} [{marker.kind}]")
+    except ModelMissing:
+        if folders.assumed and contained(Path(), annotated(value)[0]) is not None:
+            return None
+        raise
 
 
 def offered_files(marker: FileChoice, folders: Folders) -> list[str]:

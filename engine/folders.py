@@ -49,7 +49,8 @@ class Folders:
     ``models`` maps a kind to folders; build it with :func:`model_folders`. Names of files are relative to a folder,
     with forward slashes, and never leave it. ``shipped``: models folders that come with the program, where nobody is
     to put files of their own. ``shared``: an input folder that everybody reads and no run writes, looked at after
-    one's own. ``space``: whose folders these are, see :meth:`of`; empty where they are everybody's.
+    one's own. ``space``: whose folders these are, see :meth:`of`; empty where they are everybody's. ``assumed``: a file
+    that is not there counts as there, so that a workflow can be checked on a machine without its models.
     """
 
     models: Mapping[str, Sequence[Path]] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Folders:
     shipped: Sequence[Path] = ()
     shared: Path | None = None
     space: str = ""
+    assumed: bool = False
 
     def of(self, space: str) -> Folders:
         """The folders of one tenant: subfolders of these, with the same models. An empty name means these."""

@@ -8,6 +8,7 @@ from itertools import dropwhile
 
 from engine.errors import Problem
 from engine.folders import Folders
+from engine.left_out import why_left_out
 from engine.links import BrokenInput, read_links
 from engine.notes import Note
 from engine.packs import CORE, CORE_ID, pack_of
@@ -206,6 +207,8 @@ def _filled(node: ResolvedNode) -> Iterator[Note]:
 
 def _origin(class_type: str, said: str | None) -> str:
     """Where the class comes from, by its name or by what the file ``said``; empty where neither tells."""
+    if why := why_left_out(class_type):
+        return why
     pack = pack_of(class_type) or said
     if pack in (CORE, CORE_ID):
         return "it is one of ComfyUI's own, which is not supported yet"

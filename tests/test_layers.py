@@ -31,7 +31,7 @@ HEAVY = {
 }
 LIGHT_ENGINE = {
     *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders", "suggest", "workflow"),
-    *("calls", "coerce", "links", "resolve", "resolved", "validate", "packs", "file_inputs", "object_info"),
+    *("calls", "coerce", "links", "resolve", "resolved", "validate", "left_out", "packs", "file_inputs", "object_info"),
     *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "device_scheduler", "computing"),
     *(
         "device_slot",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.folders import Folders
+from engine.left_out import why_left_out
 from engine.object_info import object_info
 from nodes import builtin_registry
 
@@ -58,3 +59,7 @@ def test_a_class_is_described_as_comfyui_does(name: str) -> None:
         assert ours.get(name) == theirs.get(name)
     for name in ("output_node", "essentials_category"):
         assert (ours.get(name) or None) == (theirs.get(name) or None)
+
+
+def test_no_class_that_is_here_is_said_to_be_left_out() -> None:
+    assert [name for name in REGISTRY if why_left_out(name)] == []

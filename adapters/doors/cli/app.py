@@ -138,6 +138,9 @@ def check(
     packs: PacksOption = None,
     input: InputOption = None,
     set_: SetOption = None,
+    assume_files: Annotated[
+        bool, typer.Option("--assume-files", help="Take files that the workflow names for present.")
+    ] = False,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -151,6 +154,7 @@ def check(
         nodes=nodes,
         packs=packs,
         input=input,
+        assume_files=assume_files,
         json=json,
         debug=debug,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class Options:
     attention: str | None = None
     compile: str | None = None
     disk_cache_mib: int | None = None
+    assume_files: bool = False
     json: bool = False
     debug: bool = False
 
@@ -57,7 +58,7 @@ class Session:
     @cached_property
     def folders(self) -> Folders:
         """The user's model folders first, the embedded models last."""
-        return load_folders(self.settings)
+        return replace(load_folders(self.settings), assumed=self.options.assume_files)
 
     @cached_property
     def engine(self) -> Engine:

@@ -204,3 +204,16 @@ def test_ctrl_c_cancels_within_a_step(
     assert json.loads(rest[-1])["error"] == "Cancelled"
     assert sum(b'"NodeProgress"' in line for line in rest) <= 3
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_check_can_take_files_for_present(dagfusion: Dagfusion, tmp_path: Path) -> None:
+    document = json.loads(GRAPH.read_text())
+    loader = next(node for node in document.values() if node["class_type"] == "CheckpointLoaderSimple")
+    loader["inputs"]["ckpt_name"] = "nobody has this.safetensors"
+    graph = tmp_path / "graph.json"
+    graph.write_text(json.dumps(document))
+    assert "nobody has this.safetensors" in dagfusion("check", graph).stdout
+    assert "no problems" in dagfusion("check", graph, "--assume-files").stdout
+    loader["inputs"]["ckpt_name"] = "../outside.safetensors"
+    graph.write_text(json.dumps(document))
+    assert "outside.safetensors" in dagfusion("check", graph, "--assume-files").stdout

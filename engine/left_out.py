@@ -1,0 +1,26 @@
+"""Classes of ComfyUI's own that are left out on purpose: those that call hosted services, and those for 3D.
+
+Their names are in ``left_out.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+_WHY = {
+    "hosted": "it calls a hosted service, and such nodes are left out: use a node whose model runs here",
+    "3d": "it is for 3D, which is left out",
+}
+
+
+def why_left_out(class_type: str) -> str:
+    """The reason, for remedies; empty for any other class."""
+    return _WHY.get(_kinds().get(class_type, ""), "")
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    document = json.loads(Path(__file__).with_name("left_out.json").read_text(encoding="utf-8"))
+    return {name: kind for kind, names in document.items() for name in names}
