@@ -222,6 +222,19 @@ class Conditioning:
         """Each entry with fields replaced."""
         return self.map(lambda entry: replace(entry, **changes))
 
+    def with_extra(self, **values: Any) -> Conditioning:
+        """Each entry with more in ``extra``, or something else."""
+        return self.map(lambda entry: replace(entry, extra={**entry.extra, **values}))
+
+    def appended(self, **values: Any) -> Conditioning:
+        """Each entry with one more value at the end of each of these tuples of ``extra``."""
+        return self.map(
+            lambda entry: replace(
+                entry,
+                extra={**entry.extra, **{name: (*entry.extra.get(name, ()), one) for name, one in values.items()}},
+            )
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class ControlNet:

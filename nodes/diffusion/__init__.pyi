@@ -5,6 +5,7 @@ from . import companions as companions
 from . import conditioning as conditioning
 from . import control as control
 from . import denoiser as denoiser
+from . import film_frames as film_frames
 from . import fitting as fitting
 from . import guidance as guidance
 from . import holes as holes

@@ -20,7 +20,7 @@ from engine.types import Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
 from nodes.sampling_values import Sigmas
-from nodes.values import Conditioning, Latent
+from nodes.values import ClipVisionOutput, Conditioning, Latent
 
 Recorded = Annotated[Any, Wire("*")]
 
@@ -41,6 +41,14 @@ def probe_sigmas(ctx: Context, *, sigmas: Sigmas, name: str) -> Recorded:
     return {"sigmas": sigmas.values}
 
 
+@node("ProbeClipVision", category="test", output_node=True)
+def probe_clip_vision(ctx: Context, *, clip_vision_output: ClipVisionOutput, name: str) -> Recorded:
+    return {
+        "penultimate_hidden_states": clip_vision_output.penultimate_hidden,
+        "image_embeds": clip_vision_output.summary,
+    }
+
+
 @node("ProbeConditioning", category="test", output_node=True)
 def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -> Recorded:
     found = {}
@@ -50,6 +58,8 @@ def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -
             found[f"{i}.pooled"] = entry.pooled
         if (mask := entry.extra.get("attention_mask")) is not None:
             found[f"{i}.attention_mask"] = mask
+        parts = {"concat_latent_image": entry.concat_latent, "concat_mask": entry.concat_mask}
+        found |= {f"{i}.{part}": given for part, given in parts.items() if given is not None}
         for j, latent in enumerate(entry.extra.get("reference_latents", ())):
             found[f"{i}.reference.{j}"] = latent
     return found
@@ -61,7 +71,7 @@ def probing_engine(folder: Path, *models: Path) -> Engine:
     ``folder`` is for what runs write, ``models`` are searched in order.
     """
     registry = builtin_registry()
-    for probe in (probe_latent, probe_image, probe_sigmas, probe_conditioning):
+    for probe in (probe_latent, probe_image, probe_sigmas, probe_clip_vision, probe_conditioning):
         specs: list[NodeSpec] = probe.__dict__["__dagfusion_nodes__"]
         for spec in specs:
             registry.add(spec)

@@ -30,6 +30,8 @@ _CLASS = "vision_model.embeddings.class_embedding"
 _PROJECTION = "visual_projection.weight"
 _SIGLIP_HEAD_WIDTH = 72  # of the published ones whose width is a multiple of it
 _BIG_LAYERS = 24  # CLIP's encoders with more layers were trained with another activation
+_BIG_HEADS = 16  # of these: 80 wide in ViT-H, 104 in ViT-bigG
+_H_HEAD_WIDTH, _HEAD_WIDTH = 80, 64
 
 
 def load_vision(path: Path) -> ClipVision:
@@ -97,18 +99,32 @@ def _side_px(view: WeightView) -> int:
 
 def _dimensions(view: WeightView) -> dict[str, Any]:
     width, channels, _, patch = view.shape(_PATCHES)
-    heads = width // _SIGLIP_HEAD_WIDTH if _CLASS not in view and width % _SIGLIP_HEAD_WIDTH == 0 else head_count(width)
     return {
         "hidden_size": width,
         "intermediate_size": view.shape("vision_model.encoder.layers.0.mlp.fc1.weight")[0],
         "num_hidden_layers": view.count("vision_model.encoder.layers"),
-        "num_attention_heads": heads,
+        "num_attention_heads": _heads(view, width),
         "num_channels": channels,
         "image_size": _side_px(view),
         "patch_size": patch,
         "layer_norm_eps": EPS,
         "attn_implementation": "sdpa",
     }
+
+
+def _heads(view: WeightView, width: int) -> int:
+    if _CLASS not in view:
+        return width // _SIGLIP_HEAD_WIDTH if width % _SIGLIP_HEAD_WIDTH == 0 else head_count(width)
+    if view.count("vision_model.encoder.layers") > _BIG_LAYERS:
+        return _BIG_HEADS
+    return width // _H_HEAD_WIDTH if _is_big(view) else head_count(width)
+
+
+def _is_big(view: WeightView) -> bool:
+    """Whether a CLIP encoder is of the big ones, or like them but for its depth."""
+    width = view.shape(_PATCHES)[0]
+    is_deep = view.count("vision_model.encoder.layers") > _BIG_LAYERS
+    return is_deep or (width % _H_HEAD_WIDTH == 0 and width % _HEAD_WIDTH != 0)
 
 
 def _siglip(view: WeightView) -> nn.Module:
@@ -123,7 +139,7 @@ def _siglip(view: WeightView) -> nn.Module:
 
 def _clip(view: WeightView) -> nn.Module:
     dimensions = _dimensions(view)
-    activation = "gelu" if dimensions["num_hidden_layers"] > _BIG_LAYERS else "quick_gelu"
+    activation = "gelu" if _is_big(view) else "quick_gelu"
     projected = view.shape(_PROJECTION)[0] if _PROJECTION in view else dimensions["hidden_size"]
     config = CLIPVisionConfig(**dimensions, hidden_act=activation, projection_dim=projected)
 

@@ -26,7 +26,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     if (more := _beside(entry, scene, variant)) is not None:
         found["beside"] = Input(more, "cut")
     if (seen := entry.extra.get("clip_vision_output")) is not None and variant.reads_pictures:
-        found["seen"] = Input(seen.penultimate_hidden_states.to(device))
+        found["seen"] = Input(seen.penultimate_hidden.to(device))
     if scene.model.keeps_clean and scene.mask is not None:
         found["noisy"] = Input(scene.mask.mean(dim=(1, 3, 4)))
     if (behind := entry.extra.get("time_dim_concat")) is not None:
