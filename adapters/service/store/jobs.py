@@ -167,6 +167,12 @@ class Jobs:
             order = self._queue.ids(connection)
         return order.index(job.id) + 1 if job.id in order else len(order) + 1
 
+    def places(self) -> dict[str, int]:
+        """Where every waiting job stands in the queue, by id: 1 is next."""
+        with self._database.read() as connection:
+            order = self._queue.ids(connection)
+        return {job_id: place for place, job_id in enumerate(order, 1)}
+
     def count(self, state: JobState, owner: str | None = None) -> int:
         """How many jobs are in ``state``; of all owners, or one."""
         with self._database.read() as connection:

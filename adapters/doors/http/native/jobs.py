@@ -52,7 +52,10 @@ def list_jobs(
     )
     more = len(found) > limit
     page = found[:limit]
-    return JobPage(jobs=[job_summary(job) for job in page], next_cursor=page[-1].sequence if more else None)
+    waits = any(job.state is JobState.QUEUED for job in page)
+    places = now.store.jobs.places() if waits else {}
+    documents = [job_summary(job).model_copy(update={"queue_place": places.get(job.id)}) for job in page]
+    return JobPage(jobs=documents, next_cursor=page[-1].sequence if more else None)
 
 
 @router.get("/{job_id}", operation_id="get_job", summary="Look a job up", responses=problems(404))

@@ -43,6 +43,13 @@ export function check(source) {
 export const nodes = () => call("v1/nodes");
 export const graphs = () => call("v1/graphs");
 export const graph = (name) => call(`v1/graphs/${encodeURIComponent(name)}`);
+export const models = () => call("v1/models");
+export const features = () => call("features");
+/** The parameters of a picture as the service documents them: {name: {default, enum, minimum ...}}, by document. */
+export const parameters = () => call("openapi.json").then(({ components: { schemas } }) => ({
+  picture: schemas.GenerateRequest.properties, control: schemas.ControlParameters.properties,
+}));
+export const generate = (body) => send("v1/generate", body);
 export const submit = (body) => send("v1/jobs", body);
 export const job = (id) => call(`v1/jobs/${encodeURIComponent(id)}`);
 export const workflowOf = (id) => call(`v1/jobs/${encodeURIComponent(id)}/workflow`);
@@ -52,9 +59,9 @@ export const cancel = (id) => call(`v1/jobs/${encodeURIComponent(id)}`, { method
 /**
  * Follows a job (or all of them, without an id) over a WebSocket that reconnects and replays what it missed.
  * `onEvent` gets events in order, each once; `onPreview` gets {node_id, picture: Blob}. With `after` null only what is
- * new comes. Returns a function that stops.
+ * new comes; `onOpen` is called at each connection. Returns a function that stops.
  */
-export function follow(id, { onEvent, onPreview = () => {}, after = 0 }) {
+export function follow(id, { onEvent, onPreview = () => {}, onOpen = () => {}, after = 0 }) {
   let socket, stopped = false, timer, wait = 250;
   const connect = () => {
     const query = new URLSearchParams(after === null ? {} : { after });
@@ -63,7 +70,7 @@ export function follow(id, { onEvent, onPreview = () => {}, after = 0 }) {
     url.protocol = url.protocol.replace("http", "ws");
     socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => { wait = 250; };
+    socket.onopen = () => { wait = 250; onOpen(); };
     socket.onmessage = ({ data }) => {
       if (typeof data !== "string") return onPreview(readPreview(data));
       const event = JSON.parse(data);

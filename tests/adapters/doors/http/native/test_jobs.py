@@ -217,6 +217,8 @@ def test_cancelling_hits_that_job_alone(web: Web, client: httpx.Client) -> None:
 def test_the_place_in_the_queue_goes_by_priority_then_age(client: httpx.Client) -> None:
     ids = [client.post("/v1/jobs", json={"workflow": PICTURE, "priority": p}).json()["id"] for p in (0, 0, 5, -1)]
     places = [client.get(f"/v1/jobs/{job_id}").json()["queue_place"] for job_id in ids]
+    listed = {job["id"]: job["queue_place"] for job in client.get("/v1/jobs?limit=500").json()["jobs"]}
+    assert [listed[job_id] for job_id in ids] == places
     assert places == [2, 3, 1, 4]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -11,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.adapters.services import Service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-_WAIT_MS = 90_000
+_WAIT_MS = 30_000
 
 
 @pytest.fixture(scope="module")  # while it is open, this thread has an event loop that other tests would trip over
@@ -29,11 +31,19 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, service: Service) -> Iterator[Page]:
     """The page, freshly opened. Fails the test for errors of the page's own program."""
-    page = browser.new_page(viewport={"width": 1360, "height": 800})
+    with opened(browser, service.url) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+    """A page of its own. Fails for errors of its program, and for whatever the page's own policy forbids."""
+    page = browser.new_page(**{"viewport": {"width": 1360, "height": 800}, **options})
     page.set_default_timeout(_WAIT_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(service.url)
+    page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(url)
     yield page
     page.close()
     assert errors == []

@@ -50,6 +50,7 @@ def test_a_workflow_is_edited_run_and_shown(page: Page, tmp_path: Path) -> None:
 
 
 def test_an_example_is_opened_and_run_with_its_picture(page: Page) -> None:
+    page.get_by_role("tab", name="Workflow").click()
     examples = page.locator(".examples")
     expect(examples.get_by_role("button", name="text to image")).to_be_visible()
     expect(examples.get_by_role("button", name="sdxl base refiner")).to_have_count(0)
@@ -77,12 +78,14 @@ def test_a_long_graph_keeps_its_size_and_scrolls(page: Page, tmp_path: Path) -> 
         assert page.evaluate("document.documentElement.scrollWidth") <= width_px
 
 
-def test_a_run_is_found_again_in_the_history_with_its_workflow(page: Page, service: Service) -> None:
+def test_a_run_is_found_again_in_the_gallery_with_its_workflow(page: Page, service: Service) -> None:
     job_id = service.submit(picture_prompt(color=7, prefix="history"))
     service.ended(job_id)
     page.reload()
-    page.get_by_role("button", name=job_id[:8]).click()
+    card = page.locator(f"[data-job='{job_id}']")
+    card.get_by_role("button", name="Use this workflow again").click()
     page.get_by_role("img", name="2_images_0.png").wait_for()
+    page.get_by_role("tab", name="Workflow", selected=True).wait_for()
     assert set(states(page)) == {"1", "2"}
 
 
@@ -137,7 +140,8 @@ def test_a_chosen_picture_is_sent_along(page: Page, tmp_path: Path) -> None:
 def test_a_running_job_is_cancelled(page: Page, tmp_path: Path) -> None:
     open_workflow(page, tmp_path, endless_prompt(3))
     page.get_by_role("button", name="Run", exact=True).click()
-    page.get_by_role("button", name="Cancel job").wait_for()
+    mine = page.get_by_role("region", name="Queue").locator("li.shown")
+    mine.get_by_role("button", name="Cancel job").wait_for()
     for width_px in (1360, 1100, 390):
         page.set_viewport_size({"width": width_px, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width_px, "nothing is wider than the window"
@@ -148,10 +152,15 @@ def test_a_running_job_is_cancelled(page: Page, tmp_path: Path) -> None:
 def test_every_control_has_a_name_and_works_by_keyboard(page: Page, tmp_path: Path) -> None:
     open_workflow(page, tmp_path, picture_prompt())
     page.get_by_text("All other inputs").click()
+    page.locator("summary").evaluate_all("all => all.forEach(one => { one.parentElement.open = true; })")
     nameless = page.locator("button, input, select, textarea").evaluate_all(
         "controls => controls.filter(c => !(c.labels?.length || c.ariaLabel || c.textContent.trim())).length"
     )
     assert nameless == 0
+    page.get_by_role("tab", name="Workflow").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tab", name="Prompt", selected=True)).to_be_focused()
+    page.keyboard.press("ArrowRight")
     page.get_by_role("button", name="Run", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("img", name="2_images_0.png").wait_for()
