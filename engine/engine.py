@@ -15,6 +15,7 @@ from engine.device_slot import Admit
 from engine.errors import Problem
 from engine.events import EventLog, Listener
 from engine.folders import Folders
+from engine.journal import Journal
 from engine.limits import Limits
 from engine.memory_check import with_memory
 from engine.publishing import FileStore, Named
@@ -91,7 +92,7 @@ class Engine:
         previews: bool = False,
         admit: Admit = nullcontext,
         folders: Folders | None = None,
-        again: bool = False,
+        journal: Journal | None = None,
     ) -> RunResult:
         """Run what the wanted ``outputs`` need and is not cached.
 
@@ -99,11 +100,11 @@ class Engine:
         ``OutOfMemory``, and ``Cancelled``. ``listeners`` hear of every event as it happens; ``cancel`` stops the run
         from another thread; with ``previews``, nodes report unfinished pictures. ``admit`` holds the device for the
         run, until what is left of it is work on files: then the next run computes. ``folders``: where the run reads and
-        puts files, if not in the engine's. ``again``: an earlier attempt died, which may have put files there already.
+        puts files, if not in the engine's. ``journal``: of earlier attempts, which may have put files there already.
         """
         checked, log = self.inspect(workflow, outputs, folders), EventLog(*listeners)
         return self.executor.run(
-            workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit, folders=folders, again=again
+            workflow, checked, log=log, cancel=cancel, previews=previews, admit=admit, folders=folders, journal=journal
         )
 
     @property

@@ -14,6 +14,7 @@ from engine.errors import Cancelled, GraphInvalid, OutOfMemory
 from engine.events import EventLog, RunCancelled, RunFailed
 from engine.failures import free_memory
 from engine.folders import Folders
+from engine.journal import Journal
 from engine.result import RunResult
 from engine.run import Run, RunSetting
 from engine.validate import Checked
@@ -37,7 +38,7 @@ class Executor:
         previews: bool = False,
         admit: Admit = nullcontext,
         folders: Folders | None = None,
-        again: bool = False,
+        journal: Journal | None = None,
     ) -> RunResult:
         """Run ``checked.outputs``. Nodes that finish are cached, also where the run does not.
 
@@ -52,7 +53,7 @@ class Executor:
         place = DeviceSlot(partial(self._at_device, admit), self._around.turns, self._around.underway)
         cancel = cancel or CancelToken()
         around = self._around if folders is None else replace(self._around, folders=folders)
-        run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews, again=again)
+        run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews, journal=journal)
         try:
             with place:
                 return self._execute(run)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from engine.encoded import Encoded, digest_of
 from engine.errors import InputInvalid
 from engine.folders import Folders
+from engine.journal import Journal
 from engine.output_names import Place, expand_prefix, next_number, place_in, rename_to_new
 from engine.request import Request
 from engine.types import SavedFile
@@ -96,11 +97,12 @@ class Named:
 class Publication:
     """What one run gives its client: each encoded file is put into the folders once, however often it is shown.
 
-    ``again``: an earlier attempt at the same died; a file of its that is the same is taken over, not put there twice.
+    ``journal``: where an earlier attempt at the same died, a file of its that is the same is taken over, not put there
+    twice; one that is another is removed when this attempt is done.
     """
 
-    def __init__(self, named: Named, folders: Folders, request: Request, *, again: bool = False) -> None:
-        self._named, self._folders, self._request, self._again = named, folders, request, again
+    def __init__(self, named: Named, folders: Folders, request: Request, *, journal: Journal | None = None) -> None:
+        self._named, self._folders, self._request, self._journal = named, folders, request, journal
         self._names: set[Path] = set()  # that are this run's
         self._saved: dict[int, tuple[Encoded, SavedFile]] = {}
         self._next: dict[tuple[Path, Place], int] = {}
@@ -129,6 +131,8 @@ class Publication:
         if saved is None:
             saved = self._write(made, root, place, texts)
             self._named.remember(key, saved)
+        elif self._journal is not None and saved.folder == "output":
+            self._journal.uses(self._folders.path_of(saved))
         return saved
 
     def _place(self, made: Encoded, root: Path) -> Place:
@@ -150,7 +154,7 @@ class Publication:
             else:
                 shutil.copyfile(made.path, part)
             stored = self._named.store.put_file(part)
-            name = self._left(made, stored, directory, place) or self._name(made, part, directory, place)
+            name = self._left(made, stored, directory, place) or self._name(made, part, directory, place, stored)
             self._names.add(directory / name)
         except OSError as error:
             stem = f"{place.subfolder}/{place.stem}" if place.subfolder else place.stem
@@ -166,7 +170,7 @@ class Publication:
 
     def _left(self, made: Encoded, stored: Stored, directory: Path, place: Place) -> str | None:
         """The name of the same file that the earlier attempt had put there."""
-        if not self._again:
+        if self._journal is None or not self._journal.again:
             return None
         start = f"{place.stem_of(made.number)}_"
         with os.scandir(directory) as entries:
@@ -178,16 +182,19 @@ class Publication:
         for path in (directory / name for name in names):
             same_size = path not in self._names and path.stat().st_size == stored.size_bytes
             if same_size and digest_of(path) == stored.digest:
+                self._journal.uses(path)
                 return path.name
         return None
 
-    def _name(self, made: Encoded, part: Path, directory: Path, place: Place) -> str:
+    def _name(self, made: Encoded, part: Path, directory: Path, place: Place, stored: Stored) -> str:
         series = (directory, place)
         number = self._next.get(series) or next_number(directory, place.stem)
         while True:
             name = f"{place.stem_of(made.number)}_{number:05}_{made.suffix}"
             number += 1
             self._next[series] = number
+            if self._journal is not None and made.series.folder == "output":
+                self._journal.put(directory / name, stored.digest)
             try:
                 rename_to_new(part, directory / name)
             except FileExistsError:

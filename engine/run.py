@@ -24,6 +24,7 @@ from engine.expand import Subgraph
 from engine.failures import failure
 from engine.folders import Folders
 from engine.graph import build_graph, extend_graph, resolved
+from engine.journal import Journal
 from engine.keys import ONCE, CacheKeys
 from engine.limits import Limits
 from engine.live_values import LiveValues
@@ -74,7 +75,7 @@ class Run:
         log: EventLog,
         cancel: CancelToken,
         previews: bool,
-        again: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         self.node_id: str | None = None
         self._around = around
@@ -86,7 +87,7 @@ class Run:
         with collection_paused():
             self._graph = build_graph(checked.nodes)
         self._request = Request(workflow)
-        self._published = Publication(around.named, around.folders, self._request, again=again)
+        self._published = Publication(around.named, around.folders, self._request, journal=journal)
         self._keys = CacheKeys(around.folders, around.models, self._request, self._value_of)
         self._live = LiveValues()
         self._report = Report(log, checked.outputs)

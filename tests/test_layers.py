@@ -40,6 +40,7 @@ LIGHT_ENGINE = {
         "notes",
         "limits",
         "disk_room",
+        "journal",
         "host_memory",
         "memory_check",
         "media_suffixes",

@@ -21,7 +21,10 @@ from adapters.service.store.records import InputFile, Output
 from engine.document import read_workflow
 from engine.engine import Engine
 from engine.events import Listener
+from engine.journal import Journal
 from engine.result import RunResult
+
+_ALONE = "alone"  # an outline that no prompt has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +93,13 @@ class Device:
         stoppable: Stoppable,
         left: Callable[[], None] = lambda: None,
         also: Listener = lambda _: None,
+        journal: Journal | None = None,
     ) -> RunResult:
         """Wait for the device, then run. Raises ``Cancelled`` where the run was told to stop, and what running raises.
 
         ``left`` is called when the next job may have the device: while this one still writes its last files, and
         before :meth:`outputs` stores them. ``also`` hears of the run's events before the recorder does.
+        ``journal``: of the files that attempts at this work put into the output folder.
         """
         folders = self.engine.folders.of(work.space)
         place_files(work.files, self.blobs, folders.input)
@@ -111,7 +116,7 @@ class Device:
                     previews=work.previews,
                     admit=partial(self._place, work, stoppable, left),
                     folders=folders,
-                    again=work.again,
+                    journal=journal,
                 )
         finally:
             stoppable.running = False
@@ -124,7 +129,8 @@ class Device:
     def _place(self, work: Work, stoppable: Stoppable, left: Callable[[], None]) -> Iterator[None]:
         """A place at the device. A job that waits for one can be cancelled."""
         try:
-            with self._admission.place(self._outline(work.prompt), stoppable.cancel, self.between):
+            own = _ALONE if work.again else self._outline(work.prompt)
+            with self._admission.place(own, stoppable.cancel, self.between):
                 stoppable.running = True
                 yield
         finally:

@@ -15,6 +15,7 @@ from adapters.run.worker.last_words import LastWords, Tell
 from adapters.run.worker.leased_jobs import LeasedJob, Stop
 from adapters.run.worker.progress import JobProgress
 from adapters.run.worker.recorder import Recorder
+from adapters.run.worker.solitude import Solitude
 from adapters.run.worker.store_sink import StoreSink
 from adapters.service.blobs.store import BlobStore
 from adapters.service.error_documents import error_document
@@ -23,6 +24,7 @@ from adapters.service.store.records import Output
 from engine.counted import counted
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
+from engine.journal import Journal
 from engine.result import RunResult
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ class QueueRunner:
     patience_s: float = PATIENCE_S
     tell: Tell = lambda _: None
     device: Device = field(init=False)
+    _solitude: Solitude = field(default_factory=Solitude)
 
     def __post_init__(self) -> None:
         between = FreeRequests(self.store, self.engine).fulfil
@@ -53,20 +56,25 @@ class QueueRunner:
     def run(self, hand: LeasedJob, left: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``left`` is called once, when the device is free again."""
         recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
+        journal = Journal(self.engine.folders.of(hand.job.space).output, hand.job.id, hand.job.attempts)
         try:
             with ExitStack() as seat:
                 seat.callback(left)
                 work = self._work(hand)
-                result = self.device.compute(
-                    work, recorder, hand, left=seat.close, also=LastWords(hand.job.id, self.tell)
-                )
-            made = self.device.outputs(result, work)
+                with self._solitude.place(hand.cancel, alone=work.again):
+                    words = LastWords(hand.job.id, self.tell)
+                    result = self.device.compute(work, recorder, hand, seat.close, words, journal)
+                    made = self.device.outputs(result, work)
         except Cancelled:
             self._stopped(hand, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
             self._failed(hand, recorder, error)
         else:
+            if hand.why is not Stop.LOST:
+                journal.leave_own()
             self._completed(hand, recorder, progress, result, made)
+        if hand.why is not Stop.LOST:
+            journal.close()
 
     def _work(self, hand: LeasedJob) -> Work:
         job = hand.job

@@ -178,13 +178,14 @@ def test_a_node_that_does_not_stop_is_ended_with_its_process(supervised: Service
     assert supervised.wait_for_worker() != worker
 
 
-def test_files_of_an_attempt_that_died_are_not_there_twice(supervised: Service, tmp_path: Path) -> None:
-    prompt: dict[str, Any] = {"0": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 3}}}
+@pytest.mark.parametrize("source", ["EmptyImage", "OfThisProcess"])
+def test_files_of_an_attempt_that_died_are_not_there_twice(supervised: Service, tmp_path: Path, source: str) -> None:
+    size = {"width": 8, "height": 8, "batch_size": 3, "color": 9} if source == "EmptyImage" else {}
+    prompt: dict[str, Any] = {"0": {"class_type": source, "inputs": size}}
     for number in (1, 2):
         inputs = {"images": ["0", 0], "filename_prefix": f"{tmp_path.name}/died{number}"}
         prompt[str(number)] = {"class_type": "SaveImage", "inputs": inputs}
     prompt["9"] = {"class_type": "Gate", "inputs": {"folder": str(tmp_path), "steps": 1}}
-    prompt["0"]["inputs"]["color"] = 9
     folder = Path(supervised.settings["output"]) / tmp_path.name
     pid = supervised.wait_for_worker()
     job_id = supervised.submit(prompt)
@@ -195,5 +196,6 @@ def test_files_of_an_attempt_that_died_are_not_there_twice(supervised: Service, 
     assert (job.state, job.attempts) == (JobState.COMPLETED, 2)
     assert len(list(folder.iterdir())) == 6
     outputs = supervised.store.jobs.outputs(job_id)
-    assert len({output.filename for output in outputs}) == 6
+    assert {folder / (output.filename or "") for output in outputs} == set(folder.iterdir())
+    assert not [path for path in folder.parent.iterdir() if path.suffix == ".attempts"]
     supervised.wait_for_worker()

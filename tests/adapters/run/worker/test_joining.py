@@ -6,11 +6,15 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from adapters.service.store.records import JobState
+from adapters.run.worker.joining import Joining
+from adapters.service.store import Store
+from adapters.service.store.queue import anything
+from adapters.service.store.records import JobState, NewJob
 from tests.adapters.run.worker.conftest import TROUBLE
 from tests.adapters.run.worker.test_jobs import one, until_running
 from tests.adapters.services import Service, running, until
@@ -103,3 +107,17 @@ def test_all_are_given_back_when_the_worker_dies(joining: Service, tmp_path: Pat
     (tmp_path / "end").touch()
     assert [joining.ended(job).state for job in jobs] == [JobState.COMPLETED] * 2
     assert all(joining.job(job).attempts == 2 for job in jobs)
+
+
+def test_nobody_joins_while_what_is_made_could_not_be_kept(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    waiting = store.jobs.submit(NewJob(prompt={}))[0].id
+    taken: list[str] = []
+    device = SimpleNamespace(engine=SimpleNamespace(at_once=2), may_overtake=True, fits=lambda prompt: True)
+    able: list[Any] = [None, anything]
+    joining = Joining(store, device, "w", 60, lambda job, *_: taken.append(job.id), lambda: able.pop(0))  # type: ignore[arg-type]
+    assert not joining._join()
+    assert store.jobs.queue()[1][0].id == waiting
+    assert joining._join()
+    assert taken == [waiting]
+    store.close()

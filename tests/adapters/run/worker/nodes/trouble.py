@@ -12,6 +12,7 @@ from typing import Annotated
 from engine.context import Context
 from engine.inputs import Int, Text
 from engine.registry import node
+from engine.types import Image
 
 Number = Annotated[int, Int()]
 Words = Annotated[str, Text()]
@@ -34,6 +35,15 @@ def gate(ctx: Context, *, folder: Words = "", steps: Number = 10) -> None:
         while not (Path(folder, f"go-{step}").exists() or ctx.cancel.cancelled):
             time.sleep(0.01)
         ctx.progress(step, steps)
+
+
+@node("OfThisProcess", category="test", cacheable=False)
+def of_this_process(ctx: Context) -> Image:
+    """Three pictures that no other process makes."""
+    import torch
+
+    generator = torch.Generator().manual_seed(os.getpid())
+    return Image(torch.rand(3, 8, 8, 3, generator=generator))
 
 
 @node("SlowFile", category="test", output_node=True, aside=True)
