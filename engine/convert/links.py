@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.convert.litegraph import Mode, Port, UiNode
 from engine.convert.modes import passed_on_input
+from engine.convert.primitives import within_all_targets
 from engine.convert.promoted import targets
 from engine.convert.subgraphs import Scope
 from engine.convert.virtual import (
@@ -33,9 +34,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value that a PrimitiveNode or a subgraph's promoted widget holds."""
+    """A value that a PrimitiveNode or a subgraph's promoted widget holds.
+
+    ``promoted``: the latter, which is sent untouched: alternatives in such texts are not picked.
+    """
 
     value: Any
+    promoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,14 @@ class Tracer:
             self._known[key] = spot
         return spot
 
+    def own_value(self, scope: Scope, node: UiNode, slot: int) -> Origin:
+        """What a widget keeps whose link ends at a muted node: nothing but its own, or what its subgraph promotes."""
+        link = scope.graph.links.get(node.inputs[slot].link or "")
+        if link is None or scope.outer is None or link.origin != scope.graph.input_node:
+            return Nothing()
+        ports = scope.graph.inputs
+        return self._port_value(scope, ports[link.origin_slot]) if link.origin_slot < len(ports) else Nothing()
+
     def _from_input(self, spot: _Place) -> _Place | Origin:
         scope, link_id = spot.scope, spot.node.inputs[spot.slot].link
         if link_id is None:
@@ -133,13 +146,13 @@ class Tracer:
             assert scope.outer is not None
             promoted = scope.outer.values.widgets.get((scope.host.id, port.name), scope.values.ports.get(port.name))
             if promoted is not None:
-                return Literal(promoted)
+                return Literal(promoted, promoted=True)
             node, slot = next(((n, s) for n, s in targets(scope.graph, port) if s.widget), (None, None))
             if node is None or slot is None:
                 return Nothing()
             if node.id not in scope.inner:
                 value = self._widget_value(scope, node, slot.widget or slot.name)
-                return Nothing() if value is None else Literal(value)
+                return Nothing() if value is None else Literal(value, promoted=True)
             scope = scope.inner[node.id]
             port = next((p for p in scope.graph.inputs if p.name == slot.name), None)
         return Nothing()
@@ -178,7 +191,9 @@ class Tracer:
         if node.type == PRIMITIVE:
             promoted = next((v for (node_id, _), v in scope.values.widgets.items() if node_id == node.id), None)
             found, value = primitive_value(node)
-            return Literal(value if promoted is None else promoted) if found or promoted is not None else Nothing()
+            if promoted is not None:
+                return Literal(promoted)
+            return Literal(within_all_targets(value, scope.graph, node, self._registry)) if found else Nothing()
         if node.type == GET_NODE:
             return self._from_variable(scope, variable_name(node) or "")
         if is_forwarding(node) and slot < len(node.inputs):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.convert.broadcasts import read_broadcasts
-from engine.convert.combo_index import with_combo_index
+from engine.convert.combo_options import with_combo_options
 from engine.convert.dynamic_prompts import pick_alternatives
 from engine.convert.links import Literal, Nothing, Source, Tracer
 from engine.convert.litegraph import UiNode, read_ui_document
@@ -74,19 +74,20 @@ class _Builder:
         for lost in widgets.lost:
             self._note("widgets", lost, scope, node)
         inputs = {name: as_input(self._own_value(scope, node, name, value)) for name, value in widgets.by_name.items()}
+        untouched = {name for node_id, name in scope.values.widgets if node_id == node.id}
         for index, slot in enumerate(node.inputs):
-            match self._tracer.follow(scope, node, index):
-                case Source(node_id=origin, slot=output):
-                    inputs[slot.name] = [origin, output]
-                case Literal(value=value):
-                    inputs[slot.name] = as_input(value)
-                case Nothing(why=why, muted=muted) if why:
-                    self._note("links", f"input '{slot.name}' is not linked: {why}", scope, node)
-                    if muted:
-                        inputs.pop(slot.name, None)
+            origin = self._tracer.follow(scope, node, index)
+            if isinstance(origin, Nothing) and origin.why:
+                self._note("links", f"input '{slot.name}' is not linked: {origin.why}", scope, node)
+                origin = self._tracer.own_value(scope, node, index) if origin.muted else origin
+            if isinstance(origin, Source):
+                inputs[slot.name] = [origin.node_id, origin.slot]
+            elif isinstance(origin, Literal):
+                inputs[slot.name] = as_input(origin.value)
+                untouched |= {slot.name} if origin.promoted else set()
         return NodeDocument(
             class_type=node.type,
-            inputs=_with_alternatives(with_combo_index(node, inputs), spec),
+            inputs=_with_alternatives(with_combo_options(node, inputs), spec, untouched),
             title=node.title or (spec.display_name if spec and spec.display_name else node.type),
             pack=node.pack,
         )
@@ -98,10 +99,10 @@ class _Builder:
         self.notes.append(Note(kind, message, scope.id_of(node), node.type))
 
 
-def _with_alternatives(inputs: dict[str, Any], spec: NodeSpec | None) -> dict[str, Any]:
-    """``{a|b}`` replaced in the texts whose schema says that front ends do so."""
+def _with_alternatives(inputs: dict[str, Any], spec: NodeSpec | None, untouched: set[str]) -> dict[str, Any]:
+    """``{a|b}`` replaced in the texts whose schema says that front ends do so, but in those of subgraphs' widgets."""
     for name, value in inputs.items():
         marker = spec.inputs[name].marker if spec and name in spec.inputs else None
-        if isinstance(value, str) and isinstance(marker, Text) and marker.dynamic_prompts:
+        if isinstance(value, str) and isinstance(marker, Text) and marker.dynamic_prompts and name not in untouched:
             inputs[name] = pick_alternatives(value)
     return inputs

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
+from engine.context import Context
 from engine.convert import convert
 from engine.errors import WorkflowUnreadable
+from engine.inputs import Edited, Float
+from engine.registry import node
 from tests.engine.convert.drawing import Drawing, classes, text_to_latent
 
 CLASSES = classes()
@@ -155,7 +158,7 @@ def test_broadcasts_feed_unlinked_inputs() -> None:
     assert "7" not in inputs
 
 
-def test_a_muted_node_takes_its_readers_inputs_away() -> None:
+def test_a_muted_node_takes_its_readers_links_away_and_leaves_their_widgets() -> None:
     drawing = text_to_latent()
     drawing.nodes[2]["mode"] = 2
     drawing.nodes[3]["inputs"].append({"name": "cfg", "type": "FLOAT", "widget": {"name": "cfg"}, "link": None})
@@ -164,7 +167,8 @@ def test_a_muted_node_takes_its_readers_inputs_away() -> None:
     conversion = convert(drawing.as_file(), CLASSES)
 
     assert "3" not in conversion.nodes
-    assert {"latent", "cfg"}.isdisjoint(conversion.nodes["4"].inputs)
+    assert "latent" not in conversion.nodes["4"].inputs
+    assert conversion.nodes["4"].inputs["cfg"] == 8.0
     assert [note.kind for note in conversion.notes] == ["links", "links"]
     assert "muted" in conversion.notes[0].message
 
@@ -308,3 +312,56 @@ def test_many_readers_of_one_long_chain_of_reroutes_take_linear_time() -> None:
     inputs = converted(drawing.as_file())
 
     assert all(inputs[str(count + i)]["model"] == ["0", 0] for i in range(1, count))
+
+
+@pytest.mark.parametrize(("value", "sent"), [(27.35, 1.0), (0.5, 0.5), (-3.0, 0.0)])
+def test_a_primitive_of_several_inputs_stays_within_the_ranges_of_all(value: float, sent: float) -> None:
+    registry = classes()
+
+    @node("Shift", category="test")
+    def shift(ctx: Context, *, shift: Annotated[float, Float(min=0.0, max=100.0)] = 1.0) -> float:
+        return shift
+
+    @node("Blend", category="test", output_node=True)
+    def blend(ctx: Context, *, factor: Annotated[float, Float(min=-1.0, max=1.0)] = 1.0) -> None:
+        return None
+
+    for function in (shift, blend):
+        registry.add(function.__dict__["__dagfusion_nodes__"][0])
+    drawing = Drawing()
+    drawing.add(1, "PrimitiveNode", value, "fixed", outputs="FLOAT:FLOAT")
+    drawing.add(2, "Shift", 3.0, inputs="shift:FLOAT!")
+    drawing.add(3, "Blend", 0.1, inputs="factor:FLOAT!")
+    drawing.link(1, 0, 2, "shift")
+    alone = convert(drawing.as_file(), registry).nodes["2"].inputs["shift"]
+    drawing.link(1, 0, 3, "factor")
+    both = convert(drawing.as_file(), registry).nodes
+    assert alone == value
+    assert (both["2"].inputs["shift"], both["3"].inputs["factor"]) == (sent, sent)
+
+
+def test_values_with_editors_of_their_own_take_a_place_and_lists_are_wrapped() -> None:
+    registry = classes()
+
+    @node("Draw", category="test", output_node=True)
+    def draw(
+        ctx: Context,
+        *,
+        width: int = 1,
+        boxes: Annotated[list[Any], Edited("BOUNDING_BOXES")] = (),  # type: ignore[assignment]
+        rate: Annotated[float, Float(also="INT")] = 25.0,
+        color: Annotated[str, Edited("COLOR")] = "#ffffff",
+        batch: int = 1,
+    ) -> None:
+        return None
+
+    registry.add(draw.__dict__["__dagfusion_nodes__"][0])
+    drawing = Drawing()
+    drawing.add(1, "Draw", 640, [{"x": 1}], 24, "#000000", 3)
+    assert convert(drawing.as_file(), registry).nodes["1"].inputs == {
+        "width": 640,
+        "boxes": {"__value__": [{"x": 1}]},
+        "rate": 24,
+        "color": "#000000",
+        "batch": 3,
+    }

@@ -143,6 +143,36 @@ def test_the_index_of_a_promoted_choice_is_counted_anew(choice: str, index: int)
 
     inputs = converted(outside("t", 99, choice), drawing.as_subgraph("sub"))
     assert (inputs["57:10"]["choice"], inputs["57:10"]["index"]) == (choice, index)
+    assert [inputs["57:10"][f"option{number}"] for number in (1, 2, 3, 4)] == ["a", "b", "c", ""]
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_alternatives_are_not_picked_in_promoted_texts(promoted: bool) -> None:
+    """Neither in the host's value nor in the inner widget's behind its port: JSON keeps its braces."""
+    drawing = inside()
+    drawing.nodes[0]["widgets_values"] = ['{"a": 1} // x']
+    host = outside(*(['{"b": 2} // y'] if promoted else []))
+    assert converted(host, drawing.as_subgraph("sub"))["57:8"]["text"] == (
+        '{"b": 2} // y' if promoted else '{"a": 1} // x'
+    )
+    proxies = outside('{"c": 3}', properties={"proxyWidgets": [["8", "text"]]})
+    drawing.nodes[0]["inputs"] = drawing.nodes[0]["inputs"][:1]
+    assert converted(proxies, drawing.as_subgraph("sub"))["57:8"]["text"] == '{"c": 3}'
+
+
+def test_alternatives_are_picked_in_a_text_inside_that_nothing_promotes() -> None:
+    drawing = inside()
+    drawing.add(12, "Encode", "{x} // y", inputs="clip:CLIP", outputs="C:CONDITIONING")
+    assert converted(outside("t", 1), drawing.as_subgraph("sub"))["57:12"]["text"] == "x "
+
+
+@pytest.mark.parametrize(("values", "seed"), [(("t", 99), 99), ((), 7)])
+def test_a_promoted_widget_keeps_its_value_where_the_link_ends_at_a_muted_node(values: Any, seed: int) -> None:
+    drawing = outside(*values)
+    drawing.nodes[2]["inputs"].append({"name": "seed", "type": "INT", "link": None})
+    drawing.add(6, "Number", 5, outputs="INT:INT", mode=2)
+    drawing.link(6, 0, 57, "seed")
+    assert converted(drawing, inside().as_subgraph("sub"))["57:9"]["seed"] == seed
 
 
 def nested() -> tuple[dict[str, Any], ...]:
