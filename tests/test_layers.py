@@ -41,6 +41,7 @@ LIGHT_ENGINE = {
         "limits",
         "disk_room",
         "journal",
+        "prefix_check",
         "host_memory",
         "memory_check",
         "media_suffixes",

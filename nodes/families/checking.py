@@ -11,11 +11,12 @@ from pathlib import Path
 from engine.errors import ModelUnreadable, Problem
 from engine.inputs import FileChoice
 from engine.resolved import ResolvedNode
+from nodes.families.encoder_fit import encoder_problems
 from nodes.families.family import Family
 from nodes.families.found import control_kinds, encoder_kinds, families, vae_kinds
 from nodes.families.headers import is_pickled, shapes_of
 from nodes.families.marks import Shapes, any_fits
-from nodes.families.pickle_contents import strange_names
+from nodes.families.pickle_contents import stored_tensors, strange_names
 from nodes.families.recognition import WHOLE, prefix_of, recognise
 
 CODE = "model_not_supported"
@@ -41,6 +42,7 @@ def file_problems(nodes: Mapping[str, ResolvedNode], pickled_bytes: float = floa
                 for code, message, remedy in _refusals(node.class_type, marker.kind, path, pickled_bytes):
                     yield Problem(code, message, remedy, node_id=node_id, class_type=node.spec.name, input=name)
         yield from _missing_parts(node, nodes)
+    yield from encoder_problems(nodes)
 
 
 _Refusal = tuple[str, str, str]
@@ -56,8 +58,13 @@ def _refusals(class_type: str, kind: str, path: Path, pickled_bytes: float) -> I
         return
     except OSError:
         return  # removed since the check
-    if pickled:
-        yield from _of_pickle(path, pickled_bytes)
+    if pickled and (refused := list(_of_pickle(path, pickled_bytes))):
+        yield from refused
+    elif class_type == "UpscaleModelLoader":
+        if (stored_tensors(path) if pickled else _convolutions(shapes)) < _LEAST_CONVOLUTIONS:
+            yield CODE, f"'{path.name}' holds no upscaler: {_UPSCALER}", "take another file"
+    elif pickled:
+        return
     elif kind in ("checkpoints", "diffusion_models"):
         yield from _of_denoiser(class_type, path, shapes)
     elif (known := _KINDS.get(class_type)) is not None and not known[0](shapes):
@@ -152,6 +159,12 @@ def _is_encoder(shapes: Shapes) -> bool:
     return any(any_fits(kind.marks, shapes) for kind in encoder_kinds().values())
 
 
+def _convolutions(shapes: Shapes) -> int:
+    return sum(len(shape) == 4 for shape in shapes.values())
+
+
+_LEAST_CONVOLUTIONS = 2  # of every upscaler: into its features, and out of them
+_UPSCALER = "one has weights of two convolutions at least"
 _CHECKPOINTS = ("CheckpointLoaderSimple", "CheckpointLoader")
 _KINDS: Mapping[str, tuple[Callable[[Shapes], bool], str]] = {
     "VAELoader": (_holds_vae_somewhere, "VAE"),

@@ -14,6 +14,8 @@ from nodes.families.marks import Shapes
 from nodes.families.recognition import prefix_of
 
 _LOADERS = ("LoraLoader", "LoraLoaderModelOnly")
+_FIRST_BLOCK = "input_blocks.0.0.weight"  # of every UNet's published file
+_UNET_BLOCKS = ("down_blocks_", "mid_block_", "up_blocks_", "input_blocks_", "middle_block_", "output_blocks_")
 _OF_MODELS = ("ckpt_name", "unet_name")
 _BEFORE = ("lora_unet_", "lycoris_", "base_model_model_unet_", "base_model_model_", "model_diffusion_model_",
            "diffusion_model_", "lora_transformer_", "transformer_", "unet_", "")  # fmt: skip
@@ -42,7 +44,8 @@ def _left_out(name: str, shapes: Shapes, denoiser: Shapes) -> Iterator[str]:
     known, is_whole = _known_modules(denoiser)
     own = [module for module in modules if not module.startswith(OF_TEXT)]
     missing = [module for module in own if not _is_known(module, known)]
-    if not own or not known or not (is_whole or len(missing) < len(own)):
+    of_unet = _FIRST_BLOCK not in denoiser and all(_is_of_unet(module) for module in missing)
+    if not own or not known or not (is_whole or of_unet or len(missing) < len(own)):
         return
     if len(missing) == len(modules):
         yield f"LoRA '{name}' changes nothing: no module of it fits this model; was it made for another family?"
@@ -69,7 +72,7 @@ def _denoiser(node: ResolvedNode, nodes: Mapping[str, ResolvedNode]) -> Shapes:
 def _known_modules(denoiser: Shapes) -> tuple[set[str], bool]:
     """Names of modules as files may have them, and whether these are all styles that there are of this network."""
     names = set(denoiser)
-    other = diffusers_names(denoiser) if "input_blocks.0.0.weight" in denoiser else {}
+    other = diffusers_names(denoiser) if _FIRST_BLOCK in denoiser else {}
     is_whole = bool(other)
     return {_canonical(name.rpartition(".")[0]) for name in names | set(other.values())}, is_whole
 
@@ -77,6 +80,11 @@ def _known_modules(denoiser: Shapes) -> tuple[set[str], bool]:
 def _is_known(module: str, known: set[str]) -> bool:
     name = _canonical(module)
     return any(name.startswith(before) and name[len(before) :] in known for before in _BEFORE)
+
+
+def _is_of_unet(module: str) -> bool:
+    name = _canonical(module)
+    return any(name.startswith(before) and name[len(before) :].startswith(_UNET_BLOCKS) for before in _BEFORE)
 
 
 def _canonical(name: str) -> str:

@@ -31,6 +31,13 @@ def strange_names(path: Path) -> list[str]:
         return []
 
 
+def stored_tensors(path: Path) -> int:
+    """How many pieces of storage the file's tensors are in: as many as tensors, but for those that share one."""
+    with suppress(OSError, ValueError, zipfile.BadZipFile, IndexError, KeyError):
+        return sum(opcode in ("PERSID", "BINPERSID") for data in _pickles(path) for opcode, _ in _steps(data))
+    return 0
+
+
 def _pickles(path: Path) -> Iterator[bytes]:
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
@@ -43,15 +50,23 @@ def _pickles(path: Path) -> Iterator[bytes]:
 
 
 def _called(data: bytes) -> Iterator[str]:
-    """The names that a pickle imports, and those that stand after it; what follows them is no pickle."""
+    """The names that a pickle imports."""
+    texts: list[str] = []
+    for opcode, argument in _steps(data):
+        if opcode in _TEXTS:
+            texts = [*texts[-1:], str(argument)]
+        elif opcode == "GLOBAL":
+            yield str(argument).replace(" ", ".")
+        elif opcode == "STACK_GLOBAL" and len(texts) == 2:
+            yield ".".join(texts)
+        elif opcode == "STOP":
+            texts = []
+
+
+def _steps(data: bytes) -> Iterator[tuple[str, object]]:
+    """What a pickle does, and those that stand after it; what follows them is no pickle."""
     stream = io.BytesIO(data)
     with suppress(ValueError, IndexError):
         while stream.tell() < len(data):
-            texts: list[str] = []
             for opcode, argument, _ in pickletools.genops(stream):
-                if opcode.name in _TEXTS:
-                    texts = [*texts[-1:], str(argument)]
-                elif opcode.name == "GLOBAL":
-                    yield str(argument).replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL" and len(texts) == 2:
-                    yield ".".join(texts)
+                yield opcode.name, argument

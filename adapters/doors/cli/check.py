@@ -14,6 +14,7 @@ from adapters.host.loading import load_limits
 from engine.counted import counted
 from engine.errors import Problem
 from engine.memory_check import with_memory
+from engine.prefix_check import prefix_problems
 from engine.validate import inspect
 from nodes.families.checking import GIB, file_problems
 from nodes.families.lora_fit import lora_notes
@@ -25,7 +26,11 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     workflow = read(path, session.registry, overrides)
     limits = load_limits(session.settings)
     checked = with_memory(inspect(workflow, session.registry, session.folders), limits)
-    problems = [*checked.problems, *file_problems(checked.nodes, session.settings.pickled_gib * GIB)]
+    problems = [
+        *checked.problems,
+        *prefix_problems(checked, workflow.as_prompt(), session.folders),
+        *file_problems(checked.nodes, session.settings.pickled_gib * GIB),
+    ]
     notes = [*checked.notes, *lora_notes(checked.nodes)]
     if options.json:
         told = [asdict(problem) for problem in problems]

@@ -91,9 +91,6 @@ def test_what_a_loader_refuses_is_a_problem_before(folder: Path, loader: str, ki
     (folder / place / "x.safetensors").write_bytes(broken(kind))
     node = (loader, {name: "x.safetensors"})
     found = list(file_problems(check(folder, one=node).nodes))
-    if (loader, kind) == ("UpscaleModelLoader", "strange"):
-        assert found == []  # only building it tells
-        return
     (problem,) = found
     assert (problem.node_id, problem.input) == ("one", name)
     assert "'x.safetensors'" in problem.message
@@ -118,7 +115,8 @@ def test_sound_files_are_no_problem(folder: Path, loader: str, file: str) -> Non
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_pickled_weights_are_no_problem_up_to_the_limit(folder: Path, zipped: bool) -> None:
-    tensors = {"a": torch.ones(3), "b": torch.nn.Parameter(torch.ones(2, dtype=torch.bfloat16)), "n": torch.tensor(3)}
+    last = torch.nn.Parameter(torch.ones(3, 8, 3, 3, dtype=torch.bfloat16))
+    tensors = {"first": torch.ones(8, 3, 3, 3), "last": last, "n": torch.tensor(3)}
     torch.save(
         {"state_dict": tensors, "global_step": 3},
         folder / "upscale_models" / "x.pth",
@@ -128,6 +126,9 @@ def test_pickled_weights_are_no_problem_up_to_the_limit(folder: Path, zipped: bo
     assert list(file_problems(nodes)) == []
     (problem,) = file_problems(nodes, 100)
     assert "DAGFUSION_PICKLED_GIB" in problem.remedy
+    torch.save({"a": torch.ones(3)}, folder / "upscale_models" / "x.pth", _use_new_zipfile_serialization=zipped)
+    (problem,) = file_problems(nodes)
+    assert "'x.pth' holds no upscaler" in problem.message
 
 
 def without(folder: Path, *prefixes: str) -> None:
@@ -188,6 +189,24 @@ def test_a_lora_of_another_family_changes_nothing(folder: Path) -> None:
     told = lora(folder, {"lora_unet_double_blocks_0_img_attn_qkv": PARTS})
     assert told[0].startswith("LoRA 'x.safetensors' changes nothing")
     assert "double_blocks_0" in told[1]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q",
+        "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0",
+        "lora_unet_output_blocks_3_1_transformer_blocks_0_attn2_to_k",
+    ],
+)
+def test_a_lora_for_a_unet_changes_nothing_of_a_transformer(folder: Path, module: str) -> None:
+    transformer = {"double_blocks.0.img_attn.qkv.weight": torch.ones(4, 4), "img_in.weight": torch.ones(4, 4)}
+    save_file(transformer, folder / "diffusion_models" / "flux.safetensors")
+    save_file({f"{module}.{part}": tensor for part, tensor in PARTS.items()}, folder / "loras" / "x.safetensors")
+    load = ("UNETLoader", {"unet_name": "flux.safetensors"})
+    put_on = ("LoraLoaderModelOnly", {"model": ["one", 0], "lora_name": "x.safetensors"})
+    told = [note.message for note in lora_notes(check(folder, one=load, two=put_on).nodes)]
+    assert told[0].startswith("LoRA 'x.safetensors' changes nothing: no module of it fits this model")
 
 
 def test_what_is_no_part_of_a_lora_is_told(folder: Path) -> None:

@@ -22,6 +22,7 @@ from adapters.host.loading import load_limits
 from engine.errors import GraphInvalid
 from engine.limits import Limits
 from engine.memory_check import with_memory
+from engine.prefix_check import prefix_problems
 from nodes.families.checking import GIB, file_problems
 
 router = APIRouter(tags=["workflows"])
@@ -60,8 +61,10 @@ async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) 
         return _unprepared(error, body.request.workflow)
     finally:
         await body.close()
+    folders = now.folders.of(caller.space)
     found = [
         *checked.problems,
+        *await run_sync(lambda: list(prefix_problems(checked, prepared.workflow.as_prompt(), folders))),
         *await run_sync(lambda: list(file_problems(checked.nodes, now.settings.pickled_gib * GIB))),
     ]
     return Verdict(

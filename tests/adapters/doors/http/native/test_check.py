@@ -112,3 +112,14 @@ def test_what_no_worker_could_make_is_a_problem(web: Web) -> None:
         assert client.post("/v1/check", json={"workflow": workflow}).json()["valid"]
     for name in ("small", "large"):
         store.workers.remove(name)
+
+
+@pytest.mark.parametrize("prefix", ["../x", "a/../../x", "/etc/x", "C:\\x", "%EmptyImage.color%/../../x"])
+def test_a_name_that_leaves_the_output_folder_is_a_problem(client: httpx.Client, prefix: str) -> None:
+    saving = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": prefix}}
+    found = client.post("/v1/check", json={"workflow": {"1": PICTURE["1"], "2": saving}}).json()
+    (problem,) = found["problems"]
+    assert (problem["node_id"], problem["input"]) == ("2", "filename_prefix")
+    assert not found["valid"] and "folder" in problem["message"]
+    saving["inputs"]["filename_prefix"] = "a/%date:yyyy%/../b"
+    assert client.post("/v1/check", json={"workflow": {"1": PICTURE["1"], "2": saving}}).json()["valid"]
