@@ -24,6 +24,7 @@ from nodes.families.lora_fit import lora_notes
 
 # Keys for paid services, which have no use here and are not to be stored.
 _SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
+_TARGETS = "send the ids of output nodes as texts, or leave it out to run all of them"
 _MAX_ID = 64
 _MAX_CLIENT_ID = 200
 
@@ -100,8 +101,19 @@ def _targets(body: Mapping[str, Any]) -> list[str] | None:
     if found is None:
         return None
     if not isinstance(found, list):
-        raise PromptRefused("invalid_prompt", "'partial_execution_targets' is not an array of node ids")
-    return [str(one) for one in found if isinstance(one, str | int)]
+        what = f"'partial_execution_targets' is {_kind(found)}, not an array of node ids"
+        raise PromptRefused("invalid_prompt", what, _TARGETS)
+    for number, one in enumerate(found):
+        if isinstance(one, bool) or not isinstance(one, str | int):
+            what = f"'partial_execution_targets[{number}]' is {_kind(one)}, not a node's id"
+            raise PromptRefused("invalid_prompt", what, _TARGETS)
+    return [str(one) for one in found]
+
+
+def _kind(value: object) -> str:
+    """What JSON calls it."""
+    names = {dict: "an object", list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
 
 
 def _number(body: Mapping[str, Any]) -> float | None:
@@ -121,8 +133,11 @@ def _text(body: Mapping[str, Any], key: str, limit: int) -> str | None:
     if found is None:
         return None
     text = str(found) if isinstance(found, str | int) else ""
-    if not text or len(text) > limit or not text.isprintable() or (key == "prompt_id" and "/" in text):
+    if not text or len(text) > limit or not text.isprintable():
         raise PromptRefused("invalid_prompt", f"'{key}' is not a text of 1 to {limit} printable characters")
+    if key == "prompt_id" and ("/" in text or text in (".", "..")):
+        what = f"'{key}' is '{text}', which cannot stand in the addresses of a job's routes"
+        raise PromptRefused("invalid_prompt", what, "take letters, digits and hyphens, or leave it out")
     return text
 
 

@@ -198,3 +198,21 @@ def test_a_body_that_is_too_large_is_refused(http: httpx.Client) -> None:
     except httpx.WriteError:
         pass  # The service had answered and hung up before everything was sent.
     assert http.get("/prompt").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"partial_execution_targets": {"2": True}}, "'partial_execution_targets' is an object, not an array"),
+        ({"partial_execution_targets": ["2", ["1"]]}, "'partial_execution_targets[1]' is an array, not a node's id"),
+        ({"partial_execution_targets": [True]}, "'partial_execution_targets[0]' is true or false"),
+        ({"partial_execution_targets": [None]}, "'partial_execution_targets[0]' is null"),
+        ({"prompt_id": "../x"}, "'prompt_id' is '../x', which cannot stand in the addresses"),
+        ({"prompt_id": ".."}, "'prompt_id' is '..', which cannot stand in the addresses"),
+        ({"prompt_id": "x" * 65}, "'prompt_id' is not a text of 1 to 64 printable characters"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(http: httpx.Client, more: dict[str, Any], says: str) -> None:
+    reply = post(http, picture_prompt(), **more)
+    assert reply.status_code == 400
+    assert says in reply.json()["error"]["message"]
