@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from adapters.host.recent_logs import RECENT
 from engine.errors import shortened
 
 _MOST_MESSAGE, _MOST_TRACEBACK = 8_000, 32_000  # characters
@@ -33,7 +34,9 @@ def set_up_logging(form: LogFormat, process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_Subject(process))
     handler.setFormatter(_JsonLines() if form == "json" else _Text())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    RECENT.filters = handler.filters
+    RECENT.setFormatter(handler.formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler, RECENT], force=True)
     # uvicorn would write each WebSocket's query, and the key that a browser put into it.
     for chatty in ("httpx", "httpcore", "PIL", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

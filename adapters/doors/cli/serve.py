@@ -42,6 +42,10 @@ ConcurrencyOption = Annotated[
 TogetherOption = Annotated[
     int | None, typer.Option("--together", metavar="N", help="Jobs whose denoising steps are computed at once.")
 ]
+FrontendOption = Annotated[
+    str | None,
+    typer.Option("--frontend", metavar="DIR", help="Serve ComfyUI's front end: a folder of it, or 'installed'."),
+]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Log lines for people or machines.")]
 
 
@@ -65,6 +69,7 @@ def serve(
     attention: AttentionOption = None,
     compile: CompileOption = None,
     disk_cache_mib: DiskCacheOption = None,
+    frontend: FrontendOption = None,
     log_format: LogFormatOption = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

@@ -11,11 +11,12 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
-from adapters.doors.http import comfy, health, metrics, native, page
+from adapters.doors.http import comfy, frontend, health, metrics, native, page
 from adapters.doors.http.background import running
 from adapters.doors.http.bodies import BodyLimits
 from adapters.doors.http.hosts import HostGuard
 from adapters.doors.http.openapi import complete
+from adapters.doors.http.options import AnswersOptions
 from adapters.doors.http.problems import add_handlers
 from adapters.doors.http.replies import Replies
 from adapters.doors.http.revocation import EndsWithItsKey, Visits
@@ -44,16 +45,22 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(native.router)
-    app.include_router(page.router)
+    folder = frontend.folder_of(settings.frontend) if settings.frontend else None
+    app.include_router(page.router if folder is None else frontend.page(folder))
     app.router.routes.append(page.files)
     for prefix in ("", "/api"):
         app.include_router(comfy.router, prefix=prefix)
+        app.include_router(frontend.templates, prefix=prefix)
+    app.include_router(comfy.below_api, prefix="/api")
+    if folder is not None:
+        app.router.routes.append(frontend.files(folder))
     _complete_openapi(app)
     return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(AnswersOptions)
     app.add_middleware(BodyLimits, settings=settings)
     app.add_middleware(EndsWithItsKey, visits=app.state.visits)
     if settings.cors_origins:

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     ``key_queue_limit``: jobs of one key that wait, a quarter of ``queue_limit`` by default; ``max_priority``: the
     highest that a key's jobs may have. Both are for keys that say nothing of it and are no admin's.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
+    ``frontend``: a folder of ComfyUI's own front end, or ``installed``, to serve at ``/``.
     ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
     ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
     ``link_hours``: how long download links are good. ``tracing``: OpenTelemetry (the extra ``otel``).
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     drain_s: float = Field(default=30.0, ge=0)
     rate_limit: str = ""
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    frontend: str = ""
     max_sockets: int = Field(default=4096, ge=1)
     read_timeout_s: float = Field(default=30.0, gt=0)
     send_timeout_s: float = Field(default=30.0, gt=0)

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from adapters.doors.http.comfy import catalogue, history, prompt, queue, socket, system, upload, users, view
+from adapters.doors.http.comfy import (
+    catalogue,
+    history,
+    jobs,
+    panels,
+    prompt,
+    queue,
+    socket,
+    system,
+    upload,
+    users,
+    view,
+)
 
 # Not part of the OpenAPI document, which is the native API's: these routes are documented as ComfyUI's.
 router = APIRouter(include_in_schema=False)
-for part in (prompt, queue, history, view, upload, catalogue, system, users, socket):
+below_api = panels.below_api
+for part in (prompt, queue, jobs, history, view, upload, catalogue, system, users, panels, socket):
     router.include_router(part.router)

@@ -11,5 +11,7 @@ def server_features(settings: Settings) -> dict[str, Any]:
     """The reply of ``/features`` and of the handshake on ``/ws``. ``max_upload_size`` in bytes."""
     return {
         "supports_preview_metadata": True,
+        "node_replacements": True,
+        "assets": False,
         "max_upload_size": min(settings.max_file_mib, settings.max_body_mib) * MIB,
     }

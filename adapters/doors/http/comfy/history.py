@@ -36,7 +36,7 @@ def get_history(
     owner = None if caller.is_admin else caller.owner
     ended = now.store.jobs.ended
     jobs = ended(owner=owner, newest=limit) if offset < 0 else ended(owner=owner, offset=offset, limit=limit)
-    return WireJSON(_entries(now, caller, jobs))
+    return WireJSON(entries_of(now, caller, jobs))
 
 
 @router.get("/history/{prompt_id}")
@@ -44,7 +44,7 @@ def get_history_of(prompt_id: str, now: ServicesNow, caller: _Reader) -> WireJSO
     """The one entry by its id; empty for jobs that have not ended, and those that are not known."""
     job = None if "\0" in prompt_id else now.store.jobs.get(prompt_id)
     shown = job is not None and caller.sees(job.owner) and job.state.ended and not job.hidden and job.started_at
-    return WireJSON(_entries(now, caller, [job] if job is not None and shown else []))
+    return WireJSON(entries_of(now, caller, [job] if job is not None and shown else []))
 
 
 @router.post("/history")
@@ -57,7 +57,8 @@ async def change_history(
     return Response()
 
 
-def _entries(now: Services, caller: Caller, jobs: list[Job]) -> dict[str, Any]:
+def entries_of(now: Services, caller: Caller, jobs: list[Job]) -> dict[str, Any]:
+    """The entries of jobs that have ended, by id, with places of files as the caller has them."""
     events = now.store.events.of_jobs([job.id for job in jobs], without=_LEFT_OUT)
     entries = {job.id: history_entry(job, events[job.id], now.registry) for job in jobs}
     for job in jobs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.bodies import read_object
 from adapters.doors.http.comfy.features import server_features
 from adapters.doors.http.comfy.replies import WireJSON
+from adapters.doors.http.frontend import FRONTEND_VERSION, installed
 from adapters.doors.http.services import ServicesNow
 from adapters.service.store.records import WorkerRecord
 from adapters.service.store.workers import FREE_CACHE, FREE_MODELS
@@ -29,10 +29,15 @@ def get_system_stats(now: ServicesNow, _: _Reader) -> WireJSON:
     """Memory of this machine, and the device of each worker. ``comfyui_version`` is that of the protocol."""
     memory = psutil.virtual_memory()
     system = {
-        "os": os.name,
+        "os": sys.platform,
         "ram_total": memory.total,
         "ram_free": memory.available,
         "comfyui_version": COMFYUI_VERSION,
+        "required_frontend_version": FRONTEND_VERSION,
+        "installed_templates_version": installed("comfyui-workflow-templates"),
+        "required_templates_version": None,
+        "comfy_package_versions": [],
+        "deploy_environment": "local",
         "dagfusion_version": version("dagfusion"),
         "python_version": sys.version,
         "pytorch_version": version("torch"),

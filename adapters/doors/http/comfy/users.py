@@ -36,6 +36,23 @@ def get_users(_: _Reader) -> WireJSON:
     return WireJSON({"storage": "server", "migrated": True})
 
 
+@router.post("/users")
+def add_user(_: _Submitter) -> WireJSON:
+    """Keys tell who is who, so there is one user, whatever it is called."""
+    return WireJSON("default")
+
+
+@router.get("/v2/userdata")
+def list_entries(now: ServicesNow, caller: _Reader, path: str = "") -> WireJSON:
+    """All folders and files below a folder, folders first, as objects."""
+    root = user_folder(now, caller)
+    folder = checked(root, path) if path else root
+    if not folder.is_dir():
+        raise NotFound("there is no such folder")
+    found = [_entry(each, root) for each in folder.rglob("*")]
+    return WireJSON(sorted(found, key=lambda entry: (entry["type"] == "file", entry["name"].lower())))
+
+
 @router.get("/settings")
 def get_settings(now: ServicesNow, caller: _Reader) -> WireJSON:
     """All settings that the client has stored."""
@@ -144,7 +161,16 @@ def _told(path: Path, root: Path, full_info: bool) -> Any:
 def _info(path: Path, root: Path) -> dict[str, Any]:
     status = path.stat()
     name = path.relative_to(root).as_posix()
-    return {"path": name, "size": status.st_size, "modified": status.st_mtime, "created": status.st_ctime}
+    modified_ms, created_ms = (int(seconds * 1000) for seconds in (status.st_mtime, status.st_ctime))
+    return {"path": name, "size": status.st_size, "modified": modified_ms, "created": created_ms}
+
+
+def _entry(path: Path, root: Path) -> dict[str, Any]:
+    told = {"name": path.name, "path": path.relative_to(root).as_posix()}
+    if path.is_dir():
+        return {**told, "type": "directory"}
+    status = path.stat()
+    return {**told, "type": "file", "size": status.st_size, "modified": status.st_mtime}
 
 
 def _settings(root: Path) -> dict[str, Any]:
