@@ -32,7 +32,8 @@ class Joint:
 
     ``turns``: rotations of text and picture together; ``text``: how many tokens the text has; ``own``: how many of the
     picture's tokens come before those that it refers to. ``mix``: the attention kernel. ``bias``: added to the
-    attention's scores, [1 or batch, tokens, tokens] of text and picture together, or None.
+    attention's scores, [1 or batch, tokens, tokens] of text and picture together, or None. ``own_of_both``: in single
+    blocks, how many of text and picture together come first, where these are not the text's and ``own``.
     """
 
     turns: Tensor
@@ -40,6 +41,7 @@ class Joint:
     own: int
     mix: Mix
     bias: Tensor | None = None
+    own_of_both: int | None = None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention of [batch, tokens, heads, width] each; returns [batch, tokens, heads x width]."""
@@ -69,7 +71,7 @@ def double_block(
     shift_in, scale_in, gate_in, shift_out, scale_out, gate_out = of_image
     text_in, text_scale_in, text_gate_in, text_out, text_scale_out, text_gate_out = of_text
     attention, own = block.attn, joint.own
-    heads = (-1, attention.head_dim)
+    heads = (attention.heads, -1)
     normed = modulated(block.norm1.norm(image), shift_in, scale_in, own)
     normed_text = modulated(block.norm1_context.norm(text), text_in, text_scale_in, own)
     q = _both(
@@ -95,8 +97,8 @@ def single_block(block: Any, stream: Tensor, of_stream: Modulations, joint: Join
     ``of_stream``: shift, scale and gate.
     """
     shift, scale, gate = of_stream
-    attention, own = block.attn, joint.text + joint.own
-    heads = (-1, attention.head_dim)
+    attention, own = block.attn, joint.text + joint.own if joint.own_of_both is None else joint.own_of_both
+    heads = (attention.heads, -1)
     normed = modulated(block.norm.norm(stream), shift, scale, own)
     q = attention.norm_q(attention.to_q(normed).unflatten(-1, heads))
     k = attention.norm_k(attention.to_k(normed).unflatten(-1, heads))

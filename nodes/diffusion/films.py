@@ -29,12 +29,16 @@ def patches_of(projection: Any, film: Tensor) -> Tensor:
     return made.movedim(-1, 1)
 
 
-def to_film(tokens: Tensor, grid: Grid, patch: int) -> Tensor:
-    """Tokens of square patches, pixels before channels, to [rows, channels, frames, height, width]."""
+def to_film(tokens: Tensor, grid: Grid, patch: int, *, channels_first: bool = False) -> Tensor:
+    """Tokens of square patches, pixels before channels or after them, to [rows, channels, frames, height, width]."""
     frames, rows, columns = grid
     count = frames * rows * columns
-    cells = torch.unflatten(torch.unflatten(tokens[:, :count], 1, grid), -1, (patch, patch, -1))
-    return cells.permute(0, 6, 1, 2, 4, 3, 5).flatten(5).flatten(3, 4)
+    cells = torch.unflatten(tokens[:, :count], 1, grid)
+    if channels_first:
+        cells = torch.unflatten(cells, -1, (-1, patch, patch)).permute(0, 4, 1, 2, 5, 3, 6)
+    else:
+        cells = torch.unflatten(cells, -1, (patch, patch, -1)).permute(0, 6, 1, 2, 4, 3, 5)
+    return cells.flatten(5).flatten(3, 4)
 
 
 def film_turns(grid: Grid, widths: Sequence[int], theta: float, device: torch.device) -> Tensor:

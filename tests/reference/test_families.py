@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.engine import Engine
-from tests.reference.families import models
+from tests.reference.families import llama, models
 from tests.reference.recorded import compare, probing_engine, read, run
 
 FAMILIES = Path(__file__).parent / "families"
@@ -49,7 +49,10 @@ def engine_of(family: str, engines: dict[str, Engine], tmp_path_factory: pytest.
         folder, own = tmp_path_factory.mktemp(family), FAMILIES / family / "models.json.xz"
         graphs = [graph for name, graph in PROMPTS.items() if name.startswith(f"{family}/")]
         book = own if own.exists() else models.BOOK
-        engines[family] = probing_engine(folder, models.write(book, folder / "models", models.named_in(graphs)))
+        written = models.write(book, folder / "models", models.named_in(graphs))
+        if (words := FAMILIES / family / "llama_words.json").exists():
+            llama.write(words, written / "text_encoders" / "llama_tokenizer")
+        engines[family] = probing_engine(folder, written)
     return engines[family]
 
 

@@ -1,0 +1,64 @@
+"""Films of HunyuanVideo that start with pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import lazy_loader as lazy
+
+from engine.context import Context
+from engine.inputs import Choice, Count
+from engine.registry import node
+from engine.types import Image
+from nodes import diffusion
+from nodes.families.hunyuan_video.spaces import SPACE
+from nodes.film_latents import Frames, Side
+from nodes.latent import empty
+from nodes.values import Conditioning, Latent, Vae
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy.load("torch")
+
+CATEGORY = "model/conditioning/hunyuan video"
+CONCAT, REPLACE, CUSTOM = "v1 (concat)", "v2 (replace)", "custom"
+STEP = SPACE.factors[0]
+
+
+class Start(NamedTuple):
+    """The prompt with what the film starts with, and the latent to denoise."""
+
+    positive: Conditioning
+    latent: Latent
+
+
+@node("HunyuanImageToVideo", category=CATEGORY, keep=True)
+def image_to_film(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    vae: Vae,
+    width: Side = 848,
+    height: Side = 480,
+    length: Frames = 53,
+    batch_size: Count = 1,
+    guidance_type: Annotated[str, Choice(CONCAT, REPLACE, CUSTOM)],
+    start_image: Image | None = None,
+) -> Start:
+    """A film that starts with pictures: beside the noise (v1), in the latent (v2), or as a reference before it."""
+    latent = empty(SPACE, width, height, frames=length, batch=batch_size)
+    if start_image is None:
+        return Start(positive, latent)
+    films = diffusion.film_frames
+    start = films.framed(start_image.pixels, width, height, length, input="start_image")
+    known = films.encoded(ctx, vae, start)
+    mask = torch.ones(1, 1, *latent.samples.shape[2:])
+    mask[:, :, : (start.shape[0] - 1) // STEP + 1] = 0
+    if guidance_type == CONCAT:
+        return Start(positive.set(concat_latent=known, concat_mask=mask), latent)
+    if guidance_type == REPLACE:
+        samples = films.laid_over(latent.samples, known.expand(batch_size, -1, -1, -1, -1), 0)
+        return Start(positive.with_extra(guiding_frame_index=0), replace(latent, samples=samples, noise_mask=mask))
+    return Start(positive.with_extra(ref_latent=known), latent)
