@@ -29,6 +29,7 @@ class Heartbeat(PeriodicThread):
         self._id = worker_id
         self._info = info
         self._state = "starting"
+        self._away = False  # the database, at the last beat
 
     def start(self) -> None:
         """Enter the worker as starting."""
@@ -41,8 +42,10 @@ class Heartbeat(PeriodicThread):
         self.hurry()
 
     def close(self) -> None:
-        """The worker ends: its row goes."""
+        """The worker ends: its row goes, unless the database did not answer just now. Then it is forgotten in time."""
         super().close()
+        if self._away or not self.ended:
+            return
         try:
             self._workers.remove(self._id)
         except SQLAlchemyError as error:
@@ -57,5 +60,7 @@ class Heartbeat(PeriodicThread):
             if not self._workers.beat(self._id, self._state, info):
                 self._register()  # It was taken for dead, for example while the machine slept.
                 self._workers.beat(self._id, self._state, info)
+            self._away = False
         except SQLAlchemyError as error:
+            self._away = True
             report_outage(_log, error, "the heartbeat is not written")

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 
 _RETRY_S = 1.0
+_LAST_ROUND_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -33,11 +34,16 @@ class PeriodicThread(ABC):
         self._now.set()
 
     def close(self) -> None:
-        """Do no more, and wait for the round that is under way."""
+        """Do no more, and wait a while for the round that is under way; one that hangs keeps nobody from ending."""
         self._closed = True
         self._now.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_LAST_ROUND_S)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no round is under way any more, after :meth:`close`."""
+        return not self._thread.is_alive()
 
     @abstractmethod
     def _round(self) -> None: ...

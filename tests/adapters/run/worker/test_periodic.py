@@ -136,3 +136,27 @@ def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
     until(lambda: hand.cancel.cancelled, 30)
     watch.close()
     assert caplog.messages == [f"the lease of job {hand.job.id} is not renewed: database or disk is full"]
+
+
+def test_a_round_that_hangs_keeps_nobody_from_ending(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(periodic, "_LAST_ROUND_S", 0.01)
+    asked, answer = threading.Event(), threading.Event()
+    removed: list[str] = []
+    monkeypatch.setattr(store.workers, "remove", removed.append)
+
+    def hang(*_: object) -> bool:
+        asked.set()
+        answer.wait(60)
+        raise OperationalError("beat", {}, Exception("away"))
+
+    monkeypatch.setattr(store.workers, "beat", hang)
+    heartbeat = Heartbeat(store, "w", 60, dict)
+    heartbeat.start()
+    heartbeat.change("ready")
+    assert asked.wait(60)
+    heartbeat.close()
+    assert not heartbeat.ended and removed == []
+    answer.set()
+    until(lambda: heartbeat.ended, 60)
+    heartbeat.close()
+    assert removed == []  # nor is a database asked that did not answer just now
