@@ -24,7 +24,7 @@ _TOLD = {
 @case(
     "cold",
     axes={"model": ("tiny", "sd15"), "start": ("new", "forked")},
-    quick={"model": ("tiny",)},
+    quick={"model": ("tiny",), "start": ("forked",)},
     repeats=3,
     told=_TOLD,
 )

@@ -19,6 +19,8 @@ settings.load_profile("untimed")
 
 # What a test finds is not to depend on what ran before; those about the disk cache give it a folder of their own.
 os.environ["DAGFUSION_DISK_CACHE_MIB"] = "0"
+# Threads of two test processes that wait for each other by spinning take ten times as long; read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Who runs the tests in a shell's background has Ctrl-C ignored, and so would every process that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
