@@ -17,6 +17,7 @@ Side = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 Frames = Annotated[int, Int(min=1, max=MAX_SIDE_PX, step=4)]
 
 _CAUSAL = LatentSpace(16, dims=3, factors=(4, 8, 8))
+_CAUSAL_16 = LatentSpace(32, dims=3, factors=(4, 16, 16))
 
 
 @node(
@@ -38,3 +39,16 @@ def empty_film(
 def trim_film(ctx: Context, *, samples: Latent, trim_amount: Annotated[int, Int(min=0, max=99999)] = 0) -> Latent:
     """The latent without its first ``trim_amount`` steps in time."""
     return replace(samples, samples=samples.samples[:, :, trim_amount:])
+
+
+@node(
+    "EmptyHunyuanVideo15Latent",
+    category="model/latent/hunyuan video",
+    display_name="Empty HunyuanVideo 1.5 Latent",
+    memory=memory.empty_film(32, side=16),
+)
+def empty_film_of_16(
+    ctx: Context, *, width: Side = 848, height: Side = 480, length: Frames = 25, batch_size: Count = 1
+) -> Latent:
+    """Zeros to denoise: float32[batch, 32, (length - 1) / 4 + 1, height / 16, width / 16]."""
+    return empty(_CAUSAL_16, width, height, frames=length, batch=batch_size)

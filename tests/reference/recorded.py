@@ -60,6 +60,8 @@ def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -
             found[f"{i}.attention_mask"] = mask
         parts = {"concat_latent_image": entry.concat_latent, "concat_mask": entry.concat_mask}
         found |= {f"{i}.{part}": given for part, given in parts.items() if given is not None}
+        if (glyphs := entry.extra.get("conditioning_byt5small")) is not None:
+            found[f"{i}.conditioning_byt5small"] = glyphs
         for j, latent in enumerate(entry.extra.get("reference_latents", ())):
             found[f"{i}.reference.{j}"] = latent
     return found

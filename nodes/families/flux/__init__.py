@@ -43,6 +43,14 @@ def has_flux_norms(shapes: Shapes) -> bool:
     return any(norm + leaf in shapes for leaf in ("scale", "weight"))
 
 
+FEW_ROWS = 2000
+"""More than ByT5's table has, and fewer than any of words."""
+
+
+def _is_of_words(shapes: Shapes) -> bool:
+    return shapes.get("shared.weight", (FEW_ROWS,))[0] >= FEW_ROWS
+
+
 CONTROL = ControlKind(
     "flux_controlnet",
     "ControlNet of Flux.1",
@@ -96,6 +104,8 @@ FAMILY = Family(
             },
         ),
     ),
-    encoders=(EncoderKind("t5xxl", "T5-XXL", (Marks((T5_MARK,), (UMT5_MARK,)),), "nodes.diffusion.text.t5"),),
+    encoders=(
+        EncoderKind("t5xxl", "T5-XXL", (Marks((T5_MARK,), (UMT5_MARK,), _is_of_words),), "nodes.diffusion.text.t5"),
+    ),
     controls=(CONTROL, PIXEL_CONTROL),
 )

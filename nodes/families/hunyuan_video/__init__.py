@@ -37,21 +37,38 @@ VAE = VaeKind(
 )
 
 
+VAE_15 = VaeKind(
+    "hunyuan_video15",
+    "HunyuanVideo 1.5 VAE",
+    (Marks(("encoder.down.0.block.0.norm1.gamma", "decoder.up.0.upsample.conv.conv.weight"), ("quant_conv.weight",)),),
+    "nodes.families.hunyuan_video.vae_15",
+)
+
+BYTE_ROWS = 1510
+"""Of ByT5's table: one a byte, and marks."""
+
+
+def _is_of_bytes(shapes: Shapes) -> bool:
+    return shapes["shared.weight"][0] <= BYTE_ROWS
+
+
+BYT5 = EncoderKind(
+    "byt5",
+    "ByT5",
+    (Marks(("shared.weight", "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"), test=_is_of_bytes),),
+    "nodes.diffusion.text.t5",
+)
+
+
 def _has_room(shapes: Shapes) -> bool:
-    return shapes["img_in.proj.weight"][1] in (16, 33)
+    return shapes["img_in.proj.weight"][1] in (16, 33, 65)
 
 
 FAMILY = Family(
     name="hunyuan_video",
     title="HunyuanVideo",
     package=__name__,
-    marks=(
-        Marks(
-            (REFINER, "img_in.proj.weight", "double_blocks.0.img_attn_qkv.weight"),
-            ("vision_in.proj.0.weight",),
-            _has_room,
-        ),
-    ),
+    marks=(Marks((REFINER, "img_in.proj.weight", "double_blocks.0.img_attn_qkv.weight"), (), _has_room),),
     space=SPACE,
     texts=(
         TextSet(
@@ -62,8 +79,9 @@ FAMILY = Family(
                 "llama3": ("text_encoders.llama.transformer.",),
             },
         ),
+        TextSet("hunyuan_video_15", ("qwen25_vl", "byt5")),
     ),
     side_px=480,
-    encoders=(LLAMA3,),
-    vaes=(VAE,),
+    encoders=(LLAMA3, BYT5),
+    vaes=(VAE, VAE_15),
 )

@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import HunyuanVideoTransformer3DModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from nodes.diffusion.backend import current
 from nodes.diffusion.double_stream import Joint, Modulations, run_blocks
@@ -22,11 +21,11 @@ from nodes.diffusion.transformers import beside, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.hunyuan_video import FAMILY
 from nodes.families.hunyuan_video.names import name_map
-from nodes.families.hunyuan_video.spaces import SPACE
+from nodes.families.hunyuan_video.network import GLYPHS, PICTURE, TEXT, build, configuration
+from nodes.families.hunyuan_video.spaces import SPACE, SPACE_15
 from nodes.hooks import Call
 from nodes.values import Model
 
-HEAD_WIDTH = 128
 AXES = (16, 56, 56)
 THETA = 256.0
 SHIFT = 7.0
@@ -35,41 +34,22 @@ GUIDANCE_SCALE = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """``context_width``: of the encoded prompts; ``channels``: that the network gets, noise included."""
+    """``context_width``: of the encoded prompts; ``channels``: that the network gets, noise included; ``is_later``:
+    whether it is of 1.5.
+    """
 
     context_width: int
     channels: int
+    is_later: bool
 
 
 def load(view: WeightView) -> Model:
     """The model in ``view``, in Tencent's names or ComfyUI's."""
     config = configuration(view)
-    weights = weights_of("hunyuan_video", view, lambda: _network(config), name_map)
-    variant = Variant(config["text_embed_dim"], config["in_channels"])
-    return Model(weights, FAMILY, flow(SHIFT), SPACE, variant, keeps_clean=True)
-
-
-def configuration(view: WeightView) -> dict[str, Any]:
-    """What ``HunyuanVideoTransformer3DModel`` is made with, read from the shapes of its tensors."""
-    width, channels, _, patch, _ = view.shape("img_in.proj.weight")
-    return {
-        "in_channels": channels,
-        "out_channels": view.shape("final_layer.linear.weight")[0] // patch**2,
-        "num_attention_heads": width // HEAD_WIDTH,
-        "attention_head_dim": HEAD_WIDTH,
-        "num_layers": view.count("double_blocks"),
-        "num_single_layers": view.count("single_blocks"),
-        "num_refiner_layers": view.count("txt_in.individual_token_refiner.blocks"),
-        "patch_size": patch,
-        "guidance_embeds": any(name.startswith("guidance_in.") for name in view),
-        "text_embed_dim": view.shape("txt_in.input_embedder.weight")[1],
-        "pooled_projection_dim": view.shape("vector_in.in_layer.weight")[1],
-    }
-
-
-def _network(config: Mapping[str, Any]) -> nn.Module:
-    network: nn.Module = HunyuanVideoTransformer3DModel(**config)
-    return network
+    weights = weights_of("hunyuan_video", view, lambda: build(view), name_map)
+    is_later = config["out_channels"] == SPACE_15.channels
+    variant = Variant(config["text_embed_dim"], config["in_channels"], is_later)
+    return Model(weights, FAMILY, flow(SHIFT), SPACE_15 if is_later else SPACE, variant, keeps_clean=True)
 
 
 def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], call: Call) -> Tensor:
@@ -77,13 +57,13 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
 
     ``inputs``: ``context``, [rows, tokens, width]; ``pooled``, [rows, width]; ``guidance``, [rows]; and of these what
     there is: ``beside`` (channels after the noisy ones), ``reference`` (a latent before the film), ``clean`` (the time
-    that the first frame is told).
+    that the first frame is told), ``seen`` (a picture, encoded), ``glyphs`` (words to be written, encoded).
     """
     weight = module.x_embedder.proj.weight
     given = {name: beside(weight, value) for name, value in inputs.items()}
     size, patch = x.shape, weight.shape[-1]
     grid, image, places = _embedded(module, beside(weight, x), given, patch)
-    text = refined(module.context_embedder, given["context"], timestep)
+    text = _texts(module, refined(module.context_embedder, given["context"], timestep), given)
     time = F.silu(_time(module.time_text_embed, timestep, given))
     first = grid[1] * grid[2] if time.shape[1] > 1 else image.shape[1]
     nowhere = torch.zeros(text.shape[1], len(AXES), device=places.device)
@@ -116,6 +96,19 @@ def refined(embedder: Any, context: Tensor, timestep: Tensor) -> Tensor:
         tokens = tokens + _attend(block.attn, block.norm1(tokens)) * gate
         tokens = tokens + block.ff(block.norm2(tokens)) * gate_out
     return tokens
+
+
+def _texts(module: Any, text: Tensor, given: Mapping[str, Any]) -> Tensor:
+    """All tokens that the film's attend to beside themselves: of a picture, of words to be written, of the prompt."""
+    parts = [(TEXT, text)]
+    if (glyphs := given.get("glyphs")) is not None:
+        parts.insert(0, (GLYPHS, module.byt5_in(glyphs)))
+    if (seen := given.get("seen")) is not None:
+        parts.insert(0, (PICTURE, module.vision_in(seen)))
+    kinds = getattr(module, "cond_type_embedding", None)
+    if kinds is None:
+        return text
+    return torch.cat([tokens + kinds.weight[kind] for kind, tokens in parts], dim=1)
 
 
 def _attend(attention: Any, tokens: Tensor) -> Tensor:
@@ -156,7 +149,7 @@ def _time(embed: Any, timestep: Tensor, given: Mapping[str, Any]) -> Tensor:
     times = timestep[:, None] if clean is None else torch.stack([clean.to(timestep), timestep], dim=1)
     waves = embed.time_proj(times.flatten().to(device)).to(dtype)
     time: Tensor = torch.unflatten(embed.timestep_embedder(waves), 0, times.shape)
-    if (pooled := given.get("pooled")) is not None:
+    if (pooled := given.get("pooled")) is not None and embed.text_embedder is not None:
         width = embed.text_embedder.linear_1.weight.shape[1]
         time = time + embed.text_embedder(pooled[:, :width])[:, None]
     if (guidance := given.get("guidance")) is not None and embed.guidance_embedder is not None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import lazy_loader as lazy
 
 from engine.context import Context
-from engine.inputs import Choice, Count
+from engine.inputs import Choice, Count, Float
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
-from nodes.families.hunyuan_video.spaces import SPACE
+from nodes.families.hunyuan_video.spaces import SPACE, SPACE_15
 from nodes.film_latents import Frames, Side
 from nodes.latent import empty
-from nodes.values import Conditioning, Latent, Vae
+from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
 
 if TYPE_CHECKING:
     import torch
@@ -62,3 +62,56 @@ def image_to_film(
         samples = films.laid_over(latent.samples, known.expand(batch_size, -1, -1, -1, -1), 0)
         return Start(positive.with_extra(guiding_frame_index=0), replace(latent, samples=samples, noise_mask=mask))
     return Start(positive.with_extra(ref_latent=known), latent)
+
+
+class Parts(NamedTuple):
+    """Both prompts with what the model is given beside them, and the latent to denoise."""
+
+    positive: Conditioning
+    negative: Conditioning
+    latent: Latent
+
+
+@node("HunyuanVideo15ImageToVideo", category=CATEGORY, keep=True)
+def image_to_film_15(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    vae: Vae,
+    width: Side = 848,
+    height: Side = 480,
+    length: Frames = 33,
+    batch_size: Count = 1,
+    start_image: Image | None = None,
+    clip_vision_output: ClipVisionOutput | None = None,
+) -> Parts:
+    """A film of HunyuanVideo 1.5 that starts with pictures, which an encoder of pictures may see too."""
+    latent, films = empty(SPACE_15, width, height, frames=length, batch=batch_size), diffusion.film_frames
+    if start_image is not None:
+        start = films.framed(start_image.pixels, width, height, length, input="start_image")
+        first = films.encoded(ctx, vae, start).expand(batch_size, -1, -1, -1, -1)
+        known = films.laid_over(latent.samples, first, 0)
+        mask = torch.ones(1, 1, *latent.samples.shape[2:])
+        mask[:, :, : (start.shape[0] - 1) // STEP + 1] = 0
+        positive, negative = (each.set(concat_latent=known, concat_mask=mask) for each in (positive, negative))
+    if clip_vision_output is not None:
+        positive, negative = (each.with_extra(clip_vision_output=clip_vision_output) for each in (positive, negative))
+    return Parts(positive, negative, latent)
+
+
+@node("HunyuanRefinerLatent", category=CATEGORY, display_name="Hunyuan Latent Refiner")
+def refiner_latent(
+    ctx: Context,
+    *,
+    positive: Conditioning,
+    negative: Conditioning,
+    latent: Latent,
+    noise_augmentation: Annotated[float, Float(min=0.0, max=1.0, step=0.01)] = 0.10,
+) -> Parts:
+    """What a refiner redraws: the latent beside noise, told how much noise it is to have."""
+    given = latent.samples
+    positive, negative = (
+        each.set(concat_latent=given).with_extra(noise_augmentation=noise_augmentation) for each in (positive, negative)
+    )
+    return Parts(positive, negative, Latent(torch.zeros(given.shape[0], SPACE_15.channels, *given.shape[-3:])))

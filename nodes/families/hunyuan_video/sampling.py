@@ -31,8 +31,30 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
         found["clean"] = Input(torch.tensor([index], dtype=torch.float32))
     if (reference := entry.extra.get("ref_latent")) is not None:
         found["reference"] = Input(scene.model.space.to_model(reference.to(scene.latent.device)))
+    if variant.is_later:
+        return found | _of_later(entry, scene)
     if variant.channels > scene.latent.shape[1]:
         found["beside"] = Input(torch.cat([_picture(entry, scene), _known(entry, scene)], dim=1), "cut")
+    return found
+
+
+def _of_later(entry: Cond, scene: Scene) -> dict[str, Input]:
+    """What only 1.5 gets: a picture before its mask, as its encoder sees it, and words to be written."""
+    latent, device = scene.latent, scene.latent.device
+    picture, known = torch.zeros_like(latent), torch.zeros_like(latent[:, :1])
+    size = (latent.shape[-1], latent.shape[-2])
+    if entry.concat_latent is not None:
+        given = scene.model.space.to_model(entry.concat_latent.to(device))
+        picture = repeat_batch(resize(given, *size, "bilinear", crop=True), latent.shape[0])
+    mask = scene.mask if entry.concat_mask is None else entry.concat_mask
+    if mask is not None:
+        known = _as_long(resize(1 - mask[:, :1].to(device), *size, "bilinear", crop=True), latent)
+        known = repeat_batch(known, latent.shape[0])
+    found = {"beside": Input(torch.cat([picture, known], dim=1), "cut")}
+    if (seen := entry.extra.get("clip_vision_output")) is not None:
+        found["seen"] = Input(seen.last_hidden.to(device))
+    if (glyphs := entry.extra.get("conditioning_byt5small")) is not None:
+        found["glyphs"] = Input(glyphs.to(device))
     return found
 
 

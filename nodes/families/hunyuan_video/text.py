@@ -15,6 +15,7 @@ from nodes.diffusion.language.llama3 import ROTATION
 from nodes.diffusion.text.clip import encode_clip, tokenized
 from nodes.diffusion.text.encoder import Reading
 from nodes.diffusion.text.prompt import parse
+from nodes.families.hunyuan_video import text_15
 from nodes.values import Clip, Cond
 
 TEMPLATE = (
@@ -35,7 +36,9 @@ _SUMMARY = Reading(None, norm=True, projected=False)
 
 
 def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embeddings: Sequence[Path] = ()) -> Cond:
-    """``context``: float32[1, tokens, Llama's width]; ``pooled``: float32[1, CLIP-L's width]."""
+    """``context``: float32[1, tokens, Llama's width]; ``pooled``: float32[1, CLIP-L's width]. 1.5 reads otherwise."""
+    if clip.texts != "hunyuan_video":
+        return text_15.encode(models, clip, text)
     prompt = one_prompt(text)
     index = clip.kinds.index("llama3")
     with torch.no_grad(), models.lease(clip.weights[index], clip.patches_of(index)) as module:
