@@ -8,7 +8,8 @@ from engine.context import Context
 from engine.inputs import Bool, Float, Int
 from engine.registry import node
 from nodes import diffusion
-from nodes.hooks import GuidancePatches
+from nodes.choices import Cfg, Progress
+from nodes.hooks import CfgSpan, GuidancePatches
 from nodes.values import Conditioning, Model
 
 Scale = Annotated[float, Float(min=0.0, max=100.0, step=0.01)]
@@ -57,6 +58,15 @@ def self_attention(
 def perp_neg(ctx: Context, *, model: Model, empty_conditioning: Conditioning, neg_scale: Scale = 1.0) -> Model:
     """Guidance that takes of the negative prompt only what is perpendicular to the positive one."""
     return model.with_guidance(diffusion.patches.cfg.perpendicular_negative(empty_conditioning, neg_scale))
+
+
+@node("CFGOverride", category="model/sampling/guiders", display_name="CFG Override")
+def override_cfg(
+    ctx: Context, *, model: Model, cfg: Cfg = 1.0, start_percent: Progress = 0.0, end_percent: Progress = 1.0
+) -> Model:
+    """Another scale of guidance for a part of the steps, by progress (0..1); of several, the last one holds."""
+    high, low = (model.parameterization.percent_to_sigma(percent) for percent in (start_percent, end_percent))
+    return model.with_guidance(GuidancePatches(cfg_within=(CfgSpan(cfg, high, low),)))
 
 
 @node("APG", category="sampling/custom_sampling", display_name="Adaptive Projected Guidance")

@@ -187,6 +187,15 @@ class Guided:
     parameterization: Parameterization
 
 
+@dataclass(frozen=True, slots=True)
+class CfgSpan:
+    """A scale of guidance, for noise levels ``low`` <= sigma <= ``high``."""
+
+    cfg: float
+    high: float
+    low: float
+
+
 class GuidanceWrapper(Protocol):
     """Wraps a whole evaluation of a noisy latent: ``run`` gives the guided and the negative prediction for one.
 
@@ -210,7 +219,8 @@ class GuidancePatches:
     ``before``: adjust ``cond``/``uncond`` first; ``combine``: replaces the cfg formula (the last one set wins);
     ``after``: adjust ``denoised``. ``keep_uncond``: compute the negative prediction even at cfg 1.
     ``denoise_mask``: (sigma, mask, sigmas, parameterization) -> mask, replaces the inpainting mask at every step.
-    ``around``: around the evaluation as a whole, the first outermost.
+    ``around``: around the evaluation as a whole, the first outermost. ``cfg_within``: other scales than the guider's
+    within spans of noise levels; where spans overlap, the last one's.
     """
 
     before: tuple[GuidedPatch, ...] = ()
@@ -219,6 +229,7 @@ class GuidancePatches:
     keep_uncond: bool = False
     denoise_mask: MaskFunction | None = None
     around: tuple[GuidanceWrapper, ...] = ()
+    cfg_within: tuple[CfgSpan, ...] = ()
 
     def __add__(self, other: GuidancePatches) -> GuidancePatches:
         """Both, ``self``'s first; where only one can be, ``other``'s."""
@@ -229,6 +240,7 @@ class GuidancePatches:
             keep_uncond=self.keep_uncond or other.keep_uncond,
             denoise_mask=other.denoise_mask or self.denoise_mask,
             around=self.around + other.around,
+            cfg_within=self.cfg_within + other.cfg_within,
         )
 
 

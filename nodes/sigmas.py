@@ -27,6 +27,7 @@ LOWEST_SIGMA = 0.0001
 # What ComfyUI takes for a number: digits after any number of points, without an exponent.
 _NUMBERS = re.compile(r"[-+]?\d*\.?\d+")
 
+IdeogramSide = Annotated[int, Int(min=256, max=8192, step=16)]
 UpTo5000 = Annotated[float, Float(min=0.0, max=5000.0, step=0.01, round=False)]
 
 
@@ -141,6 +142,32 @@ def align_your_steps_scheduler(
 ) -> Sigmas:
     """The levels optimized for ten steps of these models, interpolated to ``steps``; the last ``denoise`` of them."""
     return Sigmas(diffusion.schedules.align_your_steps(model_type, steps, denoise))
+
+
+@node("OptimalStepsScheduler", category=SCHEDULERS)
+def optimal_steps_scheduler(
+    ctx: Context,
+    *,
+    model_type: Annotated[str, Choice("FLUX", "Wan", "Chroma")],
+    steps: Annotated[int, Int(min=3, max=1000)] = 20,
+    denoise: Denoise = 1.0,
+) -> Sigmas:
+    """The levels that were found best for these models, interpolated to ``steps``; the last ``denoise`` of them."""
+    return Sigmas(diffusion.schedules.optimal_steps(model_type, steps, denoise))
+
+
+@node("Ideogram4Scheduler", category=SCHEDULERS, display_name="Ideogram 4 Scheduler")
+def ideogram4_scheduler(
+    ctx: Context,
+    *,
+    steps: Annotated[int, Int(min=1, max=200)] = 20,
+    width: IdeogramSide = 1024,
+    height: IdeogramSide = 1024,
+    mu: Annotated[float, Float(min=-10.0, max=10.0, step=0.05)] = 0.0,
+    std: Annotated[float, Float(min=0.1, max=5.0, step=0.05)] = 1.75,
+) -> Sigmas:
+    """Levels at even quantiles of a normal distribution in logits, later (noisier) the larger the picture is."""
+    return Sigmas(diffusion.schedules.logit_normal(steps, width * height, mu, std))
 
 
 @node("SplitSigmas", category=SIGMAS)

@@ -61,9 +61,14 @@ class Guidance:
             run = partial(_within, wrapper, run, float(sigma[0]))
         return run(x)
 
+    def _scale(self, sigma: float) -> float:
+        """The guider's scale, or the one that a patch sets at this noise level."""
+        spans = (span.cfg for span in reversed(self._patches.cfg_within) if span.low <= sigma <= span.high)
+        return next(spans, self._guider.cfg)
+
     def _cfg(self, x: Tensor, sigma: Tensor, keep_uncond: bool) -> tuple[Tensor, Tensor | None]:
         """Classifier-free guidance, https://arxiv.org/abs/2207.12598, in terms of the clean latent."""
-        cfg = self._guider.cfg
+        cfg = self._scale(float(sigma[0]))
         positive, negative = self._conditionings.get("positive"), self._conditionings.get("negative")
         if math.isclose(cfg, 1.0) and not keep_uncond:
             negative = None
@@ -99,13 +104,12 @@ class Guidance:
         """Only the part of the negative prompt that is perpendicular to the positive one, arXiv:2304.04968."""
         positive, negative, empty = (self._conditionings[k] for k in ("positive", "negative", "empty"))
         predicted = self._network.predict({POSITIVE: positive, NEGATIVE: negative, THIRD: empty}, x, sigma)
-        guided = self._guided(x, sigma, self._guider.cfg, predicted[POSITIVE], predicted[NEGATIVE], positive, negative)
+        cfg = self._scale(float(sigma[0]))
+        guided = self._guided(x, sigma, cfg, predicted[POSITIVE], predicted[NEGATIVE], positive, negative)
         for change in self._patches.before:
             guided = change(guided)
         uncond = guided.uncond if guided.uncond is not None else torch.zeros_like(x)
-        denoised = perp_neg(
-            guided.cond, uncond, predicted[THIRD], float(self._guider.options["neg_scale"]), self._guider.cfg
-        )
+        denoised = perp_neg(guided.cond, uncond, predicted[THIRD], float(self._guider.options["neg_scale"]), cfg)
         return self._after(replace(guided, denoised=denoised)), uncond
 
     def _finish(self, guided: Guided) -> Tensor:

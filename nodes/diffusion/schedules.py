@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +18,14 @@ Schedule = Callable[[Parameterization, int], Tensor]
 
 TURBO_TIMESTEPS = torch.arange(10, 0, -1) * 100 - 1
 # fmt: off
+OPTIMAL_STEPS = {
+    "FLUX": (0.9968, 0.9886, 0.9819, 0.975, 0.966, 0.9471, 0.9158, 0.8287, 0.5512, 0.2808, 0.001),
+    "Wan": (1.0, 0.997, 0.995, 0.993, 0.991, 0.989, 0.987, 0.985, 0.98, 0.975, 0.973, 0.968, 0.96, 0.946, 0.927, 0.902,
+            0.864, 0.776, 0.539, 0.208, 0.001),
+    "Chroma": (0.992, 0.99, 0.988, 0.985, 0.982, 0.978, 0.973, 0.968, 0.961, 0.953, 0.943, 0.931, 0.917, 0.9, 0.881,
+               0.858, 0.832, 0.802, 0.769, 0.731, 0.69, 0.646, 0.599, 0.55, 0.501, 0.451, 0.402, 0.355, 0.311, 0.27,
+               0.232, 0.199, 0.169, 0.143, 0.12, 0.101, 0.084, 0.07, 0.058, 0.048, 0.001),
+}
 ALIGN_YOUR_STEPS = {
     "SD1": (14.6146412293, 6.4745760956, 3.8636745985, 2.6946151520, 1.8841921177, 1.3943805092,
             0.9642583904, 0.6523686016, 0.3977456272, 0.1515232662, 0.0291671582),
@@ -152,9 +160,33 @@ def align_your_steps(model_type: str, steps: int, denoise: float = 1.0) -> Tenso
 
     Sabour et al. 2024 (arXiv:2404.14507); the last level becomes zero. ``model_type``: a key of ``ALIGN_YOUR_STEPS``.
     """
+    return _tabulated(ALIGN_YOUR_STEPS[model_type], steps, denoise)
+
+
+def optimal_steps(model_type: str, steps: int, denoise: float = 1.0) -> Tensor:
+    """Levels whose steps err least together, interpolated in log sigma to ``steps``; the last ``denoise`` of them.
+
+    Pei et al. 2025 (arXiv:2503.21774); the last level becomes zero. ``model_type``: a key of ``OPTIMAL_STEPS``.
+    """
+    return _tabulated(OPTIMAL_STEPS[model_type], steps, denoise)
+
+
+def logit_normal(steps: int, pixels: int, mu: float, std: float) -> Tensor:
+    """Even quantiles of logit-normal levels, whose mean rises by half the log of how many times 512 x 512 there are.
+
+    Ideogram 4's; clipped to a log signal-to-noise ratio of -15..18, then zero.
+    """
+    mean = mu + 0.5 * math.log(pixels / (512 * 512))
+    quantiles = torch.linspace(0.0, 1.0, steps + 1, dtype=torch.float64)
+    levels = torch.special.expit(mean + std * torch.special.ndtri(quantiles))
+    low, high = (1.0 / (1.0 + math.exp(0.5 * ratio)) for ratio in (15.0, -18.0))
+    return _then_zero(levels.clamp(low, high).flip(0)[:-1].float())
+
+
+def _tabulated(table: Sequence[float], steps: int, denoise: float) -> Tensor:
     if denoise <= 0.0:
         return torch.empty(0)
-    levels = np.array(ALIGN_YOUR_STEPS[model_type])
+    levels = np.array(table)
     if steps + 1 != len(levels):
         places = np.linspace(0, 1, steps + 1), np.linspace(0, 1, len(levels))
         levels = np.exp(np.interp(*places, np.log(levels)))

@@ -94,3 +94,25 @@ def test_progress_as_a_level() -> None:
     )
     assert nodes.sampling_percent_to_sigma(CTX, model=SD, sampling_percent=1.0) == 0.0
     assert nodes.sampling_percent_to_sigma(CTX, model=model_of(flow()), sampling_percent=0.25) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("made", "recorded"),
+    [
+        (
+            nodes.ideogram4_scheduler(CTX, steps=7, width=2048, height=768, mu=0.5, std=1.0),
+            [0.999877, 0.921539, 0.876731, 0.828622, 0.771335, 0.69634, 0.581348, 0.0],
+        ),
+        (
+            nodes.optimal_steps_scheduler(CTX, model_type="FLUX", steps=20, denoise=0.5),
+            [0.9471, 0.931319, 0.9158, 0.871162, 0.8287, 0.675855, 0.5512, 0.393417, 0.2808, 0.016757, 0.0],
+        ),
+        (
+            nodes.optimal_steps_scheduler(CTX, model_type="Wan", steps=3),
+            [1.0, 0.985666, 0.939624, 0.0],
+        ),
+        (nodes.optimal_steps_scheduler(CTX, model_type="Chroma", steps=7, denoise=0.0), []),
+    ],
+)
+def test_levels_of_models_are_those_of_comfyui(made: Sigmas, recorded: list[float]) -> None:
+    assert made.values.tolist() == pytest.approx(recorded, abs=2e-6)

@@ -18,7 +18,8 @@ from nodes.diffusion.guidance import Guidance, perp_neg
 from nodes.diffusion.inputs import Input
 from nodes.diffusion.passes import Network
 from nodes.diffusion.regions import Box, Placed
-from nodes.hooks import GuidancePatches, Guided, NetworkPatches
+from nodes.guidance import override_cfg
+from nodes.hooks import CfgSpan, GuidancePatches, Guided, NetworkPatches
 from nodes.sampling_values import Guider
 from nodes.values import Conditioning, Model
 
@@ -224,6 +225,30 @@ def test_cfg_1_skips_the_negative_prompt_unless_asked(model: Model) -> None:
 def test_a_basic_guider_has_a_negative_prediction_of_zeros(model: Model) -> None:
     guide, _ = guidance(model, "basic", cfg=1.0, positive=2.0)
     assert combined(guide, keep_uncond=True) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("spans", "cfg"),
+    [
+        ([(7.0, 9.0, 4.0)], 7.0),
+        ([(7.0, 4.9, 4.0)], 3.0),
+        ([(7.0, 9.0, 4.0), (2.0, 5.0, 0.0)], 2.0),
+        ([(7.0, 9.0, 4.0), (2.0, 4.0, 0.0)], 7.0),
+    ],
+)
+def test_the_scale_is_another_within_spans_of_noise_levels(model: Model, spans: Any, cfg: float) -> None:
+    patches = sum((GuidancePatches(cfg_within=(CfgSpan(*span),)) for span in spans), GuidancePatches())
+    guide, _ = guidance(model, patches=patches, positive=2.0, negative=0.5)
+    assert combined(guide) == (0.5 + cfg * 1.5, 0.5)
+
+
+def test_a_scale_of_1_within_a_span_skips_the_negative_prompt_there(model: Model) -> None:
+    high, low = (model.parameterization.percent_to_sigma(percent) for percent in (0.0, 0.9))
+    patched = override_cfg(None, model=model, cfg=1.0, end_percent=0.9)  # type: ignore[arg-type]
+    assert patched.guidance.cfg_within == (CfgSpan(1.0, high, low),)
+    guide, canned = guidance(model, patches=patched.guidance, positive=2.0, negative=0.5)
+    assert combined(guide) == (2.0, 0.0)
+    assert canned.asked == [{0}]
 
 
 def test_patches_run_in_order_around_the_formula(model: Model) -> None:
