@@ -1,4 +1,4 @@
-"""Pictures for ControlNets, made of photos by the networks of controlnet_aux (the extra ``preprocess``)."""
+"""Pictures for ControlNets, made of photos: some by the networks of controlnet_aux (the extra ``preprocess``)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from nodes import memory, pictures
 PREPROCESSORS = (
     "none",
     "BAE-NormalMapPreprocessor",
+    "CannyEdgePreprocessor",
+    "ColorPreprocessor",
     "HEDPreprocessor",
     "LineArtPreprocessor",
     "M-LSDPreprocessor",
     "MiDaS-DepthMapPreprocessor",
     "OpenposePreprocessor",
     "PiDiNetPreprocessor",
+    "ScribblePreprocessor",
+    "TilePreprocessor",
 )
+WITHOUT_NETWORK = frozenset({"CannyEdgePreprocessor", "ColorPreprocessor", "ScribblePreprocessor", "TilePreprocessor"})
 
 
 def _networks(ctx: Context, preprocessor: str | None) -> list[str]:
@@ -45,12 +50,15 @@ def preprocess(
     preprocessor: Annotated[str, Choice(*PREPROCESSORS, optional=True)] = "none",
     resolution: Annotated[int, Int(min=64, max=16384, step=64, optional=True)] = 512,
 ) -> Image:
-    """What a ControlNet takes: edges, lines, depth, normals or poses. ``resolution``: pixels of the shorter side.
+    """What a ControlNet takes: edges, lines, depth, normals, poses, colours.
 
-    The networks' files are read from the models folder ``annotators``, under the names that they were published by.
+    ``resolution``: pixels of the shorter side. Edges by Canny, scribbles, tiles and colours need no network; the
+    others' files are read from the models folder ``annotators``, under the names that they were published by.
     """
     if preprocessor == "none":
         return image
+    if preprocessor in WITHOUT_NETWORK:
+        return Image(pictures.plain_hints.drawn(image.pixels, preprocessor, resolution))
     return Image(
         pictures.preprocessors.detected(image.pixels, preprocessor, resolution, ctx.folders, ctx.models.device)
     )

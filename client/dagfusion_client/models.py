@@ -39,9 +39,9 @@ class ControlParameters(BaseModel):
         Field(description='Of a union ControlNet; the type if left out.', title='Mode'),
     ] = None
     preprocess: Annotated[
-        Literal['none', 'canny', 'depth', 'hed', 'lineart', 'mlsd', 'normal', 'openpose', 'pidinet'] | None,
+        Literal['none', 'canny', 'color', 'scribble', 'tile', 'depth', 'hed', 'lineart', 'mlsd', 'normal', 'openpose', 'pidinet'] | None,
         Field(
-            description='Make it of a photo. All but `canny` need the extra `preprocess` and files in `annotators`.',
+            description='Make it of a photo. `canny`, `color`, `scribble` and `tile` work at once; the others need the extra `preprocess` and files in `annotators`.',
             title='Preprocess',
         ),
     ] = 'none'

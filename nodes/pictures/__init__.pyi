@@ -11,6 +11,7 @@ from . import lettering as lettering
 from . import light as light
 from . import likeness as likeness
 from . import masks as masks
+from . import plain_hints as plain_hints
 from . import preprocessors as preprocessors
 from . import resize as resize
 from . import upscale as upscale

@@ -14,7 +14,7 @@ from engine.folders import Folders, model_folders
 from engine.model_store import ModelStore
 from engine.types import Image
 from nodes import builtin_registry
-from nodes.preprocessors import PREPROCESSORS, preprocess
+from nodes.preprocessors import PREPROCESSORS, WITHOUT_NETWORK, preprocess
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -43,7 +43,7 @@ def test_none_leaves_the_picture_alone(ctx: Context) -> None:
     assert preprocess(ctx, image=image) is image
 
 
-@pytest.mark.parametrize("name", PREPROCESSORS[1:])
+@pytest.mark.parametrize("name", sorted({*PREPROCESSORS} - WITHOUT_NETWORK - {"none"}))
 def test_a_missing_file_is_named(ctx: Context, name: str) -> None:
     with pytest.raises(ModelMissing, match="annotators"):
         preprocess(ctx, image=Image(torch.rand(1, 64, 64, 3)), preprocessor=name)
@@ -70,3 +70,42 @@ def test_results_depend_on_the_files_of_the_networks(ctx: Context, tmp_path: Pat
         assert fingerprint(ctx, preprocessor=None) == fingerprint(ctx, preprocessor="HEDPreprocessor")
         seen += fingerprint(ctx, preprocessor="HEDPreprocessor")
     assert len(set(seen)) == 2
+
+
+def photo(left: float, right: float) -> Image:
+    """96 x 192 pixels: two halves."""
+    pixels = torch.full((1, 96, 192, 3), left)
+    pixels[:, :, 96:] = right
+    return Image(pixels)
+
+
+def test_edges_are_where_brightness_changes(ctx: Context) -> None:
+    edges = preprocess(ctx, image=photo(0.2, 0.8), preprocessor="CannyEdgePreprocessor", resolution=96).pixels
+    assert edges.shape == (1, 96, 192, 3)
+    assert set(edges.unique().tolist()) == {0.0, 1.0}
+    columns = edges[0, 20:76, :, 0].amax(0).nonzero().flatten().tolist()
+    assert columns
+    assert all(abs(column - 95.5) < 3 for column in columns)
+
+
+def test_a_scribble_is_white_where_it_was_dark(ctx: Context) -> None:
+    drawn = preprocess(ctx, image=photo(0.2, 0.8), preprocessor="ScribblePreprocessor", resolution=96).pixels
+    assert drawn[0, :, :90].min() == 1
+    assert drawn[0, :, 102:].max() == 0
+
+
+def test_colours_come_in_blocks(ctx: Context) -> None:
+    torch.manual_seed(0)
+    noisy = Image(torch.rand(1, 128, 192, 3))
+    drawn = preprocess(ctx, image=noisy, preprocessor="ColorPreprocessor", resolution=128).pixels
+    assert len(drawn[0].reshape(-1, 3).unique(dim=0)) == 2 * 3
+    assert torch.allclose(drawn[0, 0, 0], noisy.pixels[0, :64, :64].mean((0, 1)), atol=1e-5)
+
+
+def test_a_tile_keeps_what_is_large(ctx: Context) -> None:
+    torch.manual_seed(0)
+    noisy = Image((photo(0.2, 0.8).pixels + 0.2 * torch.randn(1, 96, 192, 3)).clamp(0, 1))
+    drawn = preprocess(ctx, image=noisy, preprocessor="TilePreprocessor", resolution=128).pixels
+    assert drawn.shape == (1, 128, 256, 3)
+    assert drawn[0, :, :100].mean() < 0.3 < 0.7 < drawn[0, :, 156:].mean()
+    assert drawn[0, :, :100].std() < noisy.pixels[0, :, :80].std() / 3

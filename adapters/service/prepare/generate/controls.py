@@ -31,6 +31,9 @@ _PREPROCESSORS: Mapping[Preprocess, str] = {
     "normal": "BAE-NormalMapPreprocessor",
     "openpose": "OpenposePreprocessor",
     "pidinet": "PiDiNetPreprocessor",
+    "color": "ColorPreprocessor",
+    "scribble": "ScribblePreprocessor",
+    "tile": "TilePreprocessor",
 }
 
 

@@ -15,7 +15,9 @@ ControlType = Literal[
     "openpose", "depth", "scribble", "canny", "lineart", "mlsd", "normal", "segment", "tile", "repaint"
 ]
 
-Preprocess = Literal["none", "canny", "depth", "hed", "lineart", "mlsd", "normal", "openpose", "pidinet"]
+Preprocess = Literal[
+    "none", "canny", "color", "scribble", "tile", "depth", "hed", "lineart", "mlsd", "normal", "openpose", "pidinet"
+]
 
 
 class _Strict(BaseModel):
@@ -31,7 +33,8 @@ class ControlParameters(_Strict):
     mode: ControlType | None = Field(default=None, description="Of a union ControlNet; the type if left out.")
     preprocess: Preprocess = Field(
         default="none",
-        description="Make it of a photo. All but `canny` need the extra `preprocess` and files in `annotators`.",
+        description="Make it of a photo. `canny`, `color`, `scribble` and `tile` work at once; the others need the "
+        "extra `preprocess` and files in `annotators`.",
     )
     # What OpenCV calls 100 and 200, the usual ones for ControlNets: its gradients are 8 x 255 times as large.
     low_threshold: Annotated[float, Field(ge=0.01, le=0.99, description="Of `canny`: weaker edges are left out.")] = (
