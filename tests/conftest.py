@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Of one process that runs tests, in GiB: a test that takes more fails by name. Asked for by who looks for them.
+MOST_MEMORY_BYTES = float(os.environ.get("TESTS_MOST_GIB", "inf")) * 2**30
+_PEAK_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 CASES = Path(__file__).parent / "reference" / "cases"
 
 
@@ -40,3 +45,16 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / kind).mkdir()
     list(module.write(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that takes its process above :data:`MOST_MEMORY_BYTES` fails by name (on Linux)."""
+    if math.isinf(MOST_MEMORY_BYTES):
+        yield
+        return
+    _PEAK_RESET.write_text("5")
+    yield
+    peak_bytes = next(int(row.split()[1]) * 1024 for row in _STATUS.read_text().splitlines() if row.startswith("VmHWM"))
+    if peak_bytes > MOST_MEMORY_BYTES:
+        pytest.fail(f"{request.node.nodeid} took this process to {peak_bytes / 2**30:.1f} GiB of memory")

@@ -113,6 +113,15 @@ def test_range_is_inclusive(low: int, high: int, value: int) -> None:
         assert code_of(marker, value) == "value_bigger_than_max"
 
 
+def outcome(marker: Marker, value: Any) -> tuple[Any, ValueWrong | None]:
+    """What is taken, or why nothing is."""
+    try:
+        return coerce(spec(marker), value), None
+    except ValueWrong as wrong:
+        return None, wrong
+
+
+CODES = {"invalid_input_type", "value_smaller_than_min", "value_bigger_than_max", "value_not_in_list"}
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -123,6 +132,28 @@ json_values = st.recursive(
 @given(
     json_values, st.sampled_from([Int(min=0), Float(max=1.0), Text(), Bool(), Choice("a"), Wire("MODEL"), Wire("*")])
 )
-def test_any_json_is_taken_or_refused_but_never_a_crash(value: Any, marker: Marker) -> None:
-    with contextlib.suppress(ValueWrong):
-        coerce(spec(marker), value)
+def test_any_json_becomes_what_the_node_takes_or_is_refused_with_a_code(value: Any, marker: Marker) -> None:
+    taken, wrong = outcome(marker, value)
+    if wrong is not None:
+        assert wrong.code in CODES and wrong.message
+        return
+    match marker:
+        case Int(min=low):
+            assert type(taken) is int and (low is None or taken >= low)
+        case Float(max=high):
+            assert type(taken) is float and math.isfinite(taken) and (high is None or taken <= high)
+        case Text() | Bool():
+            assert type(taken) is {Text: str, Bool: bool}[type(marker)]
+        case Choice(values=choices):
+            assert taken in choices
+        case Wire(name="MODEL"):
+            assert isinstance(taken, list | dict)  # nothing that can be typed in
+
+
+@given(json_values)
+def test_whatever_is_taken_would_be_taken_again_as_it_is(value: Any) -> None:
+    for marker in (Int(), Float(), Text(), Bool(), Wire("*")):
+        with contextlib.suppress(ValueWrong):
+            taken = coerce(spec(marker), value)
+            again = coerce(spec(marker), taken)
+            assert repr(again) == repr(taken) or isinstance(taken, dict)  # what is wrapped may be wrapped twice

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import pytest
@@ -115,8 +114,34 @@ def test_without_classes_only_inputs_that_are_there_can_be_set() -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_applied_or_refused(override: str) -> None:
-    with contextlib.suppress(GraphInvalid):
-        apply_overrides(workflow(), [override], CLASSES)
+    """What is applied changes the one input that it names; what is refused says why, and changes nothing."""
+    before = workflow()
+    refused, after = [], before
+    try:
+        after = apply_overrides(before, [override], CLASSES)
+    except GraphInvalid as error:
+        refused = [problem.code for problem in error.problems]
+    assert set(refused) <= {"invalid_override"}
+    assert before == workflow()
+    changed = [
+        (node_id, name)
+        for node_id, node in after.nodes.items()
+        for name, value in node.inputs.items()
+        if before.nodes[node_id].inputs.get(name) != value
+    ]
+    assert len(changed) <= 1
+    assert all(override.startswith(f"{node_id}.{name}=") for node_id, name in changed)
+
+
+@pytest.mark.parametrize("value", ["7", '"seven"', "0.5", "[1, 2]", "true", "plain text", ""])
+def test_an_override_changes_its_input_and_no_other(value: str) -> None:
+    before = workflow()
+    after = apply_overrides(before, [f"57:4.steps={value}"])
+    assert after.nodes["57:4"].inputs.keys() == before.nodes["57:4"].inputs.keys()
+    for node_id, node in after.nodes.items():
+        for name, kept in node.inputs.items():
+            assert (kept == before.nodes[node_id].inputs[name]) or (node_id, name) == ("57:4", "steps")
+    assert before == workflow()
 
 
 def test_seeds_that_are_typed_in_are_set() -> None:
