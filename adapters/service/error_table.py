@@ -16,6 +16,7 @@ from adapters.service.outbound.errors import AddressRefused, FetchFailed, FetchT
 from adapters.service.store import errors as store
 from adapters.service.webhooks.signing import SignatureInvalid
 from engine import errors as engine
+from nodes.packs.missing import HostLacks
 
 _UNKNOWN = "InternalError"
 
@@ -40,6 +41,7 @@ _ROWS: Mapping[type[BaseException], Row] = {
     engine.ModelUnreadable: Row("model-unreadable", "A model file cannot be used"),
     # The run
     engine.NodeFailed: Row("node-failed", "A node failed"),
+    HostLacks: Row("node-failed", "A node of a pack asks for what is not here"),
     engine.OutOfMemory: Row("out-of-memory", "A node ran out of memory"),
     engine.DeviceMemoryExhausted: Row("out-of-memory", "The device is out of memory"),
     engine.Cancelled: Row("cancelled", "The job was cancelled"),
