@@ -42,7 +42,7 @@ def read_v1(name: str, node_class: Any, display_name: str = "") -> PackClass:
         category=_text(getattr(node_class, "CATEGORY", "")) or "custom",
         description=_text(getattr(node_class, "DESCRIPTION", "")),
         inputs=inputs,
-        hidden={str(key): _hidden(kind) for key, kind in dict(declared.get("hidden") or {}).items()},
+        hidden=_hidden(dict(declared.get("hidden") or {})),
         outputs=_v1_outputs(node_class),
         output_node=bool(getattr(node_class, "OUTPUT_NODE", False)),
         input_is_list=bool(getattr(node_class, "INPUT_IS_LIST", False)),
@@ -72,7 +72,7 @@ def read_v3(node_class: Any) -> PackClass:
         category=schema.category or "custom",
         description=schema.description or "",
         inputs=inputs,
-        hidden={str(hidden): _hidden(hidden) for hidden in map(_text, schema.hidden)},
+        hidden=_hidden({name: name for name in map(_text, schema.hidden)}),
         outputs=[
             PackOutput(name=out.display_name or out.id or out.io_type, type=out.io_type, is_list=out.is_output_list)
             for out in schema.outputs
@@ -168,9 +168,12 @@ def _is_own(node_class: Any, method: str) -> bool:
     return own is not None and not getattr(own, "inherited", False)
 
 
-def _hidden(kind: Any) -> str:
-    text = _text(kind[0] if isinstance(kind, tuple) and kind else kind)
-    return text.upper() if text.upper() in _HIDDEN else "NONE"
+def _hidden(declared: Mapping[Any, Any]) -> dict[str, str]:
+    """What the host fills in, by input. Of kinds that it does not know (ComfyUI's accounts), nothing is given."""
+    kinds = {
+        _text(name): _text(kind[0] if isinstance(kind, tuple) and kind else kind) for name, kind in declared.items()
+    }
+    return {name: kind.upper() for name, kind in kinds.items() if kind.upper() in _HIDDEN}
 
 
 def _text(value: Any) -> str:

@@ -54,7 +54,7 @@ class Invert:
                 "count": ([1, 2, 4], {"default": 2}),
             },
             "optional": {"mask": ("MASK",), "note": ("STRING", {"multiline": True, "default": "unused"})},
-            "hidden": {"unique_id": "UNIQUE_ID"},
+            "hidden": {"unique_id": "UNIQUE_ID", "token": "AUTH_TOKEN_COMFY_ORG"},
         }
 
     RETURN_TYPES = ("IMAGE", "STRING", "INT")
@@ -63,7 +63,7 @@ class Invert:
     CATEGORY = "plain"
     DESCRIPTION = "Inverts."
 
-    def run(self, image, factor, size, mode, count, mask=None, note="not given", unique_id=None):
+    def run(self, image, factor, size, mode, count, mask=None, note="not given", unique_id=None, token=None):
         if mode == "in place":
             image.mul_(-1).add_(1)
         else:

@@ -26,7 +26,7 @@ class Graded(io.ComfyNode):
                 io.Mask.Input("mask", optional=True),
             ],
             outputs=[io.Image.Output(display_name="graded"), io.String.Output("told")],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.auth_token_comfy_org],
             search_aliases=["brighten"],
         )
 
