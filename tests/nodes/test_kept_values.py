@@ -208,5 +208,9 @@ def test_classes_that_keep_make_what_can_be_kept() -> None:
     keeping = {name for name, spec in registry.items() if spec.keep}
     assert {"CLIPTextEncode", "CLIPTextEncodeSDXL", "VAEEncode", "VAEEncodeTiled", "VAEEncodeForInpaint"} <= keeping
     wires = {kind.wire for kind in KEPT_TYPES if hasattr(kind, "wire")}
-    assert {slot.wire for name in keeping for slot in registry[name].outputs} <= wires
+    assert {slot.wire for name in keeping for slot in registry[name].outputs} <= wires | {"INT"}  # a plain value
     assert not any(registry[name].output_node for name in keeping)
+
+
+def test_a_plain_number_beside_them_is_kept() -> None:
+    assert round_trip(7) == ((7,),)

@@ -56,7 +56,7 @@ class Camera(NamedTuple):
     length: int
 
 
-@node("WanCameraEmbedding", category=f"{CATEGORY}/camera", keep=True)
+@node("WanCameraEmbedding", category=f"{CATEGORY}/camera")
 def embed_camera(
     ctx: Context,
     *,
