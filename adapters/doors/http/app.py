@@ -46,7 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(native.router)
     folder = frontend.folder_of(settings.frontend) if settings.frontend else None
-    app.include_router(page.router if folder is None else frontend.page(folder))
+    app.include_router(page.home if folder is None else frontend.page(folder))
+    app.include_router(page.router)
     app.router.routes.append(page.files)
     for prefix in ("", "/api"):
         app.include_router(comfy.router, prefix=prefix)

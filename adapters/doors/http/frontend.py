@@ -53,7 +53,7 @@ def folder_of(frontend: str) -> Path:
 
 
 def page(folder: Path) -> APIRouter:
-    """The front end's page, in the place of this service's own, which stays at ``/page/index.html``."""
+    """The front end's page, in the place of this service's own, which stays at ``/page``."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")

@@ -171,6 +171,6 @@ def test_the_front_end_is_served_where_it_is_asked_for(http: httpx.Client) -> No
     assert "front end" in http.get("/").text
     assert http.get("/assets/a.js").text == "1"
     assert http.get("/assets/none.js").status_code == 404
-    assert "dagfusion" in http.get("/page/index.html").text
+    assert "dagfusion" in http.get("/page").text
     assert http.get("/v1/jobs").status_code == 200
     assert http.get("/system_stats").json()["system"]["required_frontend_version"]

@@ -230,3 +230,13 @@ def test_what_ends_while_the_page_opens_is_shown(page: Page, web: Web) -> None:
     page.reload()
     expect(page.get_by_role("region", name="Gallery").get_by_text("meanwhile")).to_be_visible()
     expect(card(page, ids[0])).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/page", "/page/", "/page/index.html"])
+def test_beside_a_front_end_the_page_works_and_links_to_it(browser: Browser, tmp_path: Path, path: str) -> None:
+    (tmp_path / "front").mkdir()
+    (tmp_path / "front" / "index.html").write_text("<title>another front end</title>")
+    with serving(tmp_path, frontend=str(tmp_path / "front")) as web, opened(browser, web.url + path) as page:
+        expect(page.get_by_role("combobox", name="Model", exact=True)).to_contain_text("tiny (default)")
+        page.get_by_role("link", name="Graph editor").click()
+        expect(page).to_have_title("another front end")
