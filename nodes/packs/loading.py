@@ -71,7 +71,9 @@ def _described_elsewhere(pack: Pack, digest: str, *, network: bool) -> PackDescr
     """Let another process import the pack, and read what it wrote. What the pack prints goes nowhere."""
     with tempfile.TemporaryDirectory(prefix="dagfusion-pack-") as folder:
         out = Path(folder, "pack.json")
-        command = [sys.executable, "-m", "nodes.packs.describe", str(pack.path.resolve()), str(out)]
+        # Compiled files tell changes by whole seconds, and are not for a user's folder.
+        apart = ["-X", f"pycache_prefix={folder}"]
+        command = [sys.executable, *apart, "-m", "nodes.packs.describe", str(pack.path.resolve()), str(out)]
         command += ["--network"] if network else []
         try:
             ended = subprocess.run(  # noqa: S603 - our own program

@@ -44,6 +44,7 @@ VAE_15 = VaeKind(
     "nodes.families.hunyuan_video.vae_15",
 )
 
+_UMT5 = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"  # which has one in every layer
 BYTE_ROWS = 1510
 """Of ByT5's table: one a byte, and marks."""
 
@@ -55,7 +56,7 @@ def _is_of_bytes(shapes: Shapes) -> bool:
 BYT5 = EncoderKind(
     "byt5",
     "ByT5",
-    (Marks(("shared.weight", "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"), test=_is_of_bytes),),
+    (Marks(("shared.weight", "encoder.block.0.layer.1.DenseReluDense.wi_1.weight"), (_UMT5,), _is_of_bytes),),
     "nodes.diffusion.text.t5",
 )
 

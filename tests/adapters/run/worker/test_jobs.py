@@ -197,5 +197,5 @@ def test_files_of_an_attempt_that_died_are_not_there_twice(supervised: Service, 
     assert len(list(folder.iterdir())) == 6
     outputs = supervised.store.jobs.outputs(job_id)
     assert {folder / (output.filename or "") for output in outputs} == set(folder.iterdir())
-    assert not [path for path in folder.parent.iterdir() if path.suffix == ".attempts"]
+    until(lambda: not [path for path in folder.parent.iterdir() if path.suffix == ".attempts"])
     supervised.wait_for_worker()

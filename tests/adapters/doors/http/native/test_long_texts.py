@@ -55,8 +55,9 @@ def test_a_node_that_makes_too_much_text_is_named_and_little_is_stored(http: htt
 
 def test_a_long_expression_is_not_repeated_whole(http: httpx.Client, service: Service) -> None:
     expression = "+".join(["unknown_name"] * 2_000)
-    node = {"class_type": "ComfyMathExpression", "inputs": {"expression": expression}}
-    prompt = {"1": node, "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}
+    node = {"class_type": "ComfyMathExpression", "inputs": {"expression": expression, "values.a": ["0", 0]}}
+    number = {"class_type": "PrimitiveInt", "inputs": {"value": 1}}
+    prompt = {"0": number, "1": node, "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}}
     log_from = len(service.log)
     job = service.ended(http.post("/v1/jobs", json={"workflow": prompt}).json()["id"])
     assert job.error is not None and "unknown_name" in job.error["message"]
