@@ -56,6 +56,23 @@ FAMILY_STAND_INS = {
     "vae/qwen_image_vae.safetensors": "tiny_qwen_image_vae.safetensors",
     "vae/flux2-vae.safetensors": "tiny_flux2_vae.safetensors",
 }
+# The same, of families that have a book of their own.
+FILM_STAND_INS = {
+    "wan": {
+        "diffusion_models/wan2.1_t2v_1.3B_fp16.safetensors": "tiny_wan21_t2v.safetensors",
+        "diffusion_models/wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors": "tiny_wan22_i2v_high.safetensors",
+        "diffusion_models/wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors": "tiny_wan22_i2v_low.safetensors",
+        "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors": "tiny_umt5_fp8_scaled.safetensors",
+        "vae/wan_2.1_vae.safetensors": "tiny_wan21_vae.safetensors",
+    },
+    "hunyuan_video": {
+        "diffusion_models/hunyuanvideo1.5_720p_t2v_fp16.safetensors": "tiny_hunyuan_video15_t2v.safetensors",
+        "text_encoders/qwen_2.5_vl_7b.safetensors": "tiny_qwen25_vl_7b.safetensors",
+        "text_encoders/byt5_small_glyphxl_fp16.safetensors": "tiny_byt5_small_glyph.safetensors",
+        "vae/hunyuanvideo15_vae_fp16.safetensors": "tiny_hunyuan_video15_vae.safetensors",
+    },
+}
+FILM_PX, FRAMES = 64, 5
 SDXL_LEVELS: dict[str, Any] = {
     "block_out_channels": (32, 64, 128),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -87,11 +104,9 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
         (folder / "models" / kind).mkdir(parents=True)
         for name, stand_in in names.items():
             shutil.copy(models_dir / kind / stand_in, folder / "models" / kind / name)
-    book = models.write(models.BOOK, folder / "book", set(FAMILY_STAND_INS.values()))
-    for name, stand_in in FAMILY_STAND_INS.items():
-        path = folder / "models" / name
-        path.parent.mkdir(exist_ok=True)
-        shutil.move(book / path.parent.name / stand_in, path)
+    write_stand_ins(models.BOOK, FAMILY_STAND_INS, folder)
+    for family, stand_ins in FILM_STAND_INS.items():
+        write_stand_ins(models.BOOK.parent / family / "models.json.xz", stand_ins, folder)
     torch.manual_seed(0)
     write_refiner(folder / "models" / "checkpoints", models_dir / "checkpoints" / "tiny_sdxl.safetensors")
     union = ControlNetUnionModel(**SDXL_LEVELS, num_control_type=6, num_trans_channel=32, num_proj_channel=32)
@@ -106,6 +121,14 @@ def engine(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine
         model_folders([folder / "models"]), folder / "input", output=folder / "output", temp=folder / "temp"
     )
     return Engine(builtin_registry(), folders, ModelStore("cpu"))
+
+
+def write_stand_ins(book: Path, stand_ins: dict[str, str], folder: Path) -> None:
+    written = models.write(book, folder / "book", set(stand_ins.values()))
+    for name, stand_in in stand_ins.items():
+        path = folder / "models" / name
+        path.parent.mkdir(exist_ok=True)
+        shutil.move(written / path.parent.name / stand_in, path)
 
 
 def write_refiner(folder: Path, sdxl: Path) -> None:
@@ -134,6 +157,8 @@ def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
             inputs |= {side: min(inputs[side], LARGEST_PX) for side in ("width", "height")}
         if entry["class_type"] == "TextEncodeQwenImageEditPlus":
             del inputs["vae"]  # The reference is of 1024 x 1024 pixels whatever the picture is.
+        if "length" in inputs:
+            inputs |= {"width": FILM_PX, "height": FILM_PX, "length": FRAMES}
         scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1
         for name in ("steps", "start_at_step", "end_at_step"):
             if isinstance(inputs.get(name), int) and inputs[name] < 10_000:
