@@ -18,12 +18,15 @@ export class Problem extends Error {
 }
 
 async function call(path, options = {}) {
+  const key = apiKey.get();
   let response;
   try {
     response = await fetch(path, { ...options, headers: { ...headers(), ...options.headers } });
   } catch {
     throw new Error("the server cannot be reached");
   }
+  // A key that was given meanwhile: this was the answer to the one before, or to none.
+  if (response.status === 401 && apiKey.get() !== key) return call(path, options);
   const document = await response.json().catch(() => null);
   if (!response.ok) throw new Problem(response.status, document);
   return document;

@@ -240,3 +240,27 @@ def test_beside_a_front_end_the_page_works_and_links_to_it(browser: Browser, tmp
         expect(page.get_by_role("combobox", name="Model", exact=True)).to_contain_text("tiny (default)")
         page.get_by_role("link", name="Graph editor").click()
         expect(page).to_have_title("another front end")
+
+
+def test_an_answer_to_no_key_that_comes_after_the_key_asks_for_none(browser: Browser, web: Web) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "authorization" in route.request.headers:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page = browser.new_page()
+    page.set_default_timeout(30_000)
+    page.route("**/v1/nodes", hold)
+    page.goto(web.url)
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_role("button", name="Use", exact=True).click()
+    expect(page.get_by_label("API key")).to_have_count(0)
+    while not held:
+        page.wait_for_timeout(50)
+    with page.expect_response(lambda reply: reply.url.endswith("/v1/nodes") and reply.status == 200):
+        held[0].continue_()
+    expect(page.get_by_label("API key")).to_have_count(0)
+    page.close()
