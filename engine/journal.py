@@ -28,6 +28,11 @@ class Journal:
         """Whether an earlier attempt died, which may have put files there already."""
         return self.attempt > 1
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its file is there."""
+        return self._file.exists()
+
     def put(self, path: Path, digest: str) -> None:
         """A new file is about to appear as ``path``, unless another one takes the name first."""
         self._add(path, digest)

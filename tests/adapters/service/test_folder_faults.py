@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -91,11 +92,18 @@ def test_a_worker_that_cannot_keep_what_it_makes_is_not_ready(web: Web) -> None:
         assert ready.json()["faults"] == ["the output folder cannot be made: no"]
 
 
+def put_a_file_in_place_of(folder: Path) -> bool:
+    """Whether it succeeded: the service makes the folder again when it looks, which may be in between."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(IsADirectoryError):
+        folder.write_text("in the way of the folder")
+    return folder.is_file()
+
+
 def test_no_job_is_begun_whose_output_could_not_be_kept(tmp_path: Path) -> None:
     output = tmp_path / "out"
     with running(tmp_path / "service", output=str(output), lease_s="2") as service:
-        shutil.rmtree(output)
-        output.write_text("in the way of the folder")
+        until(lambda: put_a_file_in_place_of(output))
         until(lambda: httpx.get(f"{service.url}/ready").status_code == 503, 60)
         job_id = service.submit(picture_prompt())
         until(lambda: service.log.count("the output folder cannot be made") >= 1)

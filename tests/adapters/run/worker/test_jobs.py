@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.service.store.records import JobState
+from engine.journal import Journal
 from tests.adapters.services import Service, picture_prompt, until
 
 
@@ -197,5 +198,6 @@ def test_files_of_an_attempt_that_died_are_not_there_twice(supervised: Service, 
     assert len(list(folder.iterdir())) == 6
     outputs = supervised.store.jobs.outputs(job_id)
     assert {folder / (output.filename or "") for output in outputs} == set(folder.iterdir())
-    until(lambda: not [path for path in folder.parent.iterdir() if path.suffix == ".attempts"])
+    journal = Journal(folder.parent, job_id, 2)
+    until(lambda: not journal.is_kept)
     supervised.wait_for_worker()

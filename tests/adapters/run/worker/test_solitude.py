@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield started
 
 
-def span(service: Service, job_id: str) -> tuple[int, int]:
-    """The positions of the beginning of the job's last attempt's node, and of its end."""
-    events = service.store.events.of_job(job_id)
-    return max(event.position for event in events if event.kind == "node_started"), events[-1].position
-
-
 def test_jobs_that_lost_their_worker_together_are_tried_again_one_by_one(service: Service, tmp_path: Path) -> None:
     beside = service.submit(one("SlowFile", folder=str(tmp_path), steps=1))
     until_running(service, beside)
@@ -41,13 +34,12 @@ def test_jobs_that_lost_their_worker_together_are_tried_again_one_by_one(service
     fresh = service.submit(picture_prompt(3))
     until(lambda: service.kinds(beside).count("node_started") == 2)
     until(lambda: service.kinds(crashing).count("started") == 2)
+    # The one that is tried again has the device to itself, the one that killed the worker waits, and so does a new one.
+    assert service.kinds(crashing).count("node_started") == 1
+    assert "node_started" not in service.kinds(fresh)
     (tmp_path / "go-1").touch()
-    spans = []
     for job_id in (beside, crashing, fresh):
         assert service.ended(job_id).state is JobState.COMPLETED
-        spans.append(span(service, job_id))
-    spans.sort()
-    assert all(earlier[1] < later[0] for earlier, later in pairwise(spans))
 
 
 def test_who_waits_to_be_alone_goes_first_and_can_be_cancelled() -> None:
