@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,12 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from adapters.doors.http.statuses import STATUSES
+from adapters.host.paths import hide_paths
 from adapters.service.error_table import public_document, row_of
 from adapters.service.errors import KeyMissing, RequestInvalid
 from adapters.service.prepare.validation import field_errors
 from adapters.service.store.outage import report_outage, unavailable
 from engine.counted import counted
 from engine.errors import DagfusionError
+from engine.errors import Problem as GraphProblem
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:dagfusion:problem:"
@@ -36,6 +40,11 @@ class ProblemItem(BaseModel):
     node_id: str | None = None
     class_type: str | None = None
     input: str | None = None
+
+
+def items_of(found: Iterable[GraphProblem]) -> list[ProblemItem]:
+    """What is wrong with a workflow, without this machine's paths: of a file a caller learns its name."""
+    return [ProblemItem(**hide_paths(asdict(one))) for one in found]
 
 
 class Problem(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -16,7 +16,7 @@ from adapters.doors.http.native.stats import alive
 from adapters.doors.http.native.submission import WorkflowRequest
 from adapters.doors.http.native.submission_bodies import read_body
 from adapters.doors.http.openapi import form_body, problems
-from adapters.doors.http.problems import ProblemItem
+from adapters.doors.http.problems import ProblemItem, items_of
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.host.loading import load_limits
 from engine.errors import GraphInvalid
@@ -69,7 +69,7 @@ async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) 
     ]
     return Verdict(
         valid=not found,
-        problems=[ProblemItem(**asdict(one)) for one in found],
+        problems=items_of(found),
         outputs=list(checked.outputs),
         notes=list(prepared.notes),
         workflow=prepared.workflow.as_prompt(),
@@ -88,7 +88,7 @@ def _limits(now: Services) -> Limits:
 def _unprepared(error: GraphInvalid, workflow: dict[str, Any]) -> Verdict:
     return Verdict(
         valid=False,
-        problems=[ProblemItem(**asdict(one)) for one in error.problems],
+        problems=items_of(error.problems),
         outputs=[],
         notes=[],
         workflow=workflow,

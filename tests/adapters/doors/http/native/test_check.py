@@ -57,6 +57,20 @@ def test_all_problems_are_found_at_once(client: httpx.Client) -> None:
     assert ("1", "ckpt_name") in found and ("9", None) in found
 
 
+def test_no_path_of_this_machine_is_told(tmp_path: Path) -> None:
+    for kind in ("checkpoints", "loras"):
+        (tmp_path / "models" / kind).mkdir(parents=True)
+    graph = json.loads((GRAPHS / "text_to_image.json").read_text())
+    graph["1"]["inputs"]["ckpt_name"] = "nothing like it.safetensors"
+    graph["9"] = {"class_type": "LoraLoader", "inputs": {"model": ["1", 0], "clip": ["1", 1], "lora_name": "x"}}
+    graph["5"]["inputs"]["model"] = ["9", 0]
+    with serving(tmp_path / "service", models=str(tmp_path / "models")) as web, web.client() as client:
+        reply = client.post("/v1/check", json={"workflow": graph})
+    remedies = {one["input"]: one["remedy"] for one in reply.json()["problems"]}
+    assert remedies == {"ckpt_name": "put it into checkpoints", "lora_name": "put it into loras"}
+    assert str(tmp_path) not in reply.text
+
+
 def test_what_is_no_graph_has_problems_or_is_refused(client: httpx.Client) -> None:
     broken = client.post("/v1/check", json={"workflow": {"1": {"class_type": 5}, "2": {"class_type": "SaveImage"}}})
     assert broken.status_code == 200 and not broken.json()["valid"]
