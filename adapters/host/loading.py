@@ -74,6 +74,10 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     from engine.model_store import ModelStore
     from nodes.diffusion import pickled
 
+    if settings.packs:
+        from nodes.packs import running
+
+        running.serve(folders, registry)
     keep_fingerprints_in(settings.fingerprints)
     pickled.accept_up_to(int(settings.pickled_gib * pickled.GIB))
     models = ModelStore(device=settings.device, precision=settings.precision)

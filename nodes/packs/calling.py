@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from engine.context import Context
 from engine.types import Absent, Blocked, Expansion
-from nodes.packs import guard
 from nodes.packs.description import PackClass
-from nodes.packs.found import Pack
 from nodes.packs.host.graph import DynamicPrompt
 from nodes.packs.host.graph_utils import ExecutionBlocker
-from nodes.packs.importing import import_pack
+from nodes.packs.loaded import LoadedPack
 from nodes.packs.running import running
 from nodes.packs.shown import show
 from nodes.packs.values import Given, to_ours
-
-_importing = threading.Lock()
 
 
 @dataclass(slots=True)
 class PackNode:
     """One class of a pack. It is imported when it is first needed; an instance is made for every call."""
 
-    pack: Pack
+    pack: LoadedPack
     described: PackClass
-    _class: Any = field(default=None, repr=False)
 
     def __call__(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:
         """Run it. Raises what the pack raises."""
@@ -42,14 +36,14 @@ class PackNode:
     def fingerprint(self, ctx: Context, **literals: Any) -> Any:
         """What the class says its result depends on beside its inputs; NaN: run it every time."""
         with running(ctx):
-            node_class = self._imported()
+            node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.IS_CHANGED if self.described.api == "V1" else node_class.fingerprint_inputs
             return _awaited(function(**_known_to(function, self._inputs(literals, Given()))))
 
     def lazy(self, ctx: Context, **arguments: Any) -> list[str]:
         """Which of its lazy inputs it needs."""
         with running(ctx):
-            node_class = self._imported()
+            node_class = self.pack.class_of(self.described.name, ctx.folders)
             owner = node_class() if self.described.api == "V1" else node_class
             function = owner.check_lazy_status
             wanted = _awaited(function(**_known_to(function, self._inputs(arguments, Given()))))
@@ -58,22 +52,12 @@ class PackNode:
     def validate(self, ctx: Context, literals: Mapping[str, Any]) -> str | None:
         """What the class itself finds wrong with typed-in values; ``None`` for nothing."""
         with running(ctx):
-            node_class = self._imported()
+            node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.VALIDATE_INPUTS if self.described.api == "V1" else node_class.validate_inputs
             found = _awaited(function(**_known_to(function, self._inputs(literals, Given()))))
         if found is True or found is None:
             return None
         return str(found) if found else "the pack's class does not take these inputs"
-
-    def _imported(self) -> Any:
-        with _importing:
-            if self._class is None:
-                from nodes.packs.describe import node_classes
-
-                with guard.importing([]):
-                    found = dict(node_classes(import_pack(self.pack)))
-                self._class = found[self.described.name][0]
-        return self._class
 
     def _inputs(self, arguments: Mapping[str, Any], given: Given) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -90,7 +74,7 @@ class PackNode:
         return made
 
     def _called(self, ctx: Context, inputs: dict[str, Any]) -> Any:
-        node_class = self._imported()
+        node_class = self.pack.class_of(self.described.name, ctx.folders)
         if self.described.api == "V1":
             return _awaited(getattr(node_class(), node_class.FUNCTION)(**inputs))
         hidden = {name: inputs.pop(name, None) for name in self.described.hidden}
@@ -119,7 +103,7 @@ class PackNode:
             return None
         values = list(result) if isinstance(result, tuple | list) else [] if result is None else [result]
         missing = (
-            f"class '{self.described.name}' of pack '{self.pack.name}' declares this output, but did not return it"
+            f"class '{self.described.name}' of pack '{self.pack.pack.name}' declares this output, but did not return it"
         )
         values += [Absent(missing)] * (len(outputs) - len(values))
         made = [

@@ -4,22 +4,20 @@ one that exits, hangs or prints harms nobody.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from engine.folders import Folders
 from nodes.packs import guard, missing, running
 from nodes.packs.description import PackDescription
+from nodes.packs.file_lists import LISTED
 from nodes.packs.found import Pack
 from nodes.packs.importing import import_pack
 from nodes.packs.reading import read_class
+from nodes.packs.registering import node_classes
 
 _LICENCES = ("AGPL", "LGPL", "GPL", "Apache", "MIT", "BSD", "MPL", "CC BY", "Unlicense")
 
@@ -48,28 +46,6 @@ def _add(described: PackDescription, name: str, node_class: Any, display_name: s
         described.broken[name] = f"{type(error).__name__}: {error}"[:500]
 
 
-def node_classes(module: ModuleType) -> Iterator[tuple[str, tuple[Any, str]]]:
-    """The classes that a pack's module registers, with their titles: its mapping's or, without one, its entry's."""
-    mapping = getattr(module, "NODE_CLASS_MAPPINGS", None)
-    titles = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {}
-    if isinstance(mapping, Mapping):
-        for name, node_class in mapping.items():
-            yield str(name), (node_class, str(titles.get(name, "")))
-        return
-    entry = getattr(module, "comfy_entrypoint", None)
-    if entry is None:
-        raise TypeError("it has neither NODE_CLASS_MAPPINGS nor comfy_entrypoint")
-    for node_class in asyncio.run(_listed(entry)):
-        yield node_class.GET_SCHEMA().node_id, (node_class, "")
-
-
-async def _listed(entry: Any) -> Any:
-    extension = entry()
-    extension = await extension if inspect.isawaitable(extension) else extension
-    await extension.on_load()
-    return await extension.get_node_list()
-
-
 def licence_of(path: Path) -> str:
     """What the pack's licence file calls itself; ``none found`` where there is no such file."""
     files = sorted(path.glob("LICEN[CS]E*")) if path.is_dir() else []
@@ -89,6 +65,8 @@ def main(arguments: list[str]) -> int:
 
     path, out, *flags = arguments
     running.serve(Folders(), builtin_registry())
+    for name in LISTED:
+        (running.folders().input / name).touch()
     Path(out).write_text(describe(Pack(Path(path)), network="--network" in flags).model_dump_json(), encoding="utf-8")
     return 0
 

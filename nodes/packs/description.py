@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 2
+FORMAT = 3
 """Descriptions of another format are read anew."""
 
 
@@ -66,7 +66,6 @@ class PackClass(_Data):
     deprecated: bool = False
     experimental: bool = False
     search_aliases: list[str] = []
-    missing: list[str] = []
 
 
 class PackDescription(_Data):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+LISTED = tuple(f"dagfusion-listed.{kind}" for kind in ("png", "jpg", "webp", "mp4", "wav", "txt", "json"))
+"""Files of the input folder while packs are described: a choice that has them is a list of that folder."""
+
 
 class FileList(list[str]):
     """The files of a folder ``kind``. Put behind or before a list, it remembers what stands there."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.registry import Registry
-from nodes.packs import running
 from nodes.packs.description import FORMAT, PackDescription
 from nodes.packs.found import Pack, packs_in
+from nodes.packs.loaded import LoadedPack
 from nodes.packs.specs import spec_of
 
 LONGEST_IMPORT_S = 300.0
@@ -32,39 +34,53 @@ def add_packs(
         for pack in packs_in(folder):
             description = described_pack(pack, kept, network=network)
             described.append(description)
-            _add(registry, pack, description)
-    running.serve(running.folders(), registry)
+            _add(registry, LoadedPack(pack, description.digest, network), description)
     return described
 
 
-def _add(registry: Registry, pack: Pack, description: PackDescription) -> None:
+def _add(registry: Registry, pack: LoadedPack, description: PackDescription) -> None:
+    name = pack.pack.name
     if description.error:
-        _log.warning("the pack '%s' is left out: %s", pack.name, description.error)
+        _log.warning("the pack '%s' is left out: %s", name, description.error)
     for what in description.blocked:
-        _log.warning("the pack '%s' was not let: %s", pack.name, what)
+        _log.warning("the pack '%s' was not let: %s", name, what)
     for one in description.classes:
         if one.name in registry:
-            _log.warning("the pack '%s' has a class '%s' too; the one that was there stays", pack.name, one.name)
+            _log.warning("the pack '%s' has a class '%s' too; the one that was there stays", name, one.name)
             continue
-        registry.add(spec_of(one, pack, description.digest), f"pack {pack.name}")
+        registry.add(spec_of(one, pack), f"pack {name}")
 
 
 def described_pack(pack: Pack, kept: Path, *, network: bool = False) -> PackDescription:
-    """The pack's description: the kept one while its code stays as it is, or one read now."""
+    """The pack's description: the kept one while its code stays as it is, or one read now.
+
+    Processes that start together read a pack once: the others wait for it.
+    """
     digest = pack.digest()
     file = kept / f"{pack.module}-{digest}.json"
     known = _read(file)
-    if known is not None and known.format == FORMAT:
+    if known is not None:
         return known
-    description = _described_elsewhere(pack, digest, network=network)
     try:
-        kept.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(description.model_dump_json(), encoding="utf-8")
-        part.replace(file)
+        with _alone(kept, pack.module):
+            known = _read(file)
+            if known is None:
+                known = _described_elsewhere(pack, digest, network=network)
+                part = file.with_suffix(".part")
+                part.write_text(known.model_dump_json(), encoding="utf-8")
+                part.replace(file)
     except OSError as error:
         _log.warning("the description of pack '%s' cannot be kept: %s", pack.name, error.strerror)
-    return description
+    return known or _described_elsewhere(pack, digest, network=network)
+
+
+@contextmanager
+def _alone(kept: Path, name: str) -> Iterator[None]:
+    """Hold the lock on a pack's descriptions; it ends with the process. Raises ``OSError``."""
+    kept.mkdir(parents=True, exist_ok=True)
+    with (kept / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _described_elsewhere(pack: Pack, digest: str, *, network: bool) -> PackDescription:
@@ -92,6 +108,7 @@ def _described_elsewhere(pack: Pack, digest: str, *, network: bool) -> PackDescr
 
 def _read(file: Path) -> PackDescription | None:
     try:
-        return PackDescription.model_validate_json(file.read_text(encoding="utf-8"))
+        found = PackDescription.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return found if found.format == FORMAT else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nodes.packs.description import Files, PackClass, PackInput, PackOutput
-from nodes.packs.file_lists import FileList
+from nodes.packs.file_lists import LISTED, FileList
 
 _HIDDEN = ("PROMPT", "EXTRA_PNGINFO", "UNIQUE_ID", "DYNPROMPT")
 _ANY_NAME = "a name that no pack would list"
@@ -110,7 +110,16 @@ def read_input(name: str, declared: Any, *, required: bool) -> PackInput:
         made.options["upload"] = upload
     else:
         made.choices = [value for value in kind if isinstance(value, str | int | float | bool)]
+        made.files = _of_input(made.choices)
     return made
+
+
+def _of_input(choices: Sequence[Any]) -> Files | None:
+    """Where the choices are the files of the input folder: what else stands before and behind them."""
+    places = [number for number, value in enumerate(choices) if value in LISTED]
+    if not places:
+        return None
+    return Files(kind="input", before=choices[: places[0]], after=choices[places[-1] + 1 :])
 
 
 def _v3_input(given: Any) -> PackInput:

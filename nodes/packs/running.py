@@ -2,72 +2,110 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import DagfusionError
 from engine.folders import Folders
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from engine.context import Context
     from engine.schema import NodeSpec
 
 
 @dataclass(slots=True)
 class _Host:
-    """What packs are told where no run is: while they are imported, or in threads of their own."""
+    """What packs are told where no run is. ``computes``: packs are imported in this process."""
 
-    folders: Folders
-    registry: Mapping[str, NodeSpec]
+    models: Folders = field(default_factory=Folders)
+    registry: Mapping[str, NodeSpec] = field(default_factory=dict)
+    computes: bool = False
 
 
-_host = _Host(Folders(), {})
-_here = threading.local()
+class _Here(threading.local):
+    """What is known of a thread: its run, and the folders that stand in for the run's."""
+
+    ctx: Context | None = None
+    folders: Folders | None = None
+
+
+_host = _Host()
+_here = _Here()
+_present: list[Context] = []
 _pack_folders: list[str] = []
 
 
 def serve(folders: Folders, registry: Mapping[str, NodeSpec]) -> None:
-    """From now on, packs find these folders and these classes."""
-    _host.folders, _host.registry = folders, registry
+    """From now on, packs find these models and these classes: their classes run in this process."""
+    _host.models, _host.registry, _host.computes = folders, registry, True
+
+
+def computes() -> bool:
+    """Whether this process imports packs. Those that only take and check workflows do not."""
+    return _host.computes
 
 
 @contextmanager
 def running(ctx: Context) -> Iterator[None]:
     """Let the pack's code of this thread find ``ctx``."""
-    before = getattr(_here, "ctx", None)
-    _here.ctx = ctx
+    before, _here.ctx = _here.ctx, ctx
+    _present.append(ctx)
     try:
         yield
     finally:
+        _present.remove(ctx)
         _here.ctx = before
 
 
+@contextmanager
+def apart(folders: Folders) -> Iterator[None]:
+    """Let this thread find ``folders``; of one tenant's among several only the models, since others come after."""
+    own = _models_of(folders) if folders.space else folders
+    before, _here.folders = _here.folders, own
+    try:
+        yield
+    finally:
+        _here.folders = before
+
+
 def context_or_none() -> Context | None:
-    """The run of this thread, if there is one."""
-    found: Context | None = getattr(_here, "ctx", None)
-    return found
+    """The run of this thread. In a thread that a pack has started, the run that is under way, if it is the only one."""
+    if _here.ctx is not None:
+        return _here.ctx
+    present = list(_present)
+    return present[0] if present and all(one is present[0] for one in present) else None
 
 
 def context() -> Context:
-    """The run of this thread. Raises ``DagfusionError`` where there is none."""
+    """The run of this thread. Raises ``DagfusionError`` where it is not known."""
     found = context_or_none()
     if found is None:
         raise DagfusionError(
-            "a pack computes outside of a run", remedy="let it compute in its nodes' own functions and threads"
+            "a pack computes where it is not known for which run",
+            remedy="let it compute in its nodes' own functions, or run one job at a time",
         )
     return found
 
 
 def folders() -> Folders:
-    """The run's folders, or the service's where no run is."""
+    """The run's folders; where no run is, the models, and empty folders of nobody's."""
+    if _here.folders is not None:
+        return _here.folders
     found = context_or_none()
-    return _host.folders if found is None else found.folders
+    return _models_of(_host.models) if found is None else found.folders
+
+
+def classes() -> Mapping[str, NodeSpec]:
+    """All node classes by name."""
+    return _host.registry
 
 
 def add_pack_folder(folder: Path) -> None:
@@ -81,6 +119,22 @@ def pack_folders() -> list[str]:
     return list(_pack_folders)
 
 
-def classes() -> Mapping[str, Any]:
-    """All node classes by name."""
-    return _host.registry
+class _Scratch:
+    """A folder that goes with the process."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="dagfusion-packs-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+@cache
+def _scratch() -> _Scratch:
+    return _Scratch()
+
+
+def _models_of(folders: Folders) -> Folders:
+    """The same models, with input, output and temp folders that no run reads or writes."""
+    own = [_scratch().path / name for name in ("input", "output", "temp")]
+    for path in own:
+        path.mkdir(exist_ok=True)
+    return replace(folders, input=own[0], output=own[1], temp=own[2], shared=None, space="")

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Given, Hidden, Int, Text, Wire
 from engine.registry import USER_NODES
 from engine.schema import NO_DEFAULT, NodeSpec
+from nodes.packs import running
 from nodes.packs.description import PackClass, PackInput
-from nodes.packs.found import Pack
 
 if TYPE_CHECKING:
     from nodes.packs.calling import PackNode
+    from nodes.packs.loaded import LoadedPack
 
 
 class _Node:
     """A class that is yet to be called: what calls it needs torch."""
 
-    def __init__(self, pack: Pack, described: PackClass) -> None:
+    def __init__(self, pack: LoadedPack, described: PackClass) -> None:
         self.pack, self.described = pack, described
 
     @cached_property
@@ -40,11 +41,11 @@ class _Node:
         return self.called.lazy(ctx, **arguments)
 
 
-def spec_of(described: PackClass, pack: Pack, digest: str) -> NodeSpec:
+def spec_of(described: PackClass, pack: LoadedPack) -> NodeSpec:
     """The class as the engine knows classes. Nothing of the pack is imported."""
     node = _Node(pack, described)
     run = _run(node)
-    run.__module__ = f"{USER_NODES}.{pack.module}"
+    run.__module__ = f"{USER_NODES}.{pack.pack.module}"
     run.__qualname__ = described.name
     run.__doc__ = described.description
     run.__annotations__ = {"return": _returned(described)}
@@ -64,7 +65,7 @@ def spec_of(described: PackClass, pack: Pack, digest: str) -> NodeSpec:
         fingerprint=node.fingerprint if described.fingerprints else None,
         lazy=node.lazy if described.lazy else None,
         validate=_validate(node) if described.validates is not None else None,
-        version=digest,
+        version=pack.digest,
         experimental=described.experimental,
         deprecated=described.deprecated,
         accepts_any_input=described.takes_any,
@@ -98,7 +99,8 @@ def _validate(node: _Node) -> Callable[..., Any]:
     known = {given.name for given in node.described.inputs}
 
     def validate(ctx: Any, **literals: Any) -> Any:
-        return node.called.validate(ctx, literals)
+        # It takes the pack's code, which the processes that only take and check workflows do without.
+        return node.called.validate(ctx, literals) if running.computes() else None
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     named = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in dict.fromkeys(names) if n in known]

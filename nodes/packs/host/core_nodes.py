@@ -23,7 +23,6 @@ from nodes.packs.missing import HostLacks
 from nodes.packs.values import Given, to_ours, to_theirs
 
 MAX_RESOLUTION = MAX_SIDE_PX
-_WIRE_OF: Mapping[str, str] = {"Image": "IMAGE", "Mask": "MASK"}
 
 
 def called(name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:

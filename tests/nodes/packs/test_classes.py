@@ -22,7 +22,7 @@ def test_every_class_is_registered_but_the_one_that_cannot_be_read(
     plain, schema = found["plain"], found["schema"]
     assert (plain.error, schema.error) == ("", "")
     assert plain.broken == {"Plain Unreadable": "RuntimeError: no file to list"}
-    assert len(plain.classes) == 16
+    assert len(plain.classes) == 19
     assert [one.name for one in schema.classes] == ["Schema Graded", "Schema Joined", "Schema Seen"]
     assert all(one.name in registry for one in (*plain.classes, *schema.classes))
     assert "comfy.ldm.modules.attention.SpatialTransformer" in plain.missing
@@ -60,6 +60,12 @@ def test_lists_of_files_stay_those_of_now(registry: Registry) -> None:
     marker = registry["Plain File"].inputs["name"].marker
     assert isinstance(marker, FileChoice)
     assert (marker.kind, marker.before, marker.after) == ("loras", ("none",), ())
+
+
+def test_a_list_of_the_input_folder_stays_that_of_now(registry: Registry, folders: Folders) -> None:
+    (folders.input / "later.png").touch()
+    described = object_info(registry["Plain Listing"], folders)["input"]["required"]["image"]
+    assert described == [["none", "later.png"], {}]
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.errors import DagfusionError
+from engine.folders import Folders
 from engine.registry import Registry
-from nodes.packs import loading
+from nodes.packs import guard, loading
 from nodes.packs.description import PackDescription
 from nodes.packs.found import Pack, packs_in
+from nodes.packs.loaded import LoadedPack
 from nodes.packs.loading import add_packs, described_pack
 
 GOOD = """
@@ -118,7 +121,7 @@ def test_it_is_imported_again_only_when_its_code_changes(
 def test_what_is_kept_and_cannot_be_read_is_made_anew(write: Write, tmp_path: Path) -> None:
     pack = write(GOOD)
     described(pack, tmp_path)
-    (kept,) = (tmp_path / "kept").iterdir()
+    (kept,) = (tmp_path / "kept").glob("*.json")
     kept.write_text("{")
     assert [one.name for one in described(pack, tmp_path).classes] == ["A"]
 
@@ -133,3 +136,36 @@ def test_only_packs_are_looked_at(tmp_path: Path) -> None:
     assert [pack.name for pack in packs_in(tmp_path)] == ["one", "three"]
     with pytest.raises(DagfusionError, match="is not a folder"):
         packs_in(tmp_path / "missing")
+
+
+def test_other_threads_are_let_while_a_pack_is_imported() -> None:
+    with socket.create_server(("127.0.0.1", 0)), guard.importing([]), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(socket.getaddrinfo, "192.0.2.1", 80).result()
+        with pytest.raises(socket.gaierror, match="no network while they are imported"):
+            socket.getaddrinfo("192.0.2.1", 80)
+    assert socket.getaddrinfo("192.0.2.1", 80)
+
+
+def test_a_worker_lets_it_what_its_description_was_let(write: Write, tmp_path: Path) -> None:
+    pack = write("import socket\nADDRESS = socket.getaddrinfo('192.0.2.1', 80)\n" + GOOD)
+    folders = Folders(input=tmp_path, output=tmp_path, temp=tmp_path)
+    with pytest.raises(socket.gaierror, match="no network while they are imported"):
+        LoadedPack(pack, pack.digest()).class_of("A", folders)
+    assert LoadedPack(pack, pack.digest(), network=True).class_of("A", folders)().run() == (1,)
+
+
+def test_code_that_is_replaced_under_its_name_is_not_run(write: Write, tmp_path: Path) -> None:
+    pack = write(GOOD, "replaced")
+    loaded = LoadedPack(pack, pack.digest())
+    write(GOOD.replace("(1,)", "(2,)"), "replaced")
+    with pytest.raises(DagfusionError, match="the pack 'replaced' has been changed since the start"):
+        loaded.class_of("A", Folders(input=tmp_path, output=tmp_path, temp=tmp_path))
+
+
+def test_processes_that_start_together_read_a_pack_once(write: Write, tmp_path: Path) -> None:
+    code = f"with open({str(tmp_path / 'imports')!r}, 'a') as file:\n    file.write('x')\n"
+    pack = write(code + GOOD)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: described(pack, tmp_path), range(3)))
+    assert found[0] == found[1] == found[2]
+    assert (tmp_path / "imports").read_text() == "x"

@@ -14,6 +14,7 @@ from engine.errors import GraphInvalid, NodeFailed
 from engine.folders import Folders
 from engine.result import RunResult
 from engine.types import Image, SavedFile
+from nodes.packs import running
 from nodes.values import Conditioning, Latent
 from tests.engine.toys import workflow
 
@@ -195,6 +196,59 @@ def test_a_schemas_previews_are_files(run: Run, folders: Folders) -> None:
     (file,) = made.outputs["seen"].shown["images"]
     assert file.folder == "temp"
     assert folders.path_of(file).is_file()
+
+
+def test_a_lora_by_a_pack_is_our_own(run: Run) -> None:
+    load = ("CheckpointLoaderSimple", {"ckpt_name": "tiny_sd15.safetensors"})
+    lora = {"model": ["load", 0], "lora_name": "tiny_lora.safetensors", "strength_model": 0.8}
+    settings = {
+        "positive": ["text", 0], "negative": ["text", 0], "latent_image": ["latent", 0], "seed": 3, "steps": 1,
+        "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+    }  # fmt: skip
+    shared = {
+        "load": load,
+        "text": ("CLIPTextEncode", {"clip": ["load", 1], "text": "x"}),
+        "latent": ("EmptyLatentImage", {"width": 64, "height": 64, "batch_size": 1}),
+    }
+
+    def drawn(model: Any, node: Any) -> Any:
+        return of(
+            run("sample", **shared, lora=node, sample=("KSampler", {"model": model, **settings})), "sample"
+        ).samples
+
+    theirs = drawn(["lora", 0], ("Plain Lora", {"model": ["load", 0], "name": "tiny_lora.safetensors"}))
+    ours = drawn(["lora", 0], ("LoraLoaderModelOnly", lora))
+    assert torch.equal(theirs, ours)
+    assert not torch.equal(theirs, drawn(["load", 0], ("PrimitiveInt", {"value": 1})))
+
+
+def test_each_tenant_has_its_own_folders_whoever_came_first(engine: Engine, folders: Folders) -> None:
+    told = {}
+    for name in ("first", "second"):
+        own = folders.of(name)
+        own.output.mkdir(parents=True, exist_ok=True)
+        result = engine.run(workflow(told=("Plain Threads", {})), ["told"], folders=own)
+        at_import, inside, in_a_thread = (of(result, "told", slot) for slot in range(3))
+        assert (inside, in_a_thread) == (str(own.output), str(own.output))
+        told[name] = at_import
+    assert told["first"] == told["second"]
+    assert not told["first"].startswith(str(folders.output / "first"))
+
+
+def test_a_list_of_the_input_folder_takes_its_files(run: Run, folders: Folders) -> None:
+    (folders.input / "later.png").touch()
+    assert of(run("file", file=("Plain Listing", {"image": "later.png"})), "file") == str(folders.input / "later.png")
+    with pytest.raises(GraphInvalid, match=r"'gone\.png' is not in the input folder"):
+        run("file", file=("Plain Listing", {"image": "gone.png"}))
+
+
+def test_processes_that_compute_nothing_leave_a_packs_own_checks_to_those_that_do(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unnamed = workflow(count=("Plain Counted", {"name": ""}))
+    assert [one.message for one in engine.check(unnamed, ["count"])] == ["a name is needed"]
+    monkeypatch.setattr(running._host, "computes", False)
+    assert engine.check(unnamed, ["count"]) == ()
 
 
 def test_our_own_package_stays_as_it_is(engine: Engine) -> None:

@@ -1,10 +1,12 @@
 """A pack as people write them: classes with INPUT_TYPES, over ComfyUI's modules."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import comfy.ldm.modules.attention
 import comfy.model_management as mm
 import comfy.samplers
+import comfy.sd
 import comfy.utils
 import folder_paths
 import nodes
@@ -20,6 +22,10 @@ from .more import Doubled
 @PromptServer.instance.routes.get("/plain/hello")
 async def hello(request):
     return None
+
+
+# As many packs do: what they are told when they are imported, they keep.
+OUTPUT_AT_IMPORT = folder_paths.get_output_directory()
 
 
 class Transformer(SpatialTransformer):
@@ -278,6 +284,51 @@ class Waits:
         return (text * 2,)
 
 
+class Threads:
+    """Asks for the output folder at import, in its function and in a thread of its own."""
+
+    @classmethod
+    def INPUT_TYPES(s):
+        return {"required": {}}
+
+    RETURN_TYPES = ("STRING", "STRING", "STRING")
+    FUNCTION = "run"
+    CATEGORY = "plain"
+
+    def run(self):
+        with ThreadPoolExecutor(1) as pool:
+            apart = pool.submit(folder_paths.get_output_directory).result()
+        return (OUTPUT_AT_IMPORT, folder_paths.get_output_directory(), apart)
+
+
+class Listing:
+    @classmethod
+    def INPUT_TYPES(s):
+        files = sorted(f for f in os.listdir(folder_paths.get_input_directory()) if f.endswith(".png"))
+        return {"required": {"image": (["none", *files],)}}
+
+    RETURN_TYPES = ("STRING",)
+    FUNCTION = "run"
+    CATEGORY = "plain"
+
+    def run(self, image):
+        return (folder_paths.get_annotated_filepath(image),)
+
+
+class Lora:
+    @classmethod
+    def INPUT_TYPES(s):
+        return {"required": {"model": ("MODEL",), "name": (folder_paths.get_filename_list("loras"),)}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "plain"
+
+    def run(self, model, name):
+        lora = comfy.utils.load_torch_file(folder_paths.get_full_path_or_raise("loras", name), safe_load=True)
+        return (comfy.sd.load_lora_for_models(model, None, lora, 0.8, 0.0)[0],)
+
+
 class Unreadable:
     @classmethod
     def INPUT_TYPES(s):
@@ -302,6 +353,9 @@ NODE_CLASS_MAPPINGS = {
     "Plain Inside": Inside,
     "Plain Waits": Waits,
     "Plain Doubled": Doubled,
+    "Plain Threads": Threads,
+    "Plain Listing": Listing,
+    "Plain Lora": Lora,
     "Plain Unreadable": Unreadable,
     "SaveImage": Kept,
 }
