@@ -78,10 +78,10 @@ def _made(name: str) -> ModuleType:
     module.__path__ = []
     # Packs look for ComfyUI's folder beside its files: they find an empty one of their own.
     module.__file__ = str(Path(tempfile.gettempdir(), "dagfusion-packs", f"{name.replace('.', '/')}.py"))
-    facade = importlib.import_module(f"nodes.packs.host.{FACADES[name]}") if name in FACADES else None
-    own = {} if facade is None else {key: value for key, value in vars(facade).items() if not key.startswith("__")}
-    module.__dict__.update(own)
-    more = getattr(facade, "__getattr__", None)
+    facades = [importlib.import_module(f"nodes.packs.host.{part}") for part in FACADES.get(name, ())]
+    for facade in facades:
+        module.__dict__.update({key: value for key, value in vars(facade).items() if not key.startswith("__")})
+    more = [facade.__getattr__ for facade in facades if hasattr(facade, "__getattr__")]
 
     def attribute(wanted: str) -> Any:
         if wanted.startswith("__"):
@@ -89,7 +89,7 @@ def _made(name: str) -> ModuleType:
         below = f"{name}.{wanted}"
         if below in FACADES:
             return host_module(below)
-        found = None if more is None else more(wanted)
+        found = next((value for look in more if (value := look(wanted)) is not None), None)
         return missing(name, wanted) if found is None else found
 
     module.__getattr__ = attribute  # type: ignore[method-assign]

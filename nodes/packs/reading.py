@@ -57,7 +57,7 @@ def read_v1(name: str, node_class: Any, display_name: str = "") -> PackClass:
 
 
 def read_v3(node_class: Any) -> PackClass:
-    """A class whose ``define_schema`` says what it is; its schema is of :mod:`nodes.packs.host.api_io`."""
+    """A class whose ``define_schema`` says what it is; its schema is of :mod:`nodes.packs.host.api_schema`."""
     schema = node_class.GET_SCHEMA()
     inputs, grows = [], []
     for given in schema.inputs:

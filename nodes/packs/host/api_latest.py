@@ -5,10 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from nodes.packs.host import api_input, api_io, api_ui
+from nodes.packs.host import api_input
 
-io, IO = api_io, api_io
-ui, UI = api_ui, api_ui
 Input = SimpleNamespace(Image=Any, Mask=Any, Audio=Any, Latent=Any, Video=api_input.VideoInput)
 InputImpl = SimpleNamespace(VideoFromFile=api_input.VideoFromFile, VideoFromComponents=api_input.VideoFromComponents)
 Types = SimpleNamespace(
@@ -34,7 +32,7 @@ class _Execution:
 
     async def set_progress(self, value: float, max_value: float, *_: Any, **__: Any) -> None:
         """``value`` of ``max_value`` are done."""
-        from nodes.packs.host.utils import ProgressBar
+        from nodes.packs.host.progress import ProgressBar
 
         ProgressBar(int(max_value)).update_absolute(int(value))
 
@@ -49,3 +47,12 @@ class ComfyAPISync:
     """The host, for others."""
 
     execution = _Execution()
+
+
+def __getattr__(name: str) -> Any:
+    # Their older names; ``io`` and ``ui`` are modules of their own.
+    if name in ("IO", "UI"):
+        from nodes.packs.importing import host_module
+
+        return host_module(f"comfy_api.latest.{name.lower()}")
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodes.packs.host.api_io import IO_TYPES
+from nodes.packs.host.api_types import IO_TYPES
 
 
 class _AnyName(str):

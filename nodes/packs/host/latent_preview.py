@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nodes.packs.host.utils import ProgressBar
+from nodes.packs.host.progress import ProgressBar
 
 MAX_PREVIEW_RESOLUTION = 512
 

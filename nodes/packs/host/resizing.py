@@ -1,96 +1,17 @@
-"""``comfy.utils``: progress, resizing, tiles, and weights of files."""
+"""``comfy.utils``, sizes: resizing, working tile by tile, and batches of a length."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodes.packs.running import context_or_none
+from nodes.packs.host.progress import ProgressBar
 from nodes.pictures import resize
-
-PROGRESS_BAR_ENABLED = True
-PROGRESS_BAR_HOOK = None
-
-
-class ProgressBar:
-    """How far a node is. It also stops the node once the run is cancelled."""
-
-    def __init__(self, total: int, node_id: Any = None) -> None:
-        self.total, self.current, self.node_id = total, 0, node_id
-
-    def update_absolute(self, value: int, total: int | None = None, preview: Any = None) -> None:
-        """``value`` of ``total`` are done."""
-        self.total = self.total if total is None else total
-        self.current = min(value, self.total)
-        ctx = context_or_none()
-        if ctx is not None:
-            ctx.progress(int(self.current), max(int(self.total), 1))
-
-    def update(self, value: int) -> None:
-        """``value`` more are done."""
-        self.update_absolute(self.current + value)
-
-
-def set_progress_bar_global_hook(_: Any) -> None:
-    """Progress goes to the run's watchers."""
-
-
-def set_progress_bar_enabled(_: bool) -> None:
-    """Progress goes to the run's watchers."""
-
-
-def load_torch_file(
-    ckpt: Any, safe_load: bool = False, device: Any = None, return_metadata: bool = False, **_: Any
-) -> Any:
-    """The tensors of a file, by name: safetensors, or pickled weights without code."""
-    path, where = Path(ckpt), str(device or "cpu")
-    metadata: Mapping[str, str] | None = None
-    if path.suffix.lower() in (".safetensors", ".sft"):
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt", device=where) as file:
-            loaded: Any = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-    else:
-        loaded = torch.load(path, map_location=where, weights_only=True)
-        loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    return (loaded, metadata) if return_metadata else loaded
-
-
-def save_torch_file(sd: Mapping[str, Tensor], ckpt: Any, metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors as safetensors."""
-    from safetensors.torch import save_file
-
-    save_file(dict(sd), ckpt, metadata=None if metadata is None else dict(metadata))
-
-
-def calculate_parameters(sd: Mapping[str, Tensor], prefix: str = "") -> int:
-    """How many numbers the tensors under a prefix hold."""
-    return sum(tensor.nelement() for name, tensor in sd.items() if name.startswith(prefix))
-
-
-def weight_dtype(sd: Mapping[str, Tensor], prefix: str = "") -> torch.dtype | None:
-    """The type that most of the numbers have."""
-    counts: dict[torch.dtype, int] = {}
-    for name, tensor in sd.items():
-        if name.startswith(prefix):
-            counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.numel()
-    return max(counts, key=counts.__getitem__) if counts else None
-
-
-def state_dict_prefix_replace(sd: dict[str, Any], replace_prefix: Mapping[str, str], filter_keys: bool = False) -> Any:
-    """The tensors with prefixes of their names replaced; with ``filter_keys`` only those."""
-    out: dict[str, Any] = {} if filter_keys else sd
-    for old, new in replace_prefix.items():
-        for name in [name for name in sd if name.startswith(old)]:
-            out[new + name[len(old) :]] = sd.pop(name)
-    return out
 
 
 def common_upscale(samples: Tensor, width: int, height: int, upscale_method: str, crop: str) -> Tensor:
@@ -177,25 +98,3 @@ def repeat_to_batch_size(tensor: Tensor, batch_size: int, dim: int = 0) -> Tenso
     repeats = [1] * tensor.ndim
     repeats[dim] = math.ceil(batch_size / count)
     return tensor.repeat(repeats).narrow(dim, 0, batch_size)
-
-
-def get_attr(obj: Any, attr: str) -> Any:
-    """An attribute by a dotted name."""
-    for name in attr.split("."):
-        obj = getattr(obj, name)
-    return obj
-
-
-def set_attr(obj: Any, attr: str, value: Any) -> Any:
-    """Set an attribute by a dotted name; returns what was there."""
-    *path, last = attr.split(".")
-    for name in path:
-        obj = getattr(obj, name)
-    before = getattr(obj, last)
-    setattr(obj, last, value)
-    return before
-
-
-def set_attr_param(obj: Any, attr: str, value: Tensor) -> Any:
-    """Set a parameter by a dotted name."""
-    return set_attr(obj, attr, torch.nn.Parameter(value, requires_grad=False))
