@@ -30,6 +30,13 @@ def encoded(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
     return vaes.encode(ctx, vae, pixels[..., :3])
 
 
+def framed_and_encoded(
+    ctx: Context, vae: Vae, pixels: Tensor, width: int, height: int, length: int, *, input: str
+) -> Tensor:
+    """The latent of a clip at this size; see :func:`framed` and :func:`encoded`."""
+    return encoded(ctx, vae, framed(pixels, width, height, length, input=input))
+
+
 def filled(pixels: Tensor, length: int, value: float) -> Tensor:
     """``pixels``, [frames, ...], with frames of ``value`` behind them up to ``length``."""
     missing = length - pixels.shape[0]

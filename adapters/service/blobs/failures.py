@@ -18,7 +18,7 @@ def reachable(digest: str | None = None) -> Iterator[None]:
         if digest is None:
             raise BlobStoreUnavailable(f"the blob store is gone: {error.strerror or 'a file is missing'}") from error
         raise missing(digest) from error
-    except (DagfusionError, NotImplementedError):
+    except (DagfusionError, NotImplementedError):  # the latter is an answer: this storage signs no links
         raise
     except Exception as error:  # remote storage's libraries raise what they like
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -18,7 +18,7 @@ _PICTURE = LatentSpace(4)
 
 
 def _no_vae(vae: Vae, pixels: Tensor) -> Tensor:
-    raise NotImplementedError
+    raise NotImplementedError("this network reads pictures, and was called without what encodes them")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from nodes.diffusion.text.embeddings import find_embedding, read_embedding
+from nodes.diffusion.text.lengths import Length
 from nodes.diffusion.text.prompt import EMBEDDING, parse
 from nodes.diffusion.text.tokenizer import END, START, token_ids
 
@@ -90,3 +91,10 @@ def _framed(row: Group, vocabulary: Vocabulary) -> Chunk:
     padding = vocabulary.length - 2 - len(row)
     tokens = (START, *(token for token, _ in row), END, *[vocabulary.pad] * padding)
     return Chunk(tokens, (1.0, *(weight for _, weight in row), *[1.0] * (padding + 1)))
+
+
+def filled(tokens: Iterable[tuple[Token, float]], length: Length, end: int, pad: int) -> Chunk:
+    """One row of them all, each with its weight, then ``end`` and as much of ``pad`` as ``length`` asks for."""
+    row = [*tokens, (end, 1.0)]
+    row += [(pad, 1.0)] * max(length.padding, length.minimum - len(row))
+    return Chunk(tuple(token for token, _ in row), tuple(weight for _, weight in row))

@@ -46,3 +46,9 @@ def widened(part: Any, hidden: Tensor, **options: Any) -> Any:
         return part(hidden, **options)
     wide = {name: parameter.float() for name, parameter in stored.items()}
     return torch.func.functional_call(part, wide, (hidden,), options)
+
+
+def up_to(blocks: Sequence[Any], layer: int | None) -> Sequence[Any]:
+    """The blocks whose last makes hidden layer ``layer``, counted from the end; all where it is None or not there."""
+    depth = len(blocks)
+    return blocks[: depth if layer is None or layer < -depth else depth + 1 + layer]

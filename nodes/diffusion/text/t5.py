@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from engine.model_store import ModelStore
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
-from nodes.diffusion.text.chunks import Chunk, Vocabulary, groups
+from nodes.diffusion.text.chunks import Chunk, Vocabulary, filled, groups
 from nodes.diffusion.text.lengths import Length
-from nodes.diffusion.text.rows import embedded, fitting, weighted, widened
+from nodes.diffusion.text.rows import embedded, fitting, up_to, weighted, widened
 from nodes.diffusion.text.t5_tokenizer import END, PAD, t5_token_ids
 from nodes.diffusion.weights import WeightView
 from nodes.values import Clip
@@ -87,10 +88,7 @@ def encode_prompt(
 def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path] = ()) -> Chunk:
     """The prompt as one row, however long; ``folders``: where embeddings are, ``width`` that of their vectors."""
     vocabulary = Vocabulary(PAD, "t5xxl", width, folders=folders)
-    tokens = [token for group in groups(prompt, vocabulary, t5_token_ids) for token in group]
-    fill = max(length.padding, length.minimum - len(tokens) - 1)
-    row = [*tokens, (END, 1.0), *[(PAD, 1.0)] * fill]
-    return Chunk(tuple(token for token, _ in row), tuple(weight for _, weight in row))
+    return filled(chain.from_iterable(groups(prompt, vocabulary, t5_token_ids)), length, END, PAD)
 
 
 def encode_t5(module: Any, row: Chunk, length: Length, layer: int | None = None) -> Tensor:
@@ -109,8 +107,7 @@ def encode_t5(module: Any, row: Chunk, length: Length, layer: int | None = None)
     with torch.no_grad():
         hidden = torch.stack([embedded(table, each) for each in rows])
         bias = None
-        depth = len(module.block)
-        for block in module.block[: depth if layer is None or layer < -depth else depth + 1 + layer]:
+        for block in up_to(module.block, layer):
             hidden, bias, *_ = widened(block, hidden, position_bias=bias)
         hidden = widened(module.final_layer_norm, hidden)
     if is_weighted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.language.decoder import tokenizer_of, with_tokenizer
 from nodes.diffusion.language.sentence_pieces import TENSOR, sentence_pieces
-from nodes.diffusion.text.chunks import Chunk, Vocabulary, groups
+from nodes.diffusion.text.chunks import Chunk, Vocabulary, filled, groups
 from nodes.diffusion.text.lengths import Length
-from nodes.diffusion.text.rows import embedded, fitting, weighted, widened
+from nodes.diffusion.text.rows import embedded, fitting, up_to, weighted, widened
 from nodes.diffusion.weights import WeightView
 from nodes.values import Clip
 
@@ -94,10 +95,7 @@ def tokenize(module: Any, prompt: str, length: Length, folders: Sequence[Path] =
     """The prompt as one row, however long, by the tokenizer that came with ``module``."""
     vocabulary = Vocabulary(PAD, EMBEDDING_PART, module.embed_tokens.weight.shape[1], folders=folders)
     pieces = sentence_pieces(tokenizer_of(module))
-    tokens = [token for group in groups(prompt, vocabulary, pieces.token_ids) for token in group]
-    fill = max(length.padding, length.minimum - len(tokens) - 1)
-    row = [*tokens, (END, 1.0), *[(PAD, 1.0)] * fill]
-    return Chunk(tuple(token for token, _ in row), tuple(weight for _, weight in row))
+    return filled(chain.from_iterable(groups(prompt, vocabulary, pieces.token_ids)), length, END, PAD)
 
 
 def encode(module: Any, row: Chunk, layer: int | None = None, *, zero_padding: bool = True) -> Tensor:
@@ -116,8 +114,7 @@ def encode(module: Any, row: Chunk, layer: int | None = None, *, zero_padding: b
     hidden = torch.stack([embedded(table, each) for each in rows])
     known = torch.tensor([_known(each) for each in rows], device=hidden.device)
     unseen = torch.zeros(known.shape, device=hidden.device).masked_fill(~known, torch.finfo(torch.float32).min)
-    depth = len(module.block)
-    for block in module.block[: depth if layer is None or layer < -depth else depth + 1 + layer]:
+    for block in up_to(module.block, layer):
         hidden = widened(block, hidden, attention_mask=unseen[:, None, None])
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden
     hidden = widened(module.final_layer_norm, hidden)

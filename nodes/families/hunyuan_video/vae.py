@@ -131,13 +131,15 @@ def _through_middle(block: Any, x: Tensor) -> Tensor:
 
 
 def _build(view: WeightView) -> AutoencoderKLHunyuanVideo:
-    levels = view.count("encoder.down_blocks")
-    channels = tuple(
-        view.shape(f"encoder.down_blocks.{level}.resnets.0.conv1.conv.weight")[0] for level in range(levels)
-    )
-    config = {
+    return assemble(lambda: AutoencoderKLHunyuanVideo(**config_of(view, "conv1")), view)
+
+
+def config_of(view: WeightView, convolution: str) -> dict[str, Any]:
+    """What diffusers' autoencoders of this family are built by; ``convolution``: of a resnet, which has its width."""
+    levels = range(view.count("encoder.down_blocks"))
+    names = [f"encoder.down_blocks.{level}.resnets.0.{convolution}.conv.weight" for level in levels]
+    return {
         "latent_channels": view.shape("decoder.conv_in.conv.weight")[1],
-        "block_out_channels": channels,
+        "block_out_channels": tuple(view.shape(name)[0] for name in names),
         "layers_per_block": view.count("encoder.down_blocks.0.resnets"),
     }
-    return assemble(lambda: AutoencoderKLHunyuanVideo(**config), view)

@@ -15,6 +15,7 @@ from nodes.diffusion.contents import content_key
 from nodes.diffusion.weights import WeightView
 from nodes.families.hunyuan_video import VAE_15
 from nodes.families.hunyuan_video.spaces import SPACE_15
+from nodes.families.hunyuan_video.vae import config_of
 from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
@@ -95,13 +96,4 @@ def _name(name: str) -> str:
 
 
 def _build(view: WeightView) -> AutoencoderKLHunyuanVideo15:
-    levels = view.count("encoder.down_blocks")
-    channels = tuple(
-        view.shape(f"encoder.down_blocks.{level}.resnets.0.conv2.conv.weight")[0] for level in range(levels)
-    )
-    config = {
-        "latent_channels": view.shape("decoder.conv_in.conv.weight")[1],
-        "block_out_channels": channels,
-        "layers_per_block": view.count("encoder.down_blocks.0.resnets"),
-    }
-    return assemble(lambda: AutoencoderKLHunyuanVideo15(**config), view)
+    return assemble(lambda: AutoencoderKLHunyuanVideo15(**config_of(view, "conv2")), view)

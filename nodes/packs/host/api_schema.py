@@ -81,7 +81,7 @@ class ComfyNode:
     @classmethod
     def define_schema(cls) -> Schema:
         """What it is."""
-        raise NotImplementedError(f"{cls.__name__} has no define_schema")
+        raise NotImplementedError(f"{cls.__name__} has no define_schema")  # told as why the class is left out
 
     @classmethod
     def GET_SCHEMA(cls) -> Schema:

@@ -59,12 +59,12 @@ def fun_control_to_film(
     control_video: Image | None = None,
 ) -> Parts:
     """A film that follows the lines, depths or poses of ``control_video``, and may start with pictures."""
-    latent = empty(SPACE, width, height, frames=length, batch=batch_size)
+    films, latent = diffusion.film_frames, empty(SPACE, width, height, frames=length, batch=batch_size)
     known = SPACE.from_model(latent.samples).repeat(1, 2, 1, 1, 1)
     for name, clip, first in (("start_image", start_image, SPACE.channels), ("control_video", control_video, 0)):
         if clip is not None:
-            frames = diffusion.film_frames.framed(clip.pixels, width, height, length, input=name)
-            known = diffusion.film_frames.laid_over(known, diffusion.film_frames.encoded(ctx, vae, frames), first)
+            part = films.framed_and_encoded(ctx, vae, clip.pixels, width, height, length, input=name)
+            known = films.laid_over(known, part, first)
     positive, negative = (with_seen(each.set(concat_latent=known), clip_vision_output) for each in (positive, negative))
     return Parts(positive, negative, latent)
 
@@ -84,20 +84,20 @@ def fun_control_to_film_22(
     control_video: Image | None = None,
 ) -> Parts:
     """A film of Wan 2.2 that follows ``control_video`` and looks like ``ref_image``."""
-    latent = empty(vae.space, width, height, frames=length, batch=batch_size)
+    films, latent = diffusion.film_frames, empty(vae.space, width, height, frames=length, batch=batch_size)
     channels, own = vae.space.channels, SPACE_22 if vae.space.channels == SPACE_22.channels else SPACE
     known = own.from_model(latent.samples).repeat(1, 2, 1, 1, 1)
     if control_video is not None:
-        frames = diffusion.film_frames.framed(control_video.pixels, width, height, length, input="control_video")
-        known = diffusion.film_frames.laid_over(known, diffusion.film_frames.encoded(ctx, vae, frames), 0)
+        clip = control_video.pixels
+        part = films.framed_and_encoded(ctx, vae, clip, width, height, length, input="control_video")
+        known = films.laid_over(known, part, 0)
     mask = torch.ones(1, STEP, *latent.samples.shape[2:])
     positive, negative = (
         each.set(concat_latent=known, concat_mask=mask).with_extra(concat_mask_index=channels)
         for each in (positive, negative)
     )
     if ref_image is not None:
-        frame = diffusion.film_frames.framed(ref_image.pixels, width, height, 1, input="ref_image")
-        reference = diffusion.film_frames.encoded(ctx, vae, frame)
+        reference = films.framed_and_encoded(ctx, vae, ref_image.pixels, width, height, 1, input="ref_image")
         positive, negative = (each.appended(reference_latents=reference) for each in (positive, negative))
     return Parts(positive, negative, latent)
 
@@ -141,8 +141,8 @@ def vace_to_film(
     frames, cells = torch.cat(parts, dim=1), _packed(mask, (length - 1) // STEP + 1)
     trim = 0
     if reference_image is not None:
-        picture = films.framed(reference_image.pixels, width, height, 1, input="reference_image")
-        reference = films.encoded(ctx, vae, picture)
+        picture = reference_image.pixels
+        reference = films.framed_and_encoded(ctx, vae, picture, width, height, 1, input="reference_image")
         nothing = SPACE.from_model(torch.zeros_like(reference))
         trim = reference.shape[2]
         frames = torch.cat([torch.cat([reference, nothing], dim=1), frames], dim=2)
