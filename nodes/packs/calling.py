@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
+from engine.calls import result_of
 from engine.context import Context
 from engine.types import Absent, Blocked, Expansion
 from nodes.packs.description import PackClass
@@ -27,18 +28,22 @@ class PackNode:
     described: PackClass
 
     def __call__(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:
-        """Run it. Raises what the pack raises."""
+        """Run it; what is ``async def`` goes on beside the run. Raises what the pack raises."""
         given = Given()
         with running(ctx):
             made = self._called(ctx, self._inputs(arguments, given))
-            return self._returned(ctx, made, given)
+            return self._later(ctx, made, given) if isawaitable(made) else self._returned(ctx, made, given)
+
+    async def _later(self, ctx: Context, made: Awaitable[Any], given: Given) -> Any:
+        with running(ctx):
+            return self._returned(ctx, await made, given)
 
     def fingerprint(self, ctx: Context, **literals: Any) -> Any:
         """What the class says its result depends on beside its inputs; NaN: run it every time."""
         with running(ctx):
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.IS_CHANGED if self.described.api == "V1" else node_class.fingerprint_inputs
-            return _awaited(function(**_known_to(function, self._inputs(literals, Given()))))
+            return result_of(function(**_known_to(function, self._inputs(literals, Given()))))
 
     def lazy(self, ctx: Context, **arguments: Any) -> list[str]:
         """Which of its lazy inputs it needs."""
@@ -46,7 +51,7 @@ class PackNode:
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             owner = node_class() if self.described.api == "V1" else node_class
             function = owner.check_lazy_status
-            wanted = _awaited(function(**_known_to(function, self._inputs(arguments, Given()))))
+            wanted = result_of(function(**_known_to(function, self._inputs(arguments, Given()))))
         return [wanted] if isinstance(wanted, str) else list(wanted or ())
 
     def validate(self, ctx: Context, literals: Mapping[str, Any]) -> str | None:
@@ -54,7 +59,7 @@ class PackNode:
         with running(ctx):
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.VALIDATE_INPUTS if self.described.api == "V1" else node_class.validate_inputs
-            found = _awaited(function(**_known_to(function, self._inputs(literals, Given()))))
+            found = result_of(function(**_known_to(function, self._inputs(literals, Given()))))
         if found is True or found is None:
             return None
         return str(found) if found else "the pack's class does not take these inputs"
@@ -76,10 +81,10 @@ class PackNode:
     def _called(self, ctx: Context, inputs: dict[str, Any]) -> Any:
         node_class = self.pack.class_of(self.described.name, ctx.folders)
         if self.described.api == "V1":
-            return _awaited(getattr(node_class(), node_class.FUNCTION)(**inputs))
+            return getattr(node_class(), node_class.FUNCTION)(**inputs)
         hidden = {name: inputs.pop(name, None) for name in self.described.hidden}
         bound = node_class.bound_to({**hidden, "unique_id": hidden.get("UNIQUE_ID", ctx.node_id)})
-        return _awaited(bound.execute(**inputs))
+        return bound.execute(**inputs)
 
     def _returned(self, ctx: Context, made: Any, given: Given) -> Any:
         result, expanded = made, None
@@ -141,14 +146,6 @@ def _link_or(value: Any, given: Given) -> Any:
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):
         return Link(value[0], value[1])
     return to_ours(value, "*", given)
-
-
-def _awaited(made: Any) -> Any:
-    return asyncio.run(_wait(made)) if inspect.isawaitable(made) else made
-
-
-async def _wait(made: Any) -> Any:
-    return await made
 
 
 def _known_to(function: Any, values: Mapping[str, Any]) -> dict[str, Any]:

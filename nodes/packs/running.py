@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -30,15 +30,10 @@ class _Host:
     computes: bool = False
 
 
-class _Here(threading.local):
-    """What is known of a thread: its run, and the folders that stand in for the run's."""
-
-    ctx: Context | None = None
-    folders: Folders | None = None
-
-
 _host = _Host()
-_here = _Here()
+# Of a thread, or of a task of asynchronous classes: its run, and the folders that stand in for the run's.
+_run: ContextVar[Context | None] = ContextVar("run", default=None)
+_apart: ContextVar[Folders | None] = ContextVar("apart", default=None)
 _present: list[Context] = []
 _pack_folders: list[str] = []
 
@@ -55,31 +50,31 @@ def computes() -> bool:
 
 @contextmanager
 def running(ctx: Context) -> Iterator[None]:
-    """Let the pack's code of this thread find ``ctx``."""
-    before, _here.ctx = _here.ctx, ctx
+    """Let the pack's code of this thread or task find ``ctx``."""
+    token = _run.set(ctx)
     _present.append(ctx)
     try:
         yield
     finally:
         _present.remove(ctx)
-        _here.ctx = before
+        _run.reset(token)
 
 
 @contextmanager
 def apart(folders: Folders) -> Iterator[None]:
     """Let this thread find ``folders``; of one tenant's among several only the models, since others come after."""
     own = _models_of(folders) if folders.space else folders
-    before, _here.folders = _here.folders, own
+    token = _apart.set(own)
     try:
         yield
     finally:
-        _here.folders = before
+        _apart.reset(token)
 
 
 def context_or_none() -> Context | None:
     """The run of this thread. In a thread that a pack has started, the run that is under way, if it is the only one."""
-    if _here.ctx is not None:
-        return _here.ctx
+    if (found := _run.get()) is not None:
+        return found
     present = list(_present)
     return present[0] if present and all(one is present[0] for one in present) else None
 
@@ -97,8 +92,8 @@ def context() -> Context:
 
 def folders() -> Folders:
     """The run's folders; where no run is, the models, and empty folders of nobody's."""
-    if _here.folders is not None:
-        return _here.folders
+    if (own := _apart.get()) is not None:
+        return own
     found = context_or_none()
     return _models_of(_host.models) if found is None else found.folders
 

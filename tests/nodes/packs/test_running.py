@@ -164,8 +164,15 @@ def test_what_is_not_here_is_named_when_it_is_called(run: Run) -> None:
         run("inside", inside=("Plain Inside", {}))
 
 
-def test_asynchronous_classes_are_awaited(run: Run) -> None:
-    assert of(run("waits", waits=("Plain Waits", {"text": "ab"})), "waits") == "abab"
+def test_asynchronous_classes_run_at_a_time(run: Run, folders: Folders) -> None:
+    both = {"string_a": ["one", 0], "string_b": ["two", 0], "delimiter": "|"}
+    made = run(
+        "both",
+        one=("Plain Waits", {"text": "a"}),
+        two=("Plain Waits", {"text": "b"}),
+        both=("StringConcatenate", both),
+    )
+    assert of(made, "both") == f"aa{folders.output}|bb{folders.output}"
 
 
 def test_a_latents_other_keys_go_with_it(run: Run) -> None:

@@ -1,5 +1,6 @@
 """A pack as people write them: classes with INPUT_TYPES, over ComfyUI's modules."""
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,6 +25,7 @@ async def hello(request):
     return None
 
 
+WAITING = []
 # As many packs do: what they are told when they are imported, they keep.
 OUTPUT_AT_IMPORT = folder_paths.get_output_directory()
 
@@ -281,7 +283,10 @@ class Waits:
     CATEGORY = "plain"
 
     async def run(self, text):
-        return (text * 2,)
+        WAITING.append(text)
+        while len(WAITING) < 2 and text != "alone":  # for the other one
+            await asyncio.sleep(0.01)
+        return (text * 2 + folder_paths.get_output_directory(),)
 
 
 class Threads:
