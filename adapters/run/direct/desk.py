@@ -58,7 +58,7 @@ class Desk:
             raise GraphInvalid(prepared.checked.problems)
         document = {
             "id": job_id,
-            "prompt": prepared.workflow.as_prompt(),
+            "prompt": prepared.prompt,
             "extra_pnginfo": prepared.workflow.extra_pnginfo,
             "targets": prepared.targets,
             "files": [asdict(file) for file in files],

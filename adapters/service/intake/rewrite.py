@@ -18,6 +18,8 @@ def rewrite_inputs(workflow: Workflow, registry: Mapping[str, NodeSpec], files: 
     Only inputs that choose a file of the input folder are touched: a prompt that happens to be a file's name stays.
     """
     stored = {file.name: file.stored_name for file in files}
+    if not stored:
+        return workflow
     nodes = {
         node_id: _rewritten(node, registry.get(node.class_type), stored) for node_id, node in workflow.nodes.items()
     }
@@ -26,6 +28,9 @@ def rewrite_inputs(workflow: Workflow, registry: Mapping[str, NodeSpec], files: 
 
 def unread(workflow: Workflow, files: Iterable[InputFile]) -> list[str]:
     """Names of those of ``files`` that no input of the rewritten ``workflow`` chooses."""
+    files = tuple(files)
+    if not files:
+        return []
     chosen = {
         annotated(value)[0]
         for node in workflow.nodes.values()

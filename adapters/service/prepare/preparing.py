@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from adapters.service.blobs.store import BlobStore
 from adapters.service.intake.placing import place_files
 from adapters.service.intake.rewrite import rewrite_inputs, unread
+from adapters.service.needs import needs_of
 from adapters.service.store.records import InputFile
+from engine.collection import collection_paused
 from engine.document import read_document
 from engine.errors import GraphInvalid, Problem
 from engine.folders import Folders
 from engine.overrides import nodes_named, set_inputs
+from engine.registry import Registry
 from engine.schema import NodeSpec
 from engine.validate import Checked, inspect
 from engine.workflow import Workflow
 from nodes.families.lora_fit import lora_notes
 
 _MAX_ID_CHARS = 200
+
+
+def named_nodes(names: Sequence[str], workflow: Workflow, _: Mapping[str, NodeSpec]) -> tuple[str, ...]:
+    """Ids of the nodes that ``names`` mean: ids, titles or classes. Raises ``GraphInvalid`` where one means none."""
+    return tuple(dict.fromkeys(node_id for name in names for node_id in nodes_named(name, workflow.nodes)))
+
+
+Choose = Callable[[Sequence[str], Workflow, Mapping[str, NodeSpec]], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -32,14 +44,27 @@ class Prepared:
     notes: tuple[str, ...]
     checked: Checked
 
+    @cached_property
+    def prompt(self) -> dict[str, dict[str, Any]]:
+        """The whole workflow in API form."""
+        return self.workflow.as_prompt()
+
+    def needs(self, registry: Registry, folders: Folders) -> tuple[str, ...]:
+        """What the nodes that will run need and not every worker has; see :func:`needs_of`."""
+        return needs_of({node_id: self.prompt[node_id] for node_id in self.checked.nodes}, registry, folders)
+
 
 @dataclass(frozen=True)
 class Preparation:
-    """What preparing needs: the node classes, the folders, and the blob store that holds the files."""
+    """What preparing needs: the node classes, the folders, and the blob store that holds the files.
+
+    ``choose``: which nodes a request's targets mean.
+    """
 
     registry: Mapping[str, NodeSpec]
     folders: Folders
     blobs: BlobStore
+    choose: Choose = named_nodes
 
     def prepare(
         self,
@@ -52,22 +77,18 @@ class Preparation:
 
         Raises ``WorkflowUnreadable``, ``GraphInvalid`` where not even its nodes can be told, and what placing raises.
         """
-        reading = read_document(document, self.registry)
-        workflow = set_inputs(reading.workflow, overrides or {}, self.registry)
-        workflow = rewrite_inputs(workflow, self.registry, files)
-        check_ids(workflow)
-        wanted = _targets(targets, workflow)
+        with collection_paused():
+            reading = read_document(document, self.registry)
+            workflow = set_inputs(reading.workflow, overrides or {}, self.registry)
+            workflow = rewrite_inputs(workflow, self.registry, files)
+            check_ids(workflow)
+            wanted = None if targets is None else self.choose(targets, workflow, self.registry)
         place_files(files, self.blobs, self.folders.input)
-        checked = inspect(workflow, self.registry, self.folders, wanted)
-        notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
+        with collection_paused():
+            checked = inspect(workflow, self.registry, self.folders, wanted)
+            notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
         notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
         return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)
-
-
-def _targets(names: Sequence[str] | None, workflow: Workflow) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    return tuple(dict.fromkeys(node_id for name in names for node_id in nodes_named(name, workflow.nodes)))
 
 
 def check_ids(workflow: Workflow) -> None:

@@ -45,7 +45,8 @@ async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, D
 
 
 def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
-    submission = read_submission(body, now.registry, folders_of(now, caller), now.settings, caller.owner)
+    folders = folders_of(now, caller)
+    submission = read_submission(body, now.registry, folders, now.blobs, now.settings, caller.owner)
     now.folder_faults.refuse()
     new = replace(submission.job, priority=min(submission.job.priority, caller.max_priority(now.settings)))
     job, _ = now.store.jobs.submit(new, now.settings.queue_limit, caller.max_queued(now.settings))

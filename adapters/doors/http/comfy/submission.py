@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.doors.http.comfy.prompt_errors import node_errors, refusal
 from adapters.host.settings import Settings
+from adapters.service.blobs.store import BlobStore
 from adapters.service.errors import PromptRefused
-from adapters.service.needs import needs_of
-from adapters.service.prepare.preparing import check_ids
+from adapters.service.prepare.preparing import Preparation
 from adapters.service.store.records import NewJob
 from engine.collection import collection_paused
-from engine.document import read_document
 from engine.folders import Folders
 from engine.registry import Registry
+from engine.schema import NodeSpec
 from engine.strict_json import is_finite
-from engine.validate import Checked, inspect
+from engine.validate import Checked
 from engine.workflow import Workflow
-from nodes.families.lora_fit import lora_notes
 
 # Keys for paid services, which have no use here and are not to be stored.
 _SECRETS = frozenset({"auth_token_comfy_org", "api_key_comfy_org"})
@@ -38,7 +37,7 @@ class Submission:
 
 
 def read_submission(
-    body: Mapping[str, Any], registry: Registry, folders: Folders, settings: Settings, owner: str
+    body: Mapping[str, Any], registry: Registry, folders: Folders, blobs: BlobStore, settings: Settings, owner: str
 ) -> Submission:
     """Raises ``PromptRefused`` where nothing of it can run, ``GraphInvalid`` and ``WorkflowUnreadable``."""
     prompt = body.get("prompt")
@@ -50,19 +49,15 @@ def read_submission(
         )
     prompt_id, client_id = _text(body, "prompt_id", _MAX_ID), _text(body, "client_id", _MAX_CLIENT_ID)
     number, extra = _number(body), _object(body, "extra_data")
+    targets = _targets(body)
+    prepared = Preparation(registry, folders, blobs, _outputs_among).prepare(prompt, targets=targets)
     with collection_paused():
-        reading = read_document(prompt, registry)
-        workflow = reading.workflow
-        check_ids(workflow)
-        checked = _check(workflow, registry, folders, _targets(body))
-        errors = node_errors(workflow, checked, registry, folders)
-        _require_outputs(checked, errors)
-        notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
-    whole = workflow.as_prompt()
+        errors = node_errors(prepared.workflow, prepared.checked, registry, folders)
+    _require_outputs(prepared.checked, errors)
     job = NewJob(
-        prompt=whole,
-        extra_pnginfo=_object(extra, "extra_pnginfo") or workflow.extra_pnginfo,
-        targets=checked.outputs,
+        prompt=prepared.prompt,
+        extra_pnginfo=_object(extra, "extra_pnginfo") or prepared.workflow.extra_pnginfo,
+        targets=prepared.checked.outputs,
         id=prompt_id,
         source="comfyui",
         owner=owner,
@@ -72,22 +67,20 @@ def read_submission(
         front=number is None and bool(body.get("front")),
         max_attempts=settings.max_attempts,
         time_limit_s=settings.time_limit_s,
-        needs=needs_of({node_id: whole[node_id] for node_id in checked.nodes}, registry, folders),
-        options={"extra_data": _kept(extra), "previews": _previews(extra), "notes": notes},
+        needs=prepared.needs(registry, folders),
+        options={"extra_data": _kept(extra), "previews": _previews(extra), "notes": list(prepared.notes)},
     )
     return Submission(job, errors)
 
 
-def _check(workflow: Workflow, registry: Registry, folders: Folders, targets: list[str] | None) -> Checked:
-    if targets is None:
-        return inspect(workflow, registry, folders)
-    # As in ComfyUI, targets choose among the output nodes; what else is named is of no account.
-    outputs = [
+def _outputs_among(targets: Sequence[str], workflow: Workflow, registry: Mapping[str, NodeSpec]) -> tuple[str, ...]:
+    """As in ComfyUI, targets choose among the output nodes; what else is named is of no account."""
+    chosen = frozenset(targets)
+    return tuple(
         node_id
         for node_id, node in workflow.nodes.items()
-        if node_id in targets and (spec := registry.get(node.class_type)) is not None and spec.output_node
-    ]
-    return inspect(workflow, registry, folders, outputs)
+        if node_id in chosen and (spec := registry.get(node.class_type)) is not None and spec.output_node
+    )
 
 
 def _require_outputs(checked: Checked, errors: dict[str, Any]) -> None:

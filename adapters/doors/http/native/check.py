@@ -64,7 +64,7 @@ async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) 
     folders = now.folders.of(caller.space)
     found = [
         *checked.problems,
-        *await run_sync(lambda: list(prefix_problems(checked, prepared.workflow.as_prompt(), folders))),
+        *await run_sync(lambda: list(prefix_problems(checked, prepared.prompt, folders))),
         *await run_sync(lambda: list(file_problems(checked.nodes, now.settings.pickled_gib * GIB))),
     ]
     return Verdict(
@@ -72,7 +72,7 @@ async def check_workflow(request: Request, now: ServicesNow, caller: Submitter) 
         problems=items_of(found),
         outputs=list(checked.outputs),
         notes=list(prepared.notes),
-        workflow=prepared.workflow.as_prompt(),
+        workflow=prepared.prompt,
         memory=await run_sync(estimate, checked),
     )
 

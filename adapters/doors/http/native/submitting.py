@@ -12,7 +12,6 @@ from adapters.doors.http.auth import Caller
 from adapters.doors.http.native.submission import RunOptions, WebhookRequest
 from adapters.doors.http.services import Services
 from adapters.service.errors import RequestInvalid
-from adapters.service.needs import needs_of
 from adapters.service.outbound.errors import FetchFailed
 from adapters.service.outbound.urls import parse_url
 from adapters.service.prepare.preparing import Prepared
@@ -36,11 +35,9 @@ async def submit(
     await run_sync(now.folder_faults.refuse)
     limit_s = _within("time_limit_s", request.time_limit_s, now.settings.time_limit_s)
     attempts = _within("max_attempts", request.max_attempts, now.settings.max_attempts)
-    prompt = prepared.workflow.as_prompt()
-    needed = {node_id: prompt[node_id] for node_id in prepared.checked.nodes}
     new = NewJob(
-        prompt=prompt,
-        needs=await run_sync(needs_of, needed, now.registry, now.folders),
+        prompt=prepared.prompt,
+        needs=await run_sync(prepared.needs, now.registry, now.folders),
         extra_pnginfo=prepared.workflow.extra_pnginfo,
         targets=prepared.targets,
         owner=caller.owner,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,24 +11,31 @@ import pytest
 from adapters.doors.http.comfy.submission import Submission, read_submission
 from adapters.host.loading import load_folders, load_registry
 from adapters.host.settings import Settings
+from adapters.service.blobs.store import BlobStore
 from adapters.service.errors import PromptRefused
 
 MANY = 20_000
 
 
-def submit(prompt: dict[str, Any]) -> Submission:
-    settings = Settings()
-    return read_submission({"prompt": prompt}, load_registry(settings), load_folders(settings), settings, "")
+Submit = Callable[[dict[str, Any]], Submission]
 
 
-def test_as_many_unknown_classes_as_nodes() -> None:
+@pytest.fixture
+def submit(tmp_path: Path) -> Submit:
+    """What the door makes of a prompt."""
+    settings, blobs = Settings(), BlobStore(tmp_path / "blobs")
+    registry, folders = load_registry(settings), load_folders(settings)
+    return lambda prompt: read_submission({"prompt": prompt}, registry, folders, blobs, settings, "")
+
+
+def test_as_many_unknown_classes_as_nodes(submit: Submit) -> None:
     prompt = {str(number): {"class_type": f"Unknown{number}", "inputs": {}} for number in range(MANY)}
     with pytest.raises(PromptRefused) as refused:
         submit(prompt)
     assert len(refused.value.node_errors) == MANY
 
 
-def test_as_many_outputs_as_nodes_before_them() -> None:
+def test_as_many_outputs_as_nodes_before_them(submit: Submit) -> None:
     prompt: dict[str, Any] = {"0": {"class_type": "LoadImage", "inputs": {"image": "not-there.png"}}}
     for number in range(1, MANY):
         prompt[str(number)] = {"class_type": "ImageInvert", "inputs": {"image": [str(number - 1), 0]}}
@@ -37,7 +46,7 @@ def test_as_many_outputs_as_nodes_before_them() -> None:
     assert 0 < len(broken["dependent_outputs"]) < MANY
 
 
-def test_a_long_chain_is_taken() -> None:
+def test_a_long_chain_is_taken(submit: Submit) -> None:
     prompt: dict[str, Any] = {
         "0": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
     }
