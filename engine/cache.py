@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from engine.entry import Entry
 from engine.sizes import Parts, measure
-from engine.types import SavedFile
 
 if TYPE_CHECKING:
     from engine.disk_cache import DiskCache
 
 # An entry's own administration, so that very many empty entries are bounded too.
 _ENTRY_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What one node made. Never changed, since runs share it.
-
-    ``values``: for each output slot its values (one, unless the slot is a list or the node was mapped over one).
-    ``shown``: what an output node showed, by kind, files as ``Encoded``. ``blocked``: why an output node did not run.
-    """
-
-    values: tuple[tuple[Any, ...], ...] = ()
-    shown: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    blocked: str | None = None
-
-    @property
-    def nameless(self) -> bool:
-        """Whether it holds no file by its name, so that other runs may have it: a name tells of no contents."""
-        return not any(isinstance(item, SavedFile) for items in self.shown.values() for item in items)
 
 
 @dataclass(frozen=True, slots=True)

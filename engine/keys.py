@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cache import Entry
 from engine.calls import call_with_known, names_input, names_with_default
 from engine.context import Context
+from engine.entry import Entry
 from engine.errors import ModelMissing, ModelUnreadable
 from engine.file_inputs import named_file
 from engine.fingerprint import file_fingerprint

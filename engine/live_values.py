@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from engine.cache import Entry
+from engine.entry import Entry
 
 
 class LiveValues:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.cache import Entry
+from engine.entry import Entry
 from engine.graph import Graph, resolved
 
 Find = Callable[[str], Entry | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.cache import Entry
+from engine.entry import Entry
 from engine.events import EventLog, NodeBlocked, NodeFinished, NodeStarted
 from engine.resolved import ResolvedNode
 from engine.result import NodeResult

@@ -12,12 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from engine.async_calls import AsyncCalls
-from engine.cache import Cache, Entry
+from engine.cache import Cache
 from engine.collection import collection_paused
 from engine.context import CancelToken, Context
 from engine.device_scheduler import DeviceScheduler
 from engine.device_slot import DeviceSlot
 from engine.encoded import all_there
+from engine.entry import Entry
 from engine.errors import Cancelled
 from engine.events import EventLog, RunFinished, RunStarted
 from engine.expand import Subgraph

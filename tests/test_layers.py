@@ -32,8 +32,20 @@ HEAVY = {
 LIGHT_ENGINE = {
     *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders", "suggest", "workflow"),
     *("calls", "coerce", "links", "resolve", "resolved", "validate", "left_out", "packs", "file_inputs", "object_info"),
-    *("fingerprint", "sizes", "cache", "result", "engine", "collection", "sources", "device_scheduler", "computing"),
     *(
+        "fingerprint",
+        "sizes",
+        "entry",
+        "cache",
+        "result",
+        "engine",
+        "collection",
+        "sources",
+        "device_scheduler",
+        "computing",
+    ),
+    *(
+        "entry",
         "device_slot",
         "underway",
         "counted",
@@ -234,6 +246,44 @@ def test_node_modules_can_be_imported_in_any_order() -> None:
             )
     circles = [sorted(circle) for circle in nx.strongly_connected_components(graph) if len(circle) > 1]
     assert not circles
+
+
+# Circles that are there, by the first module of each, with the number of its modules: none may come or grow.
+CIRCLES: dict[str, dict[str, int]] = {
+    "engine": {},
+    "nodes": {"nodes": 12, "nodes.packs.host.core_nodes": 3},
+    "adapters": {"adapters.doors.cli": 14, "adapters.service.store": 11},
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_modules_refer_to_each_other_without_new_circles(layer: str) -> None:
+    """By all imports, also those inside functions and those for types only."""
+    names = {module_name(path): path for path in files(layer)}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for name, path in names.items():
+        graph.add_edges_from((name, m) for m in imports(path, at_load=False) if m in names and m != name)
+    found = {min(one): len(one) for one in nx.strongly_connected_components(graph) if len(one) > 1}
+    assert found == CIRCLES[layer]
+
+
+# Who reads a workflow and checks it: the preparing for all doors, the commands, and the examples that come along.
+READERS = {
+    "adapters/service/prepare/preparing.py",
+    *(f"adapters/doors/cli/{name}.py" for name in ("check", "reading", "run")),
+    "adapters/doors/http/examples.py",
+}
+
+
+def test_doors_have_workflows_read_and_checked_in_one_place() -> None:
+    reading = {"engine.document.read_document", "engine.document.read_workflow", "engine.validate.inspect"}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for floor in ("service", "doors")
+        for path in files(f"adapters/{floor}")
+        if reading & set(imports(path, at_load=False))
+    }
+    assert found == READERS
 
 
 def test_nothing_but_the_settings_reads_the_environment() -> None:

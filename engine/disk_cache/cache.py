@@ -14,10 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cache import Entry
 from engine.disk_cache.file_format import Damaged, from_bytes, to_bytes
 from engine.disk_cache.folder import BoundedFolder
 from engine.disk_cache.values import Kinds, Unwritable
+from engine.entry import Entry
 from engine.sizes import measure
 
 # What a slow disk reads in a second: what took less than reading it back may take is not worth keeping.

@@ -10,8 +10,8 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from engine.cache import Entry
 from engine.disk_cache.values import Kinds, Unwritable, laid_bare
+from engine.entry import Entry
 
 # Counted up when what is in the files changes.
 FORMAT = "2"

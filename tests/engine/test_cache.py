@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cache import Cache, Entry
+from engine.cache import Cache
 from engine.encoded import Series
+from engine.entry import Entry
 from engine.sizes import measure
 from engine.types import SavedFile
 

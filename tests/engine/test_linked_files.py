@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.cache import Entry
 from engine.context import Context
 from engine.engine import Engine
+from engine.entry import Entry
 from engine.folders import KINDS, Folders
 from engine.inputs import Anything, FileChoice
 from engine.keys import ONCE, CacheKeys

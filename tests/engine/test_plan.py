@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.cache import Entry
 from engine.engine import Engine
+from engine.entry import Entry
 from engine.graph import Graph, build_graph
 from engine.keys import CacheKeys
 from engine.plan import Plan, make_plan, plan_more

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.cache import Entry
 from engine.disk_cache.file_format import from_bytes, to_bytes
 from engine.disk_cache.values import Kinds, Unwritable
+from engine.entry import Entry
 from engine.types import Blocked, Image, Mask, Video
 from nodes import builtin_registry
 from nodes.kept_values import KEPT_TYPES

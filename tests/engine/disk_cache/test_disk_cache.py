@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.cache import Entry
 from engine.disk_cache import DiskCache
 from engine.disk_cache.folder import SUFFIX
+from engine.entry import Entry
 from engine.types import SavedFile
 
 MIB = 2**20
@@ -155,7 +155,7 @@ def test_entries_that_wait_are_bounded(make: Make, monkeypatch: pytest.MonkeyPat
 OTHER = """
 import sys, torch
 from pathlib import Path
-from engine.cache import Entry
+from engine.entry import Entry
 from engine.disk_cache import DiskCache
 
 cache = DiskCache(Path(sys.argv[1]), int(sys.argv[2]), (), lambda: "here")

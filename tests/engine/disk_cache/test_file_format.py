@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cache import Entry
 from engine.disk_cache.file_format import Damaged, from_bytes, to_bytes
 from engine.disk_cache.values import Kinds
+from engine.entry import Entry
 
 KINDS = Kinds(())
 ENTRY = Entry(((torch.arange(12.0).reshape(3, 4), "text", 1.5),))

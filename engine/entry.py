@@ -1,0 +1,27 @@
+"""What the caches keep of a step: one node's outputs, and what it showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.types import SavedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one node made. Never changed, since runs share it.
+
+    ``values``: for each output slot its values (one, unless the slot is a list or the node was mapped over one).
+    ``shown``: what an output node showed, by kind, files as ``Encoded``. ``blocked``: why an output node did not run.
+    """
+
+    values: tuple[tuple[Any, ...], ...] = ()
+    shown: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    blocked: str | None = None
+
+    @property
+    def nameless(self) -> bool:
+        """Whether it holds no file by its name, so that other runs may have it: a name tells of no contents."""
+        return not any(isinstance(item, SavedFile) for items in self.shown.values() for item in items)
