@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
@@ -22,12 +22,16 @@ Scope = Literal["submit", "read", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``owner``: whose jobs it submits and sees; admins see all. Without keys everybody is the same admin ``""``."""
+    """``owner``: whose jobs it submits and sees; admins see all. Without keys everybody is the same admin ``""``.
+
+    ``address``: this service's URL as the caller used it, without a slash at the end.
+    """
 
     owner: str
     scopes: frozenset[str]
     rate_limit: str | None = None
     limits: KeyLimits = UNLIMITED
+    address: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -79,7 +83,7 @@ def require(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
         connection.state.reply_headers = now.rates.count(who, found.rate_limit)
         if not found.may(scope):
             raise ScopeMissing(f"this API key lacks the scope '{scope}'", remedy="use a key that has it")
-        return found
+        return replace(found, address=str(connection.base_url).rstrip("/"))
 
     return caller
 

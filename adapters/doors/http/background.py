@@ -12,6 +12,7 @@ from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 
 from adapters.doors.http.metrics import Metrics, Now
+from adapters.doors.http.native.messages import whole_body
 from adapters.doors.http.services import Services, open_services
 from adapters.doors.http.tracing import trace_jobs
 from adapters.host.settings import Settings
@@ -33,7 +34,7 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     app.state.services = services
     metrics: Metrics = app.state.metrics
     metrics.registry.register(Now(services))
-    courier = Courier(services.store.outbox, services.outbound)
+    courier = Courier(services.store.outbox, services.outbound, body_of=partial(whole_body, services))
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(steadily, services.tail.run)

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     ``key_queue_limit``: jobs of one key that wait, a quarter of ``queue_limit`` by default; ``max_priority``: the
     highest that a key's jobs may have. Both are for keys that say nothing of it and are no admin's.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
+    ``webhook_inline_kib``: up to which size webhook messages carry outputs themselves, beside links; 0 for never.
     ``frontend``: a folder of ComfyUI's own front end, or ``installed``, to serve at ``/``.
     ``cors_origins``: sites whose pages may use the API. ``max_sockets``: connections open at a time.
     ``read_timeout_s``, ``send_timeout_s``: for the next piece of a request, or for a client to take one of the reply.
@@ -121,6 +122,7 @@ class Settings(BaseSettings):
     max_file_mib: int = Field(default=256, ge=1)
     max_megapixels: float = Field(default=64.0, gt=0)
     inline_limit_kib: int = Field(default=4096, ge=0)
+    webhook_inline_kib: int = Field(default=0, ge=0)
     # Which models there are to be, and where they are fetched from. Sites go by the names that their own tools know.
     manifest: Path | None = None
     hf_token: SecretStr = Field(default=SecretStr(""), validation_alias="HF_TOKEN")

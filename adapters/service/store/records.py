@@ -32,11 +32,15 @@ ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where to send which of :data:`WEBHOOK_EVENTS`, signed with ``secret``."""
+    """Where to send which of :data:`WEBHOOK_EVENTS`, signed with ``secret``.
+
+    ``links_at``: the service's address as the submitter used it, for links where no setting says one.
+    """
 
     url: str
     secret: str
     events: tuple[str, ...] = ("completed", "failed", "cancelled")
+    links_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

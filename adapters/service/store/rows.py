@@ -48,7 +48,10 @@ def job_from(row: Any) -> Job:
 
 def webhook_from(document: Mapping[str, Any] | None) -> Webhook | None:
     """The column ``webhook`` of a job."""
-    return None if document is None else Webhook(document["url"], document["secret"], tuple(document["events"]))
+    if document is None:
+        return None
+    # A job of an earlier version has no address.
+    return Webhook(document["url"], document["secret"], tuple(document["events"]), document.get("links_at", ""))
 
 
 def output_from(row: Any) -> Output:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import anyio
@@ -14,6 +14,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from adapters.service.outbound.client import FetchLimits, OutboundClient
+from adapters.service.store.errors import AWAY
 from adapters.service.store.outage import report_outage
 from adapters.service.store.records import Delivery
 from adapters.service.webhooks.attempt import Outcome, attempt
@@ -21,6 +22,7 @@ from adapters.service.webhooks.receivers import Receiver, Receivers
 from adapters.service.webhooks.schedule import RetrySchedule
 
 Result = TypeVar("Result")
+_UNREADABLE_S = 5.0  # until a message is tried again whose job could not be read
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,10 @@ class Pace:
 
 
 class Courier:
-    """Sends messages until it is told to stop. A message is sent at least once; its id tells repeats apart."""
+    """Sends messages until it is told to stop. A message is sent at least once; its id tells repeats apart.
+
+    ``body_of``: what is sent in place of the stored text, made for each attempt on a thread.
+    """
 
     def __init__(
         self,
@@ -63,8 +68,11 @@ class Courier:
         client: OutboundClient,
         schedule: RetrySchedule | None = None,
         pace: Pace | None = None,
+        *,
+        body_of: Callable[[Delivery], str] | None = None,
     ) -> None:
         self._outbox = outbox
+        self._body_of = body_of
         self._client = client
         self._schedule = schedule or RetrySchedule()
         self._pace = pace or Pace()
@@ -114,9 +122,13 @@ class Courier:
         """Send the message, then those that wait for the same receiver."""
         try:
             while True:
-                outcome = await attempt(self._client, delivery, self._pace.limits)
-                await self._record(delivery, outcome)
-                await self._postpone(receiver.heard(outcome.answered), receiver.pause_s)
+                whole = await self._whole(delivery)
+                if whole is None:
+                    await self._postpone([delivery], _UNREADABLE_S)
+                else:
+                    outcome = await attempt(self._client, whole, self._pace.limits)
+                    await self._record(delivery, outcome)
+                    await self._postpone(receiver.heard(outcome.answered), receiver.pause_s)
                 if not receiver.waiting:
                     return
                 delivery = receiver.waiting.popleft()
@@ -125,6 +137,20 @@ class Courier:
             self._running -= 1
             if self._running + 1 == self._pace.concurrency:
                 self.wake()
+
+    async def _whole(self, delivery: Delivery) -> Delivery | None:
+        """The message as it is to be sent; ``None`` where what it tells of cannot be read now."""
+        if self._body_of is None:
+            return delivery
+        try:
+            return replace(delivery, body=await anyio.to_thread.run_sync(self._body_of, delivery))
+        except AWAY as error:
+            report_outage(_log, error, "what webhooks tell of cannot be read")
+            return None
+        except Exception as error:  # noqa: BLE001 - the short message is better than none
+            log = {"job_id": delivery.job_id, "delivery_id": delivery.id}
+            _log.error("webhook %s is sent without outputs", delivery.id, exc_info=error, extra=log)
+            return delivery
 
     async def _record(self, delivery: Delivery, outcome: Outcome) -> None:
         made = delivery.attempts + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from adapters.service.conversions import DEFAULT_QUALITY, SUFFIXES, PictureForma
 from adapters.service.store.records import Job, Output
 
 Delivery = Literal["url", "inline", "auto"]
-_HOUR_S = 3600
+HOUR_S = 3600
 
 
 class OutputOptions(BaseModel):
@@ -54,12 +55,37 @@ class OutputDocument(BaseModel):
     value: Any = Field(default=None, description="What the node showed, where it is no file: at most 64 KiB.")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How outputs are handed out.
+
+    Files of up to ``most_bytes`` come inline as well, of up to ``room_bytes`` together. Links begin with ``address``
+    and are good for the service's time from ``since`` (Unix seconds), counted from the full hour, so that a link stays
+    the same for a while and browsers can cache what it leads to.
+    """
+
+    most_bytes: int
+    room_bytes: int
+    address: str
+    since: float
+
+
 def output_documents(job: Job, now: Services, delivery: Delivery | None = None) -> list[OutputDocument]:
     """The documents of an ended job's outputs; ``delivery`` wins over what the job asked for. Reads files."""
-    options = options_of(job)
-    if delivery is not None:
-        options = options.model_copy(update={"delivery": delivery})
-    return list(_documents(job, now.store.jobs.outputs(job.id), options, now))
+    room_bytes = now.settings.max_body_mib * MIB
+    most_bytes = {"url": -1, "auto": now.settings.inline_limit_kib * 1024, "inline": room_bytes}
+    chosen = delivery or options_of(job).delivery
+    return documents_on(Terms(most_bytes[chosen], room_bytes, now.settings.public_url, time.time()), job, now)
+
+
+def documents_on(terms: Terms, job: Job, now: Services) -> list[OutputDocument]:
+    """The same, on terms of the caller's own."""
+    return list(_documents(job, now.store.jobs.outputs(job.id), terms, now))
+
+
+def link_name(job_id: str, name: str) -> str:
+    """What a link to an output is signed for: that one alone, though another job may have made the same file."""
+    return f"{job_id}/{name}"
 
 
 def options_of(job: Job) -> OutputOptions:
@@ -84,8 +110,8 @@ def download_name(output: Output, format: PictureFormat | None) -> str:
     return str(PurePath(output.name).with_suffix(SUFFIXES[format]))
 
 
-def _documents(job: Job, outputs: Sequence[Output], options: OutputOptions, now: Services) -> Iterator[OutputDocument]:
-    room_bytes = now.settings.max_body_mib * MIB
+def _documents(job: Job, outputs: Sequence[Output], terms: Terms, now: Services) -> Iterator[OutputDocument]:
+    options, room_bytes = options_of(job), terms.room_bytes
     for output in outputs:
         document = OutputDocument(
             name=output.name,
@@ -99,37 +125,36 @@ def _documents(job: Job, outputs: Sequence[Output], options: OutputOptions, now:
             value=output.data,
         )
         if output.digest is not None:
-            document.url = _url(job, output, options, now)
+            document.url = _url(job, output, options, terms, now)
             converted = converts(output, options.format)
             if converted and options.format is not None:
                 document.media_type, document.size_bytes = media_type_of(options.format), None
-            if options.delivery != "url":
-                room_bytes -= _put_in(document, output, options, now, room_bytes)
+            if terms.most_bytes >= 0:
+                room_bytes -= _put_in(document, output, options, now, min(terms.most_bytes, room_bytes))
         yield document
 
 
-def _put_in(document: OutputDocument, output: Output, options: OutputOptions, now: Services, room_bytes: int) -> int:
+def _put_in(document: OutputDocument, output: Output, options: OutputOptions, now: Services, most_bytes: int) -> int:
     """Give ``document`` the file's contents where they fit; how many bytes they are."""
     digest, size = output.digest or "", output.size_bytes or 0
     if options.format is not None and converts(output, options.format):
         blob = now.conversions.get(digest, options.format, options.quality)
         digest, size = blob.digest, blob.size_bytes
         document.size_bytes = size
-    limit = now.settings.inline_limit_kib * 1024 if options.delivery == "auto" else room_bytes
-    if size > min(limit, room_bytes):
+    if size > most_bytes:
         return 0
     document.base64 = base64.b64encode(b"".join(now.blobs.chunks(digest))).decode()
     return size
 
 
-def _url(job: Job, output: Output, options: OutputOptions, now: Services) -> str:
-    lifetime_s = now.settings.link_hours * _HOUR_S
-    # Counted from the full hour, so that a link stays the same for a while and browsers can cache what it leads to.
-    hour = time.time() // _HOUR_S * _HOUR_S
-    query = signed_query(now.secret, output.digest or "", output.name, lifetime_s + _HOUR_S, now=hour)
+def _url(job: Job, output: Output, options: OutputOptions, terms: Terms, now: Services) -> str:
+    lifetime_s = now.settings.link_hours * HOUR_S
+    hour = terms.since // HOUR_S * HOUR_S
+    name = link_name(job.id, output.name)
+    query = signed_query(now.secret, output.digest or "", name, lifetime_s + HOUR_S, now=hour)
     extra: Mapping[str, object] = {}
     if converts(output, options.format):
         extra = {"format": options.format} | ({} if options.format == "png" else {"quality": options.quality})
     query = "&".join([*(f"{name}={value}" for name, value in extra.items()), query])
-    base = now.settings.public_url.rstrip("/")
+    base = terms.address.rstrip("/")
     return f"{base}/v1/jobs/{quote(job.id, safe='')}/outputs/{quote(output.name, safe='')}?{query}"

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 
 from adapters.doors.http.auth import require
 from adapters.doors.http.native.access import JobId, check_visible
-from adapters.doors.http.native.output_documents import converts, download_name, is_picture
+from adapters.doors.http.native.output_documents import converts, download_name, is_picture, link_name
 from adapters.doors.http.openapi import problems
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.service.blobs.links import verify_download
@@ -62,7 +62,7 @@ async def get_output(
         await run_sync(check_visible, now, job_id, caller)
     output = await run_sync(_find, now, job_id, name)
     if signature is not None and expires is not None:
-        verify_download(now.secret, output.digest or "", output.name, expires, signature)
+        verify_download(now.secret, output.digest or "", link_name(job_id, output.name), expires, signature)
     if output.digest is None:
         return PlainTextResponse(output.data) if isinstance(output.data, str) else JSONResponse(output.data)
     if format is not None and not is_picture(output):

@@ -47,7 +47,7 @@ async def submit(
         time_limit_s=limit_s,
         idempotency_key=request.idempotency_key,
         files=prepared.files,
-        webhook=None if request.webhook is None else await _webhook(request.webhook, now),
+        webhook=None if request.webhook is None else await _webhook(request.webhook, now, caller),
         own_secret=request.webhook is not None and request.webhook.secret is not None,
         options={
             "previews": request.previews,
@@ -74,11 +74,11 @@ def _within(name: str, wanted: float | None, limit: float) -> float:
     return limit if wanted is None else wanted
 
 
-async def _webhook(request: WebhookRequest, now: Services) -> Webhook:
+async def _webhook(request: WebhookRequest, now: Services, caller: Caller) -> Webhook:
     """Refuses now what could never be delivered; a host that is not found may be there later."""
     url = parse_url(request.url)
     with suppress(FetchFailed):
         await now.addresses.addresses(url)
     secret = request.secret or new_secret()
     check_secret(secret)
-    return Webhook(request.url, secret, tuple(dict.fromkeys(request.events)))
+    return Webhook(request.url, secret, tuple(dict.fromkeys(request.events)), caller.address)

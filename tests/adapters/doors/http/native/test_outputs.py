@@ -75,6 +75,8 @@ def test_a_link_opens_that_file_alone_and_only_as_it_was_given(web: Web, client:
         assert stranger.get(bare + "?" + second.partition("?")[2]).status_code == 403
         assert stranger.get(first.replace("signature=", "signature=A")).status_code == 403
         assert stranger.get(first.replace("expires=1", "expires=2")).status_code == 403
+        other = web.job_with(client, web.made("a.txt", b"a.txt", "text/plain"))  # the same file, of another job
+        assert stranger.get(first.replace(job_id, other)).status_code == 403
         assert stranger.get(f"/v1/jobs/{job_id}").status_code == 401
     assert client.get(bare).content == b"a.txt"
 
@@ -84,7 +86,7 @@ def test_a_link_ends(web: Web, client: httpx.Client) -> None:
 
     output = web.made("a.txt", b"old", "text/plain")
     job_id = web.job_with(client, output)
-    query = signed_query(web.services.secret, output.digest or "", output.name, -1)
+    query = signed_query(web.services.secret, output.digest or "", f"{job_id}/{output.name}", -1)
     reply = client.get(f"/v1/jobs/{job_id}/outputs/a.txt?{query}")
     assert reply.status_code == 410 and reply.json()["type"].endswith("link-expired")
 
