@@ -20,6 +20,11 @@ def why_left_out(class_type: str) -> str:
     return _WHY.get(_kinds().get(class_type, ""), "")
 
 
+def is_hosted(class_type: str) -> bool:
+    """Whether this is a class that calls a hosted service."""
+    return _kinds().get(class_type) == "hosted"
+
+
 @cache
 def _kinds() -> dict[str, str]:
     document = json.loads(Path(__file__).with_name("left_out.json").read_text(encoding="utf-8"))
