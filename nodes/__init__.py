@@ -51,6 +51,7 @@ MODULES: tuple[str, ...] = (
     "step_caches",
     "strings",
     "text",
+    "text_generation",
     "text_lists",
     "text_loaders",
     "tiles",

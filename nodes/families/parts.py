@@ -64,7 +64,9 @@ class SamplingPart(Protocol):
 
 
 class TextPart(Protocol):
-    """``text.py``."""
+    """``text.py``. Where an encoder can answer prompts, it also has ``writer(texts)``, which is how
+    (:class:`nodes.diffusion.language.writing.Writer`), by the name of the set of encoders.
+    """
 
     def encode(
         self, models: ModelStore, clip: Clip, text: str | Mapping[str, str], embeddings: Sequence[Path] = ()

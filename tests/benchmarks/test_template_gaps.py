@@ -33,5 +33,11 @@ def test_gaps_are_classes_and_inputs_and_hosted_templates_are_left_out(tmp_path:
 
 
 def test_the_smallest_addition_that_wins_most_comes_first() -> None:
-    gaps = {"a": frozenset("xy"), "b": frozenset("xyz"), "c": frozenset("z"), "d": frozenset("z"), "e": frozenset[str]()}
+    gaps = {
+        "a": frozenset("xy"),
+        "b": frozenset("xyz"),
+        "c": frozenset("z"),
+        "d": frozenset("z"),
+        "e": frozenset[str](),
+    }
     assert list(greedy(gaps)) == [(frozenset("z"), ["c", "d"]), (frozenset("xy"), ["a", "b"])]

@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.weights import WeightView
+
+HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,28 @@ class Decoder(nn.Module):
 class LanguageModel(nn.Module):
     """``model``: the decoder; ``visual``: what sees pictures for it, where the file has that.
 
-    ``tokenizer_bytes``: of the tokenizer that the file carries, 0 where it carries none.
+    ``tokenizer_bytes``: of the tokenizer that the file carries, 0 where it carries none. ``head``: whether the file has
+    an output layer of its own, for models that write.
     """
 
-    def __init__(self, model: Decoder, visual: nn.Module | None = None, tokenizer_bytes: int = 0) -> None:
+    def __init__(
+        self, model: Decoder, visual: nn.Module | None = None, tokenizer_bytes: int = 0, *, head: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
+        if head:
+            vocabulary, width = model.embed_tokens.weight.shape
+            self.lm_head = nn.Linear(width, vocabulary, bias=False)
         if visual is not None:
             self.visual = visual
         if tokenizer_bytes:
             self.register_buffer("tokenizer", torch.empty(tokenizer_bytes, dtype=torch.uint8))
+
+
+def with_head(view: WeightView) -> WeightView:
+    """``view`` with its output layer, if it has one, under one name: some files have it below ``model.``."""
+    below = f"model.{HEAD}"
+    return view.renamed({HEAD if name == below else name: name for name in view}) if below in view else view
 
 
 def with_tokenizer(view: WeightView, name: str) -> WeightView:
@@ -127,12 +142,15 @@ def hidden_states(
     rotation: Rotation,
     positions: Tensor | None = None,
     mask: Tensor | None = None,
+    cache: Cache | None = None,
 ) -> list[Tensor]:
     """What enters the layers ``wanted`` (0 = the embeddings; as many as there are layers: what leaves the last one).
 
     ``vectors``: [batch, tokens, width]; ``positions``: [axes, tokens], 0, 1, 2 ... if not given; ``mask``: bool[batch,
     tokens], False for tokens that none attends to. Each token attends to itself and those before it. Layers after the
-    last wanted one do not run. The result is float32, like ``vectors`` in shape, without the final norm.
+    last wanted one do not run. ``cache``: keys and values of the tokens before these, to which theirs are added: the
+    first call has all tokens of the prompt and no ``mask``, each further one a single token. The result is float32,
+    like ``vectors`` in shape, without the final norm.
     """
     tokens = vectors.shape[1]
     if positions is None:
@@ -146,7 +164,7 @@ def hidden_states(
     for index, layer in enumerate(model.layers[: max(wanted)]):
         if index in wanted:
             found[index] = hidden
-        hidden = layer(hidden, attention_mask=seen, position_embeddings=(cos, sin))
+        hidden = layer(hidden, attention_mask=seen, position_embeddings=(cos, sin), cache=cache)
     found[min(len(model.layers), max(wanted))] = hidden
     return [found[layer].float() for layer in wanted]
 

@@ -16,6 +16,7 @@ PAD = 151643
 IM_START = 151644
 IM_END = 151645
 IMAGE_PAD = 151655
+STOPS = frozenset({PAD, IM_END})  # what ends a text that the models write
 MERGES = Path(__file__).parent / "assets" / "qwen_merges.xz"
 
 # The tokens that stand for no text, from PAD on; the last ones (from <tool_call>) are text to a reader all the same.
@@ -42,6 +43,11 @@ def text_of(ids: list[int]) -> str:
     """The text that tokens spell, without marks that stand for none."""
     text: str = _tokenizer().decode(ids, skip_special_tokens=True)
     return text
+
+
+def spelled(module: object, ids: list[int]) -> str:
+    """:func:`text_of` for models that write: their files carry no tokenizer."""
+    return text_of(ids)
 
 
 @cache

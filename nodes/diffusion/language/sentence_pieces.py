@@ -42,9 +42,9 @@ class SentencePieces:
         return self._split is not None and self._split.search(text) is not None
 
     def text_of(self, ids: list[int]) -> str:
-        """The text that tokens spell."""
-        known = set(self._marks.values())
-        return str(self._pieces.decode([token for token in ids if token not in known]))
+        """The text that tokens spell; marks, and tokens that the vocabulary has no text for, spell none."""
+        known, count = set(self._marks.values()), self._pieces.get_piece_size()
+        return str(self._pieces.decode([token for token in ids if token not in known and token < count]))
 
 
 @lru_cache(MOST_KEPT)

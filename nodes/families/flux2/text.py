@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from engine.model_store import ModelStore
 from nodes.diffusion.language import mistral, qwen3, qwen_tokenizer
 from nodes.diffusion.language.decoder import tokenizer_of
 from nodes.diffusion.language.encoding import Layers, embedding_files, one_prompt, read, run
-from nodes.diffusion.language.pieces import pieces_of
+from nodes.diffusion.language.pieces import EmbeddingFiles, Piece, pieces_of
 from nodes.diffusion.language.tekken import tekken
+from nodes.diffusion.language.writing import Asked, Writer, files_for
 from nodes.diffusion.text.lengths import Length
 from nodes.values import Clip, Cond
 
@@ -33,9 +35,26 @@ def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embedd
     return _klein(models, clip, prompt, embeddings) if clip.texts == "klein" else _dev(models, clip, prompt, embeddings)
 
 
+def writer(texts: str) -> Writer | None:
+    """Qwen3 of klein, which answers without thinking. The file of dev's Mistral ends before its last layer."""
+    return (
+        Writer("qwen3", qwen3.ROTATION, qwen_tokenizer.STOPS, _asked, qwen_tokenizer.spelled)
+        if texts == "klein"
+        else None
+    )
+
+
+def _asked(module: Any, asked: Asked) -> list[Piece]:
+    files = _klein_files(files_for(module, "qwen3_4b", asked))
+    return pieces_of(KLEIN_TEMPLATE.format(asked.prompt), qwen_tokenizer.token_ids, files)
+
+
+def _klein_files(files: EmbeddingFiles) -> EmbeddingFiles:
+    return replace(files, part=_KLEIN_PARTS.get(files.width, files.part))
+
+
 def _klein(models: ModelStore, clip: Clip, prompt: str, embeddings: Sequence[Path]) -> Cond:
-    files = embedding_files(models, clip, "qwen3", "qwen3_4b", embeddings)
-    files = type(files)(files.folders, _KLEIN_PARTS.get(files.width, files.part), files.width)
+    files = _klein_files(embedding_files(models, clip, "qwen3", "qwen3_4b", embeddings))
     pieces = pieces_of(KLEIN_TEMPLATE.format(prompt), qwen_tokenizer.token_ids, files)
     length = KLEIN_LENGTH.given(clip.options)
     pieces += [qwen_tokenizer.PAD] * max(length.padding, length.minimum - len(pieces))

@@ -13,11 +13,13 @@ from engine.model_store import ModelStore
 from nodes.diffusion.language.decoder import tokenizer_of
 from nodes.diffusion.language.encoding import Layers, one_prompt, run
 from nodes.diffusion.language.gemma2 import ROTATION
+from nodes.diffusion.language.pieces import Piece
 from nodes.diffusion.language.sentence_pieces import SentencePieces, sentence_pieces
+from nodes.diffusion.language.writing import Asked, Writer
 from nodes.diffusion.text.prompt import parse
 from nodes.values import Clip, Cond
 
-START, PAD = 2, 0
+START, END, PAD = 2, 1, 0
 MARKS = (("<end_of_turn>", 107),)
 _LAYERS = Layers(-2)
 
@@ -33,6 +35,19 @@ def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embedd
             empty = run(given, [START, *[PAD] * (len(ids) - 1)], _LAYERS, ROTATION, PAD, clip.last_layer).context
             context = torch.where(weights == 1, context, torch.lerp(empty, context, weights))
     return Cond(context, extra={"attention_mask": found.mask})
+
+
+def writer(texts: str) -> Writer:
+    """Gemma 2, which goes on with the prompt as it stands."""
+    return Writer("gemma2", ROTATION, frozenset({END}), _asked, _spelled)
+
+
+def _asked(module: Any, asked: Asked) -> list[Piece]:
+    return list(_weighted(asked.prompt, sentence_pieces(tokenizer_of(module), MARKS))[0])
+
+
+def _spelled(module: Any, ids: list[int]) -> str:
+    return sentence_pieces(tokenizer_of(module), MARKS).text_of(ids)
 
 
 def _weighted(prompt: str, pieces: SentencePieces) -> tuple[list[int], Tensor]:

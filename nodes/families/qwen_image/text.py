@@ -12,7 +12,8 @@ from engine.model_store import ModelStore
 from nodes.diffusion.language.encoding import Layers, one_prompt, read
 from nodes.diffusion.language.pieces import Picture, Piece, pieces_of
 from nodes.diffusion.language.qwen25_vl import ROTATION
-from nodes.diffusion.language.qwen_tokenizer import IM_START, IMAGE_PAD, PAD, token_ids
+from nodes.diffusion.language.qwen_tokenizer import IM_START, IMAGE_PAD, PAD, STOPS, spelled, token_ids
+from nodes.diffusion.language.writing import Writer
 from nodes.values import Clip, Cond
 
 # What the model was trained with; diffusers' pipelines have the same texts.
@@ -51,14 +52,26 @@ def encode_with_pictures(
             input="clip",
             remedy="load Qwen2.5-VL with CLIPLoader, type qwen_image",
         )
-    if template is None:
-        template = EDIT_TEMPLATE.replace("{}", PICTURE_MARK + "{}") if pictures else TEMPLATE
-    whole = prompt if prompt.startswith("<|im_start|>") else template.format(prompt)
-    pieces = _with_pictures(pieces_of(whole, token_ids), pictures)
+    pieces = _shown(prompt, pictures, template)
     found = read(models, clip, "qwen25_vl", pieces, Layers(), ROTATION, PAD)
     start = _start(pieces, found.context.shape[1])
     mask = found.mask[:, start:]
     return Cond(found.context[:, start:], extra={} if bool(mask.all()) else {"attention_mask": mask})
+
+
+def writer(texts: str) -> Writer:
+    """Qwen2.5-VL, which is shown prompt and pictures as when it encodes them, and answers."""
+    return Writer(
+        "qwen25_vl", ROTATION, STOPS, lambda _, asked: _shown(asked.prompt, asked.pictures), spelled, sees=True
+    )
+
+
+def _shown(prompt: str, pictures: Sequence[Tensor], template: str | None = None) -> list[Piece]:
+    if template is None:
+        marks = PICTURE_MARK * max(1, len(pictures))
+        template = EDIT_TEMPLATE.replace("{}", marks + "{}") if pictures else TEMPLATE
+    whole = prompt if prompt.startswith("<|im_start|>") else template.format(prompt)
+    return _with_pictures(pieces_of(whole, token_ids), pictures)
 
 
 def _with_pictures(pieces: Sequence[Piece], pictures: Sequence[Tensor]) -> list[Piece]:

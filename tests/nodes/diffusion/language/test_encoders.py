@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import (
+    DynamicCache,
     Gemma2Config,
     Gemma2Model,
     MistralConfig,
@@ -187,3 +188,20 @@ def test_escaped_parentheses_are_parentheses_and_names_of_embeddings_are_vectors
     assert found[:2] == spelled("a ") and found[4:] == spelled("b")
     assert all(isinstance(piece, Tensor) for piece in found[2:4])
     assert pieces_of("a embedding:none b", spelled, files) == spelled("a b")
+
+
+def test_kept_keys_and_values_are_those_of_a_pass_over_everything(encoder: Encoder) -> None:
+    part, _, path = encoder
+    weights, cache = part.load(WeightFile(path).view(""), "encoder"), DynamicCache()
+    with torch.no_grad(), ModelStore("cpu", precision="float32").lease(weights) as module:
+        given: Any = module
+        vectors = embed(given, IDS, pad=0).vectors
+        (whole,) = hidden_states(given.model, vectors, (3,), part.ROTATION)
+        spans = [(0, 3), (3, 4), (4, 5), (5, 6)]
+        parts = [
+            hidden_states(
+                given.model, vectors[:, start:end], (3,), part.ROTATION, torch.arange(start, end)[None], cache=cache
+            )[0]
+            for start, end in spans
+        ]
+    assert torch.allclose(torch.cat(parts, dim=1), whole, atol=1e-4)
