@@ -64,6 +64,11 @@ class Engine:
         self._executor: Executor | None = None
         self._making = threading.Lock()
 
+    def share(self, at_once: int) -> None:
+        """From now on, so many runs may share the device. To be called while there are none."""
+        with self._making:
+            self.at_once, self._executor = at_once, None
+
     def keep_files_in(self, store: FileStore) -> None:
         """From now on, keep the bytes of all files that runs make; without this, the named files are all there is."""
         self.named.store = store

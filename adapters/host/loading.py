@@ -83,7 +83,11 @@ def load_engine(settings: Settings, registry: Registry, folders: Folders) -> Eng
     models = ModelStore(device=settings.device, precision=settings.precision)
     models.computing = load_computing(settings, models.device)
     disk_cache = load_disk_cache(settings, models) if settings.disk_cache_mib else None
-    together = settings.together or (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
+    together = (
+        settings.together
+        if isinstance(settings.together, int)
+        else (1 if models.device.type == "cpu" else JOBS_TOGETHER_ON_A_GPU)
+    )
     cache_bytes = settings.cache_mib * MIB
     return Engine(
         registry,

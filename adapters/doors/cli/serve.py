@@ -40,7 +40,10 @@ ConcurrencyOption = Annotated[
     int | None, typer.Option("--concurrency", metavar="N", help="Jobs that a worker has in hand at a time.")
 ]
 TogetherOption = Annotated[
-    int | None, typer.Option("--together", metavar="N", help="Jobs whose denoising steps are computed at once.")
+    str | None,
+    typer.Option(
+        "--together", metavar="N", help="Jobs whose denoising steps are computed at once; auto: what is best here."
+    ),
 ]
 FrontendOption = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from adapters.run.worker.device import Device
 from adapters.run.worker.job_run import time_limit_error
 from adapters.run.worker.leased_jobs import Stop, Stoppable
 from adapters.run.worker.recorder import Recorder
+from adapters.run.worker.together import measure_together
 from adapters.run.worker.warm import warm
 from adapters.service.blobs.store import BlobStore
 from adapters.service.error_documents import error_document
@@ -150,5 +151,8 @@ def _lost(reason: str) -> dict[str, str]:
 def open_runner(settings: Settings) -> DirectRunner:
     """An engine on the settings' device, with what is to be warm loaded. Raises ``DagfusionError``."""
     engine = load_engine(settings, load_registry(settings), load_folders(settings))
-    warm(engine, warm_names(settings))
+    names = warm_names(settings)
+    warm(engine, names)
+    if settings.together == "auto":
+        measure_together(engine, names)
     return DirectRunner(engine, BlobStore(settings.blob_url), stop_grace_s=settings.stop_grace_s)

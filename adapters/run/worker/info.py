@@ -12,15 +12,21 @@ import psutil
 from adapters.run.worker.leased_jobs import LeasedJobs
 
 if TYPE_CHECKING:
+    from adapters.run.worker.together import Measured
     from engine.engine import Engine
 
 
 def worker_info(
-    engine: Engine | None, hands: LeasedJobs, faults: Sequence[str] = (), abilities: Mapping[str, Any] | None = None
+    engine: Engine | None,
+    hands: LeasedJobs,
+    faults: Sequence[str] = (),
+    abilities: Mapping[str, Any] | None = None,
+    measured: Measured | None = None,
 ) -> dict[str, Any]:
     """JSON-ready. Without an engine (the worker is starting) only memory.
 
-    ``faults``: what keeps the worker from taking jobs. ``abilities``: which jobs it can take.
+    ``faults``: what keeps the worker from taking jobs. ``abilities``: which jobs it can take. ``measured``: why so many
+    jobs are computed at once, where that was left to the worker.
     """
     info: dict[str, Any] = {"jobs": [hand.job.id for hand in hands.all()], "memory": _memory(engine)}
     info |= abilities or {}
@@ -44,6 +50,8 @@ def worker_info(
         "most_memory_bytes": engine.limits.most_memory_bytes,
         "models_budget_bytes": engine.models.budget_bytes,
         "steps_joined": engine.turns.joined,
+        "together": engine.at_once,
+        "together_measured": None if measured is None else asdict(measured),
         "cache": asdict(engine.cache.statistics()),
         "disk_cache": asdict(engine.cache.disk.statistics()) if engine.cache.disk else {},
     }

@@ -53,8 +53,8 @@ def _before_outputs(engine: Engine, workflow: Workflow) -> list[str]:
     return list(dict.fromkeys(link.node_id for link in links))
 
 
-def one_step(name: str) -> dict[str, NodeDocument]:
-    """A workflow without output nodes: the checkpoint of that name draws a small picture (node ``image``) in a step."""
+def one_step(name: str, *, side_px: int = _SIDE_PX, steps: int = 1, seed: int = 0) -> dict[str, NodeDocument]:
+    """A workflow without output nodes: the checkpoint of that name draws a picture (node ``image``), a small one."""
 
     def node(class_type: str, **inputs: object) -> NodeDocument:
         return NodeDocument(class_type=class_type, inputs=inputs)
@@ -63,15 +63,15 @@ def one_step(name: str) -> dict[str, NodeDocument]:
     return {
         "checkpoint": node("CheckpointLoaderSimple", ckpt_name=name),
         "text": text,
-        "latent": node("EmptyLatentImage", width=_SIDE_PX, height=_SIDE_PX, batch_size=1),
+        "latent": node("EmptyLatentImage", width=side_px, height=side_px, batch_size=1),
         "sampled": node(
             "KSampler",
             model=["checkpoint", 0],
             positive=["text", 0],
             negative=["text", 0],
             latent_image=["latent", 0],
-            seed=0,
-            steps=1,
+            seed=seed,
+            steps=steps,
             cfg=2.0,
             sampler_name="euler",
             scheduler="normal",

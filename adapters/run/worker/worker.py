@@ -23,6 +23,7 @@ from adapters.run.worker.joining import Joining
 from adapters.run.worker.last_words import Tell
 from adapters.run.worker.leased_jobs import LeasedJob, LeasedJobs, Stop
 from adapters.run.worker.read_ahead import ReadAhead
+from adapters.run.worker.together import Measured, measure_together
 from adapters.run.worker.warm import warm
 from adapters.run.worker.watch import Watch
 from adapters.service.blobs.store import BlobStore
@@ -59,6 +60,7 @@ class Worker:
         self._abilities: Abilities | None = None
         self._folder_faults: FolderFaults | None = None
         self._faults: tuple[str, ...] = ()
+        self._measured: Measured | None = None
         self._draining = threading.Event()
         self._at_once = threading.Event()
         # A job leaves the device before its outputs are stored: the next one computes meanwhile.
@@ -106,7 +108,10 @@ class Worker:
             self._folder_faults = FolderFaults(self._store, blobs, run_folders(self._settings))
             registry = load_registry(self._settings)
             engine = load_engine(self._settings, registry, load_folders(self._settings))
-            warm(engine, warm_names(self._settings))
+            names = warm_names(self._settings)
+            warm(engine, names)
+            if self._settings.together == "auto":
+                self._measured = measure_together(engine, names)
             self._abilities = abilities = Abilities(registry, engine.folders, self._heartbeat.hurry)
             self._engine = engine
             self._heartbeat.change("ready")
@@ -183,10 +188,9 @@ class Worker:
         return None if faults or self._abilities is None else self._abilities.can
 
     def _info(self) -> dict[str, Any]:
-        if self._abilities is None:
-            return worker_info(self._engine, self._hands, self._faults)
-        abilities = self._abilities.about(self._store.jobs.needs_waiting())
-        return worker_info(self._engine, self._hands, self._faults, abilities)
+        abilities = self._abilities
+        about = None if abilities is None else abilities.about(self._store.jobs.needs_waiting())
+        return worker_info(self._engine, self._hands, self._faults, about, self._measured)
 
     def _acquire(self) -> bool:
         """A free hand and a turn at the device; False where the worker drains before there is one."""
