@@ -80,6 +80,8 @@ class Tail:
         """Follow until cancelled. After an error it can be called again: it goes on where it stopped."""
         if self._position is None:
             self._position = await run_sync(self._store.events.last_position)
+            for topic in self._topics.values():
+                topic.wake()
         seen = _NEVER
         while True:
             look = partial(self._look, seen, self._position, self._known_previews if self._preview_watchers else None)
@@ -91,6 +93,10 @@ class Tail:
                 seen = _NEVER
             for preview in previews:
                 self._show(preview)
+
+    @property
+    def _following(self) -> bool:
+        return self._position is not None
 
     def _look(
         self, seen: int, position: int, known: Mapping[str, int] | None
@@ -113,10 +119,12 @@ class Tail:
         cursor = after
         shown: dict[str, int] = {}
         behind = True  # what is wanted next may lie in the database only
+        followed = False  # when that was last read, so that whatever is newer comes to the topic
         try:
             while True:
                 kept, ended = topic.after(cursor), topic.ended
-                if behind or kept is None:
+                if behind or kept is None or followed != self._following:
+                    followed = self._following
                     there, behind, ended = await run_sync(self._read, job_id, cursor)
                 else:
                     there = kept
@@ -131,7 +139,7 @@ class Tail:
                 for preview in _fresh(topic, shown) if previews else ():
                     yield preview
                 # Not None: then there was more news, meanwhile, than is kept here.
-                if topic.after(cursor) == [] and not topic.ended:
+                if topic.after(cursor) == [] and not topic.ended and followed == self._following:
                     await topic.wait()
         finally:
             self._preview_watchers -= previews

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -130,6 +132,28 @@ def test_an_ended_job_is_told_to_its_end(events: int, page: int, data: st.DataOb
         finally:
             store.close()
     assert followed == list(range(after + 1, events + 1))
+
+
+def test_what_comes_while_the_following_begins_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job ends after a watcher read the database, and before the place was read from which all is followed."""
+    lease = _claimed(store)
+    read = threading.Event()
+    page, last_position = store.events.page, store.events.last_position
+
+    def page_read(*args: Any, **options: Any) -> tuple[list[StoredEvent], bool]:
+        found = page(*args, **options)
+        read.set()
+        return found
+
+    def position_after_the_end() -> int:
+        assert read.wait(30)
+        store.leases.complete(lease, [])
+        return last_position()
+
+    monkeypatch.setattr(store.events, "page", page_read)
+    monkeypatch.setattr(store.events, "last_position", position_after_the_end)
+    followed = asyncio.run(asyncio.wait_for(_follow_to_end(store, lease.job_id, 0, previews=False), 30))
+    assert followed == [1, 2, 3]
 
 
 @settings(max_examples=40)
