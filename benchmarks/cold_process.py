@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     from adapters.run.direct.runner import DirectRunner
     from engine.engine import Engine
 
-# In the order in which a worker comes to them. diffusers and transformers import torch's compiler: it is told apart.
-LIBRARIES = {
-    "torch": "torch",
-    "torch's compiler": "torch._dynamo",
-    "scipy": "scipy.stats",
-    "transformers": "transformers.models.clip.modeling_clip",
-    "diffusers": "diffusers.models.unets.unet_2d_condition",
-}
+# In the order in which a worker comes to them.
+LIBRARIES = {"torch": "torch", "diffusers": "nodes.diffusion.unet_module", "safetensors": "safetensors.torch"}
 
 
 def stages(folder: Path, checkpoint: str) -> list[dict[str, float]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
-import scipy.stats
 import torch
 from torch import Tensor
 
@@ -123,6 +122,8 @@ def sgm_uniform(model: Parameterization, steps: int) -> Tensor:
 def beta(model: Parameterization, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Tensor:
     """Timesteps at the quantiles of a beta distribution, doubles dropped, then zero. Lee et al. 2024 (2407.12173)."""
     _require(alpha > 0 and beta > 0, "alpha" if alpha <= 0 else "beta", "must be above 0")
+    import scipy.stats  # slow to import, and few pictures have this schedule
+
     quantiles = scipy.stats.beta.ppf(1 - np.linspace(0, 1, steps, endpoint=False), alpha, beta)
     picked = np.rint(quantiles * (len(model.sigmas) - 1)).astype(int)
     distinct = [place for i, place in enumerate(picked) if i == 0 or place != picked[i - 1]]

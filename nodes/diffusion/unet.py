@@ -104,7 +104,7 @@ def embed(unet: Any, timestep: Tensor, y: Tensor | None) -> Tensor:
     weight = unet.conv_in.weight
     waves = get_timestep_embedding(timestep.flatten(), weight.shape[0], flip_sin_to_cos=True, downscale_freq_shift=0)
     embedding: Tensor = unet.time_embedding(waves.to(weight.dtype))
-    if unet.config.addition_embed_type != "text_time":
+    if getattr(unet, "add_embedding", None) is None:  # a network of diffusers may not have it
         return embedding
     expected = unet.add_embedding.linear_1.in_features
     if y is None or y.shape[-1] != expected:

@@ -1,4 +1,4 @@
-"""Reads a diffusers UNet's configuration off the shapes of its tensors, and builds the module around them."""
+"""Reads a UNet's configuration off the shapes of its tensors, and builds the module around them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from diffusers import UNet2DConditionModel
-
 from engine.errors import ModelUnreadable
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.ldm_names import diffusers_names
+from nodes.diffusion.unet_module import UNet, UNetConfig
 from nodes.diffusion.weights import WeightView
 
 HEADS = 8  # attention heads a level in the SD1 layout
@@ -29,22 +28,25 @@ def as_diffusers(view: WeightView) -> WeightView:
     return view.renamed({new: old for old, new in diffusers_names(view).items()})
 
 
-def read_config(view: WeightView) -> dict[str, Any]:
-    """The arguments of ``UNet2DConditionModel`` for tensors under diffusers' names."""
+def read_config(view: WeightView) -> UNetConfig:
+    """The dimensions of a UNet with tensors under diffusers' names."""
     with _complete(view):
-        config = _read_encoder(view)
         up = [_depths(view, f"up_blocks.{level}") for level in range(view.count("down_blocks"))]
-        return config | {
-            "out_channels": view.shape("conv_out.weight")[0],
-            "up_block_types": tuple("CrossAttnUpBlock2D" if depths else "UpBlock2D" for depths in up),
-            "reverse_transformer_layers_per_block": tuple(depths or [1] for depths in up),
-        }
+        return UNetConfig(
+            **_read_encoder(view),
+            out_channels=view.shape("conv_out.weight")[0],
+            up_block_types=tuple("CrossAttnUpBlock2D" if depths else "UpBlock2D" for depths in up),
+            reverse_transformer_layers_per_block=tuple(depths or [1] for depths in up),
+        )
 
 
 def read_encoder_config(view: WeightView) -> dict[str, Any]:
-    """The arguments that a UNet's first half has, which is what a ControlNet is made of."""
+    """The arguments that a diffusers ``ControlNetModel`` shares with a UNet, whose first half it is."""
     with _complete(view):
-        return _read_encoder(view)
+        config = _read_encoder(view)
+    if "projection_class_embeddings_input_dim" in config:
+        config |= {"addition_embed_type": "text_time", "addition_time_embed_dim": 256}
+    return config
 
 
 @contextmanager
@@ -81,16 +83,14 @@ def _read_encoder(view: WeightView) -> dict[str, Any]:
     if middle and down[-1] and middle[0] != down[-1][0]:
         raise ModelUnreadable(f"'{view.file.path.name}': this layout of a UNet's middle block is not known")
     if "add_embedding.linear_1.weight" in view:
-        config["addition_embed_type"] = "text_time"
-        config["addition_time_embed_dim"] = 256
         config["projection_class_embeddings_input_dim"] = view.shape("add_embedding.linear_1.weight")[1]
     return config
 
 
-def build_unet(view: WeightView) -> UNet2DConditionModel:
+def build_unet(view: WeightView) -> UNet:
     """A UNet around the file's own tensors (``view`` has diffusers' names): nothing is copied."""
     config = read_config(view)
-    return assemble(lambda: UNet2DConditionModel(**config), view)
+    return assemble(lambda: UNet(config), view)
 
 
 def _depths(view: WeightView, block: str) -> list[int]:

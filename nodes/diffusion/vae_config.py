@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from diffusers import AutoencoderKL
-
 from engine.errors import ModelUnreadable
 from nodes.diffusion.assembly import assemble
-from nodes.diffusion.vae_attention import PixelAttention
+from nodes.diffusion.vae_module import Autoencoder, AutoencoderConfig
 from nodes.diffusion.vae_names import diffusers_names
 from nodes.diffusion.weights import WeightView
 
 
-def build_vae(view: WeightView) -> AutoencoderKL:
-    """An ``AutoencoderKL`` around ``view``'s tensors (LDM's or diffusers' names), none of them copied.
+def build_vae(view: WeightView) -> Autoencoder:
+    """An autoencoder around ``view``'s tensors (LDM's or diffusers' names), none of them copied.
 
     Raises ``ModelUnreadable`` where they are no such network's.
     """
@@ -24,23 +20,19 @@ def build_vae(view: WeightView) -> AutoencoderKL:
     except KeyError as error:
         message = f"'{view.file.path.name}' is not a complete VAE of the Stable Diffusion families: no tensor {error}"
         raise ModelUnreadable(message) from error
-    vae = assemble(lambda: AutoencoderKL(**config), renamed)
-    vae.set_attn_processor(PixelAttention())
-    return vae
+    return assemble(lambda: Autoencoder(config), renamed)
 
 
-def _read(view: WeightView) -> dict[str, Any]:
+def _read(view: WeightView) -> AutoencoderConfig:
     levels = view.count("encoder.down_blocks")
     channels = tuple(view.shape(f"encoder.down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(levels))
-    return {
-        "in_channels": view.shape("encoder.conv_in.weight")[1],
-        "out_channels": view.shape("decoder.conv_out.weight")[0],
-        "latent_channels": view.shape("decoder.conv_in.weight")[1],
-        "block_out_channels": channels,
-        "down_block_types": ("DownEncoderBlock2D",) * levels,
-        "up_block_types": ("UpDecoderBlock2D",) * levels,
-        "layers_per_block": view.count("encoder.down_blocks.0.resnets"),
-        "mid_block_add_attention": "encoder.mid_block.attentions.0.to_q.weight" in view,
-        "use_quant_conv": "quant_conv.weight" in view,
-        "use_post_quant_conv": "post_quant_conv.weight" in view,
-    }
+    return AutoencoderConfig(
+        in_channels=view.shape("encoder.conv_in.weight")[1],
+        out_channels=view.shape("decoder.conv_out.weight")[0],
+        latent_channels=view.shape("decoder.conv_in.weight")[1],
+        block_out_channels=channels,
+        layers_per_block=view.count("encoder.down_blocks.0.resnets"),
+        mid_block_add_attention="encoder.mid_block.attentions.0.to_q.weight" in view,
+        use_quant_conv="quant_conv.weight" in view,
+        use_post_quant_conv="post_quant_conv.weight" in view,
+    )

@@ -28,12 +28,12 @@ def load(view: WeightView) -> Vae:
 
 def decode(module: Any, samples: Tensor) -> Tensor:
     """Latents, float32[batch, channels, h, w], to planes in -1..1, on the CPU."""
-    return _host(module.decode(_device(module, samples)).sample)
+    return _host(module.decode(_device(module, samples)))
 
 
 def encode(module: Any, planes: Tensor) -> Tensor:
     """Planes in -1..1, float32[batch, 3, height, width], to the mean of the posterior, on the CPU."""
-    return _host(module.encode(_device(module, planes)).latent_dist.mode())
+    return _host(module.encode(_device(module, planes)))
 
 
 def _device(module: Any, tensor: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import scipy.integrate
 import torch
 from torch import Tensor
 
@@ -34,6 +33,8 @@ def sample_lms(
 
     Hairer, Nørsett, Wanner: Solving Ordinary Differential Equations I, section III.5.
     """
+    import scipy.integrate  # slow to import, and few pictures have this sampler
+
     levels = sigmas.float().cpu().numpy()
 
     def weights(step: int, used: int) -> list[float]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from engine.errors import ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.text.clip_names import canonical
-from nodes.diffusion.text.tokenizer import END, START
+from nodes.diffusion.text.clip_network import ClipShape, ClipText
+from nodes.diffusion.text.tokenizer import END
 from nodes.diffusion.weights import WeightView
 
 VOCABULARY_SIZE = END + 1
@@ -36,27 +36,24 @@ def load(view: WeightView, kind: str) -> Weights:
     )
 
 
-def text_encoder_from_state_dict(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> nn.Module:
-    """A ``CLIPTextModelWithProjection`` with these tensors as parameters, not copied, on the CPU.
+def text_encoder_from_state_dict(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> ClipText:
+    """A CLIP text encoder with these tensors as parameters, not copied, on the CPU.
 
     ``tensors``: one encoder, in Hugging Face's or OpenCLIP's layout, any prefix. Without a projection among them
     ``text_projection`` is the identity. Raises ``ModelUnreadable`` naming what is missing or misshapen.
     """
     found = canonical(tensors)
-    config = text_config(found, kind, source)
+    shape = text_shape(found, kind, source)
     with torch.device("meta"):
-        module = CLIPTextModelWithProjection(config)
+        module = ClipText(shape)
     if _PROJECTION not in found:
         module.text_projection = nn.Identity()
     _check(module, found, source)
     module.load_state_dict({name: found[name] for name in module.state_dict()}, assign=True)
-    # A buffer that no file carries, and which would be left without memory.
-    module.text_model.embeddings.position_ids = torch.arange(config.max_position_embeddings)[None]
-    frozen: nn.Module = module.requires_grad_(False).eval()
-    return frozen
+    return module.requires_grad_(False).eval()
 
 
-def text_config(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> CLIPTextConfig:
+def text_shape(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> ClipShape:
     """The dimensions that ``tensors`` (under transformers' names) have, and the activation that ``kind`` has."""
     layers = [int(found[1]) for found in map(_LAYER.fullmatch, tensors) if found]
     try:
@@ -69,19 +66,15 @@ def text_config(tensors: Mapping[str, Tensor], kind: str, source: str = "") -> C
         raise ModelUnreadable(
             f"'{source}' knows {vocabulary_size} tokens, CLIP has {VOCABULARY_SIZE}", remedy=_NO_ENCODER
         )
-    return CLIPTextConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=width,
-        intermediate_size=mlp_width,
-        num_hidden_layers=max(layers) + 1,
-        num_attention_heads=head_count(width),
-        max_position_embeddings=positions,
-        projection_dim=tensors[_PROJECTION].shape[0] if _PROJECTION in tensors else width,
-        hidden_act="quick_gelu" if kind == "clip_l" else "gelu",
-        layer_norm_eps=1e-5,
-        bos_token_id=START,
-        eos_token_id=END,
-        attn_implementation="eager",  # the order of operations that recorded pictures were made with
+    return ClipShape(
+        vocabulary=vocabulary_size,
+        positions=positions,
+        width=width,
+        mlp_width=mlp_width,
+        layers=max(layers) + 1,
+        heads=head_count(width),
+        projection=tensors[_PROJECTION].shape[0] if _PROJECTION in tensors else width,
+        activation="quick_gelu" if kind == "clip_l" else "gelu",
     )
 
 
