@@ -202,7 +202,6 @@ class Cond:
     concat_latent: Tensor | None = None
     concat_mask: Tensor | None = None
     size: Mapping[str, float] = field(default_factory=dict)
-    guidance: float | None = None
     default: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 

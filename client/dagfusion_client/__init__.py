@@ -1,7 +1,7 @@
 """Typed client of dagfusion: submit ComfyUI workflows, watch them, fetch what they make."""
 
-from dagfusion_client.async_client import AsyncClient
-from dagfusion_client.client import Client
+from dagfusion_client._async.client import AsyncClient
+from dagfusion_client._sync.client import Client
 from dagfusion_client.errors import (
     DagfusionClientError,
     JobCancelled,

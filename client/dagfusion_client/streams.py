@@ -1,24 +1,17 @@
-"""A job's events over a WebSocket that reconnects: every event once, in order, whatever happens to the connection."""
+"""How far the stream of a job's events has come: which of them are new, and when to connect again."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
-from websockets.asyncio.client import connect as connect_async
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import connect
+from websockets.exceptions import InvalidStatus
 
 from dagfusion_client.errors import Refused, Unreachable
 from dagfusion_client.models import EventDocument
-from dagfusion_client.requests import ENDED, headers, pause_s, socket_url
-
-_MAX_BYTES = 64 * 2**20
-_LOST = (OSError, WebSocketException, TimeoutError, EOFError)
+from dagfusion_client.requests import ENDED, pause_s, socket_url
 
 
 @dataclass(frozen=True)
@@ -76,42 +69,6 @@ class Cursor:
         if time.monotonic() - self.lost_at > self.give_up_s:
             raise Unreachable(f"{self.base} has not answered for {self.give_up_s:g} s") from error
         return 0.0 if self.failures == 1 else pause_s(self.failures - 2)
-
-
-def follow(cursor: Cursor) -> Iterator[EventDocument | Preview]:
-    """Everything after the cursor, until the job's last event. Raises ``Refused``, ``Unreachable``."""
-    while not cursor.over():
-        try:
-            with connect(cursor.url, additional_headers=headers(cursor.api_key), max_size=_MAX_BYTES) as socket:
-                for message in socket:
-                    taken = cursor.take(message)
-                    if taken is not None:
-                        yield taken
-            if not cursor.over() and socket.close_code == 1000:
-                return  # there was nothing after the cursor
-        except _LOST as error:
-            if isinstance(error, ConnectionClosed) and cursor.over():
-                return
-            time.sleep(cursor.lost(error))
-
-
-async def follow_async(cursor: Cursor) -> AsyncIterator[EventDocument | Preview]:
-    """Like :func:`follow`, for asyncio."""
-    while not cursor.over():
-        try:
-            async with connect_async(
-                cursor.url, additional_headers=headers(cursor.api_key), max_size=_MAX_BYTES
-            ) as socket:
-                async for message in socket:
-                    taken = cursor.take(message)
-                    if taken is not None:
-                        yield taken
-            if not cursor.over() and socket.close_code == 1000:
-                return
-        except _LOST as error:
-            if isinstance(error, ConnectionClosed) and cursor.over():
-                return
-            await asyncio.sleep(cursor.lost(error))
 
 
 def _preview(message: bytes) -> Preview:

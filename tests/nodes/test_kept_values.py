@@ -63,7 +63,6 @@ conds = st.builds(
     mask=st.none() | tensors(),
     concat_latent=st.none() | tensors(),
     size=st.dictionaries(st.sampled_from(["width", "height"]), reals | st.integers(), max_size=2),
-    guidance=st.none() | reals,
     default=st.booleans(),
     extra=extras | extras.map(MappingProxyType),
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from client import generate_sync
 from client.generate_models import TARGET, generated
 from dagfusion_client import AsyncClient, Client, JobCancelled, JobFailed, Refused, TimedOut, Unreachable
 from tests.adapters.services import Service, closed_port, endless_prompt, picture_prompt
@@ -33,6 +34,12 @@ def colour_of(file: Path) -> object:
 
 def test_the_models_are_those_of_the_services_document() -> None:
     assert generated() == TARGET.read_text(), "run: python -m client.generate_models"
+
+
+def test_the_synchronous_client_is_the_asynchronous_one_without_waiting() -> None:
+    here = generate_sync.PACKAGE / "_sync"
+    found = {path.name: path.read_text() for path in here.glob("*.py") if path.name != "__init__.py"}
+    assert found == generate_sync.generated(), "run: python -m client.generate_sync"
 
 
 def test_a_workflow_is_run_and_its_output_saved(client: Client, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""The synchronous client."""
+# Generated from ../_async by `python -m client.generate_sync`.
+"""The client: one method for each thing that the service is asked for."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ from typing import Any, Self, Unpack
 import httpx
 
 from dagfusion_client import requests
+from dagfusion_client._sync.following import follow
 from dagfusion_client.errors import TimedOut, Unreachable
 from dagfusion_client.models import EventDocument, JobDocument, JobPage, OutputDocument, Verdict
 from dagfusion_client.progress import bar
 from dagfusion_client.requests import Submission, Workflow
-from dagfusion_client.streams import Cursor, Preview, follow
+from dagfusion_client.streams import Cursor, Preview
 
 
 class Client:
@@ -89,7 +91,7 @@ class Client:
 
     def stream_with_previews(self, job_id: str, *, after: int = 0) -> Iterator[EventDocument | Preview]:
         """Like :meth:`stream`, with unfinished pictures in between."""
-        return follow(self._cursor(job_id, after, previews=True))
+        yield from follow(self._cursor(job_id, after, previews=True))
 
     def wait(
         self,

@@ -1,8 +1,7 @@
-"""The client for asyncio: the same methods as :class:`~dagfusion_client.client.Client`."""
+"""The client: one method for each thing that the service is asked for."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext
@@ -10,18 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+import anyio
 import httpx
 
 from dagfusion_client import requests
+from dagfusion_client._async.following import follow
 from dagfusion_client.errors import TimedOut, Unreachable
 from dagfusion_client.models import EventDocument, JobDocument, JobPage, OutputDocument, Verdict
 from dagfusion_client.progress import bar
 from dagfusion_client.requests import Submission, Workflow
-from dagfusion_client.streams import Cursor, Preview, follow_async
+from dagfusion_client.streams import Cursor, Preview
 
 
 class AsyncClient:
-    """Talks to one dagfusion service. Use it as an asynchronous context manager, or call :meth:`close`.
+    """Talks to one dagfusion service. Use it as a context manager, or call :meth:`close`.
 
     ``timeout_s`` is for one request; ``give_up_s`` for how long a stream tries to get its connection back.
     """
@@ -85,13 +86,13 @@ class AsyncClient:
 
     async def stream(self, job_id: str, *, after: int = 0) -> AsyncIterator[EventDocument]:
         """The job's events after ``after``, each once and in order, until its end; reconnects by itself."""
-        async for one in follow_async(self._cursor(job_id, after, previews=False)):
+        async for one in follow(self._cursor(job_id, after, previews=False)):
             if isinstance(one, EventDocument):
                 yield one
 
     async def stream_with_previews(self, job_id: str, *, after: int = 0) -> AsyncIterator[EventDocument | Preview]:
         """Like :meth:`stream`, with unfinished pictures in between."""
-        async for one in follow_async(self._cursor(job_id, after, previews=True)):
+        async for one in follow(self._cursor(job_id, after, previews=True)):
             yield one
 
     async def wait(
@@ -149,9 +150,9 @@ class AsyncClient:
             except httpx.TransportError as error:
                 if last:
                     raise Unreachable(f"{self._url} does not answer: {error}") from error
-                await asyncio.sleep(requests.pause_s(attempt))
+                await anyio.sleep(requests.pause_s(attempt))
                 continue
             if last or reply.status_code not in requests.RETRIED:
                 return reply
-            await asyncio.sleep(requests.pause_s(attempt, reply))
+            await anyio.sleep(requests.pause_s(attempt, reply))
         raise AssertionError("the last attempt returns or raises")
