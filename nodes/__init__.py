@@ -36,6 +36,7 @@ MODULES: tuple[str, ...] = (
     "loaders",
     "lora",
     "mask",
+    "mask_cropping",
     "merging",
     "model_patches",
     "model_sampling",

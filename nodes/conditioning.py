@@ -45,6 +45,22 @@ def conditioning_average(
     return diffusion.conditioning.average(conditioning_to, conditioning_from, conditioning_to_strength)
 
 
+@node(
+    "ConditioningMultiply",
+    category="model/conditioning/transform",
+    display_name="Conditioning Multiply",
+    search_aliases=("scale conditioning", "scale prompt", "multiply conditioning", "multiply prompt"),
+)
+def conditioning_multiply(
+    ctx: Context,
+    *,
+    conditioning: Conditioning,
+    multiplier: Annotated[float, Float(min=-100.0, max=100.0, step=0.01)] = 1.0,
+) -> Conditioning:
+    """The conditioning with the encoded prompt and its pooled vector multiplied."""
+    return diffusion.conditioning.multiplied(conditioning, multiplier)
+
+
 @node("ConditioningZeroOut", category="advanced/conditioning")
 def conditioning_zero_out(ctx: Context, *, conditioning: Conditioning) -> Conditioning:
     """The conditioning with zeros for the encoded prompt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.context import Context
-from engine.inputs import Bool, Float, Int
+from engine.inputs import Bool, Float, Int, Shown
 from engine.registry import node
 from nodes import diffusion
 from nodes.choices import Cfg, Progress
@@ -13,6 +13,7 @@ from nodes.hooks import CfgSpan, GuidancePatches
 from nodes.values import Conditioning, Model
 
 Scale = Annotated[float, Float(min=0.0, max=100.0, step=0.01)]
+_Strength = Annotated[float, Float(min=0.01, max=100.0, step=0.001, display="number"), Shown(advanced=True)]
 
 
 class Patched(NamedTuple):
@@ -140,3 +141,14 @@ def epsilon_scaling(
 ) -> Model:
     """Predicted noise divided by a factor, against exposure bias."""
     return model.with_guidance(diffusion.patches.cfg.epsilon_scaling(scaling_factor))
+
+
+@node("TemporalScoreRescaling", category="model/patch/unet", display_name="TSR - Temporal Score Rescaling")
+def temporal_score_rescaling(
+    ctx: Context, *, model: Model, tsr_k: _Strength = 0.95, tsr_sigma: _Strength = 1.0
+) -> Patched:
+    """The score rescaled by the step's signal-to-noise ratio: below 1, ``tsr_k`` gives more detail, above it less.
+
+    The larger ``tsr_sigma``, the earlier it takes effect.
+    """
+    return Patched(model.with_guidance(diffusion.patches.cfg.temporal_score_rescaling(tsr_k, tsr_sigma)))

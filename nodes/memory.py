@@ -159,6 +159,11 @@ def frames_as_levels(*, images: Image, **_: object) -> int:
     return 2 * math.prod(shape_of(images))
 
 
+def cropped_images(*, images: Image, width: int = 1024, height: int = 1024, **_: object) -> int:
+    """Of the batch, each picture cut out by itself to this size, and put together."""
+    return 2 * shape_of(images)[0] * height * width * 3 * FLOAT_BYTES
+
+
 def image_of_megapixels(*, image: Image, megapixels: float = 1.0, resolution_steps: int = 1, **_: object) -> int:
     """Of the batch with so many megapixels each, whose sides are rounded to multiples of ``resolution_steps``."""
     count, height, width, channels = shape_of(image)

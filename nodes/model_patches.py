@@ -7,7 +7,7 @@ from typing import Annotated
 
 from engine.context import Context
 from engine.errors import InputInvalid
-from engine.inputs import Bool, Choice, Float, Int
+from engine.inputs import Bool, Choice, Float, Int, Shown
 from engine.registry import node
 from nodes import diffusion
 from nodes.choices import Progress
@@ -15,6 +15,7 @@ from nodes.values import Model
 
 CATEGORY = "model_patches/unet"
 Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
+Folded = Annotated[float, Float(min=0.0, max=10.0, step=0.01), Shown(advanced=True)]
 ResizeMethod = Annotated[str, Choice("bicubic", "nearest-exact", "bilinear", "area", "bislerp")]
 
 
@@ -147,4 +148,26 @@ def _multiplied(ctx: Context, model: Model, attention: str, q: float, k: float, 
     factors = {"to_q": q, "to_k": k, "to_v": v, "to_out.0": out}
     names = ctx.models.shapes(model.weights)
     patch = diffusion.patches.scaling.scale_projections(names, attention, factors)
+    return model.with_weight_patch(patch)
+
+
+@node("UNetTemporalAttentionMultiply", category="experimental/attention_experiments", experimental=True)
+def multiply_outputs_of_attention(
+    ctx: Context,
+    *,
+    model: Model,
+    self_structural: Folded = 1.0,
+    self_temporal: Folded = 1.0,
+    cross_structural: Folded = 1.0,
+    cross_temporal: Folded = 1.0,
+) -> Model:
+    """What attention adds multiplied: within pictures (structural) and between a film's frames (temporal)."""
+    patch = diffusion.patches.scaling.scale_attention_outputs(
+        ctx.models.shapes(model.weights),
+        {"attn1": (self_structural, self_temporal), "attn2": (cross_structural, cross_temporal)},
+    )
+    if not patch.factors:
+        ctx.note(
+            f"UNetTemporalAttentionMultiply changes nothing: models of {model.family.title} have no such attention"
+        )
     return model.with_weight_patch(patch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from engine.context import Context
+from engine.errors import InputInvalid
 from engine.inputs import Choice, Float, Int, Seed
 from engine.registry import node
 from nodes import diffusion
@@ -126,6 +127,31 @@ def basic_guider(ctx: Context, *, model: Model, conditioning: Conditioning) -> G
 def cfg_guider(ctx: Context, *, model: Model, positive: Conditioning, negative: Conditioning, cfg: Cfg = 8.0) -> Guider:
     """Classifier-free guidance (https://arxiv.org/abs/2207.12598) with scale ``cfg``."""
     return _cfg_guider(model, positive, negative, cfg)
+
+
+@node("DualModelGuider", category="model/sampling/guiders", display_name="Dual Model CFG Guider", experimental=True)
+def dual_model_guider(
+    ctx: Context,
+    *,
+    model: Model,
+    model_negative: Model | None = None,
+    positive: Conditioning,
+    cfg: Annotated[float, Float(min=0.0, max=100.0, step=0.1, round=0.01)] = 4.0,
+    negative: Conditioning | None = None,
+) -> Guider:
+    """Classifier-free guidance whose negative prediction another model makes, where one is given.
+
+    With ``cfg`` 1 only ``model`` runs, and needs no negative prompt.
+    """
+    if negative is None and cfg != 1.0:
+        raise InputInvalid(
+            f"models of {model.family.title} predict nothing without a prompt",
+            input="negative",
+            remedy="connect a negative prompt, or set cfg to 1",
+        )
+    prompts = {"positive": positive, **({} if negative is None else {"negative": negative})}
+    options = {} if model_negative is None else {diffusion.two_networks.OPTION: model_negative}
+    return Guider(model, "cfg", prompts, cfg, options)
 
 
 @node("DualCFGGuider", category="sampling/custom_sampling/guiders")

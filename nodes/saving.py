@@ -1,4 +1,4 @@
-"""Saving pictures in more than 8 bits, and texts."""
+"""Saving pictures in more than 8 bits, vector graphics and texts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from engine.context import Context
-from engine.inputs import Choice, DynamicChoice, Given, Shown, Text
+from engine.inputs import Choice, DynamicChoice, Given, Shown, Text, Wire
 from engine.registry import node
 from engine.types import Image
 from nodes import media, pictures
 from nodes.metadata import exr as exr_texts
 from nodes.metadata import pictures as picture_texts
+from nodes.metadata import svg as svg_texts
 from nodes.picture_inputs import Prefix
+
+Svg = Annotated[Any, Wire("SVG")]
+"""What packs make: ``data`` is a list of ``BytesIO``, each an SVG document."""
 
 _MEDIA_TYPES = {"txt": "text/plain", "csv": "text/csv", "md": "text/markdown", "json": "application/json"}
 
@@ -76,6 +80,24 @@ def save_text(
     ctx.show("files", ctx.files(filename_prefix).save(f".{format}", _MEDIA_TYPES[format], write))
     ctx.show("text", text)
     return text
+
+
+@node(
+    "SaveSVGNode",
+    category="image",
+    display_name="Save SVG",
+    output_node=True,
+    aside=True,
+    output_names=("svg",),
+    search_aliases=("export vector", "save vector graphics"),
+)
+def save_svg(ctx: Context, *, svg: Svg, filename_prefix: Prefix = "svg/ComfyUI") -> Svg:
+    """Vector graphics, a file each, with the workflow in them. They are handed on."""
+    series = ctx.files(filename_prefix)
+    for drawn in svg.data:
+        write = partial(_write_text, text=drawn.getvalue().decode("utf-8"))
+        ctx.show("images", series.save(".svg", "image/svg+xml", write, svg_texts.embed))
+    return svg
 
 
 def _writer(format: Mapping[str, Any], picture: Any, check_cancelled: Callable[[], None]) -> Callable[[Path], None]:

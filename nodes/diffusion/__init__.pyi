@@ -30,6 +30,7 @@ from . import samplers as samplers
 from . import sampling as sampling
 from . import schedules as schedules
 from . import text as text
+from . import two_networks as two_networks
 from . import unet as unet
 from . import vae as vae
 from . import vae_pixels as vae_pixels

@@ -36,6 +36,13 @@ def average(to: Conditioning, source: Conditioning, strength: float) -> Conditio
     return to.map(mix)
 
 
+def multiplied(conditioning: Conditioning, factor: float) -> Conditioning:
+    """Every prompt's tokens and pooled vector times ``factor``."""
+    return conditioning.map(
+        lambda e: replace(e, context=e.context * factor, pooled=None if e.pooled is None else e.pooled * factor)
+    )
+
+
 _ZEROED = ("conditioning_lyrics", "conditioning_scale")
 
 

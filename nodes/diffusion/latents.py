@@ -184,3 +184,19 @@ def cut(samples: Tensor, dim: str, index: int, amount: int) -> Tensor:
     length = samples.shape[axis]
     start = min(index, length - 1) if index >= 0 else max(index, -length) + length
     return samples.narrow(axis, start, min(length - start, amount)).clone()
+
+
+_MEAN_BELOW, _MEAN_ABOVE = 0.3, 0.35
+_SPREAD_BELOW, _SPREAD_ABOVE = 0.35, 0.5
+
+
+def start_normalized(samples: Tensor, count: int, reference_count: int) -> Tensor:
+    """``samples``, [batch, channels, steps, height, width], whose first ``count`` steps get the mean and the standard
+    deviation of the ``reference_count`` after them, as far as those are near to their own (Kandinsky 5's limits).
+    """
+    start, rest = samples[:, :, :count], samples[:, :, count:]
+    reference = rest[:, :, : min(reference_count, samples.shape[2] - 1)]
+    mean, spread = start.mean((1, 3, 4), keepdim=True), start.std((1, 3, 4), keepdim=True)
+    wanted_mean = reference.mean().clamp(mean - _MEAN_BELOW, mean + _MEAN_ABOVE)
+    wanted_spread = reference.std().clamp(spread - _SPREAD_BELOW, spread + _SPREAD_ABOVE)
+    return torch.cat([(start - mean) / (spread + 1e-8) * wanted_spread + wanted_mean, rest], dim=2)

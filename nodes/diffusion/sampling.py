@@ -23,6 +23,7 @@ from nodes.diffusion.inputs import Scene
 from nodes.diffusion.passes import Network
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
+from nodes.diffusion.two_networks import TwoNetworks, negative_model
 from nodes.latent_space import LatentSpace
 from nodes.sampling_values import Guider, Noise, Sampler
 from nodes.values import Conditioning, Control, Latent, Model
@@ -69,6 +70,11 @@ def sample(
         control = _lease_controls(ctx, guider, leases)
         shapes = tuple(tuple(part.samples.shape) for part in latent.parts)
         network = Network(module, guider.model, control, ctx.turns, shapes)
+        other = negative_model(guider)
+        if other is not None:
+            other = other.with_hooks_made(source)
+            second = leases.enter_context(ctx.models.lease(other.weights, other.weight_patches))
+            network = TwoNetworks(network, Network(second, other, control, ctx.turns, shapes))
         preview = previews.previewer(ctx, guider.model.space, leases)
         run = _Run(ctx, guider, network, latent, added.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
@@ -128,19 +134,26 @@ class _Run:
         return Sampled(output, self._to_latent(last[0]) if last else output)
 
     def _place_all(self, conditionings: Mapping[str, Conditioning]) -> dict[str, list[Placed]]:
-        placed = {role: self._place(conditioning, role) for role, conditioning in conditionings.items()}
+        others = {"negative": negative_model(self._guider)}
+        placed = {
+            role: self._place(conditioning, role, others.get(role) or self._model)
+            for role, conditioning in conditionings.items()
+        }
+        return self._fitted(placed)
+
+    def _fitted(self, placed: dict[str, list[Placed]]) -> dict[str, list[Placed]]:
         placed = regions.share_controls(regions.pair_boxes(placed))
         return regions.clip_boxes(placed, *self._shapes[0][-2:])
 
     def _place_more(self, conditioning: Conditioning) -> list[Placed]:
-        return self._place_all({"negative": conditioning})["negative"]
+        return self._fitted({"negative": self._place(conditioning, "negative", self._model)})["negative"]
 
-    def _place(self, conditioning: Conditioning, role: str) -> list[Placed]:
+    def _place(self, conditioning: Conditioning, role: str, model: Model) -> list[Placed]:
         latent, *others = self._parts(self._picture)
         mask, *other_masks = (None,) if self._mask is None else self._parts(self._mask)
-        scene = Scene(self._model, latent, mask, self._noise, role, tuple(others), tuple(other_masks))
+        scene = Scene(model, latent, mask, self._noise, role, tuple(others), tuple(other_masks))
         _check_regions(conditioning, scene)
-        inputs = self._model.family.sampling.inputs
+        inputs = model.family.sampling.inputs
         return [regions.place(entry, inputs(entry, scene), scene) for entry in conditioning.entries]
 
     def _inpainting(self, sampler: Sampler, seed: int) -> Inpainting | None:

@@ -10,6 +10,7 @@ from . import filters as filters
 from . import lettering as lettering
 from . import light as light
 from . import likeness as likeness
+from . import mask_cropping as mask_cropping
 from . import masks as masks
 from . import plain_hints as plain_hints
 from . import preprocessors as preprocessors

@@ -33,8 +33,16 @@ def drawn(seed: int, *shape: int) -> Tensor:
     return ((torch.sin(places * 0.37 + seed) * 43.7) % 1.0).float().reshape(shape)
 
 
+def spot(height: int, width: int, top: int, left: int, bottom: int, right: int) -> Tensor:
+    values = torch.zeros(1, height, width)
+    values[:, top:bottom, left:right] = 1
+    return values
+
+
 def given(value: Any) -> Any:
     if isinstance(value, dict):
+        if list(value) == ["spot"]:
+            return Mask(spot(*value["spot"]))
         kind = KINDS.get(next(iter(value), "")) if len(value) == 1 else None
         return kind(drawn(*next(iter(value.values())))) if kind else {n: given(each) for n, each in value.items()}
     return [given(each) for each in value] if isinstance(value, list) else value

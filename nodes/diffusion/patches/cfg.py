@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nodes.diffusion.guidance import perp_neg
 from nodes.diffusion.patches.spectrum import scale_frequencies
+from nodes.diffusion.samplers.steps import half_log_snr, signal
 from nodes.hooks import GuidancePatches, Guided, Hooks, NetworkPatches
 from nodes.values import Conditioning
 
@@ -131,6 +132,22 @@ def epsilon_scaling(factor: float) -> GuidancePatches:
         return guided.x - (guided.x - guided.denoised) / (factor or 1e-9)
 
     return GuidancePatches(after=(scale,))
+
+
+def temporal_score_rescaling(k: float, sigma: float) -> GuidancePatches:
+    """Temporal Score Rescaling (arXiv:2510.01184, equation 6), for data of standard deviation ``sigma``."""
+
+    def rescale(guided: Guided) -> Tensor:
+        level = guided.sigma[0]
+        half = half_log_snr(guided.parameterization, level)
+        snr = (2 * half).exp()
+        if k == 1 or level == 0 or snr == 0:
+            return guided.denoised
+        ratio = (snr * sigma**2 + 1) / (snr * sigma**2 / k + 1)
+        noisy = guided.x / signal(level, half)
+        return torch.lerp(noisy, guided.denoised, torch.where(torch.isposinf(snr), k, ratio))
+
+    return GuidancePatches(after=(rescale,))
 
 
 def frequency_scaling(low: float, high: float, cutoff: int) -> GuidancePatches:

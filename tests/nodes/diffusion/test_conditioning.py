@@ -221,3 +221,11 @@ def test_weights_cover_the_clipped_box_and_stay_within_0_and_1(
 def test_batches_are_cut_or_repeated(have: int, want: int) -> None:
     repeated = regions.repeat_batch(torch.arange(have), want)
     assert repeated.tolist() == [i % have for i in range(want)]
+
+
+def test_multiplying_scales_tokens_and_the_pooled_vector() -> None:
+    entry = Cond(torch.ones(1, 3, 4), torch.full((1, 5), 2.0), extra={"guidance": 3.5})
+    (made,) = conditioning.multiplied(Conditioning((entry,)), -0.5).entries
+    assert made.context.unique().tolist() == [-0.5]
+    assert made.pooled is not None and made.pooled.unique().tolist() == [-1.0]
+    assert made.extra == {"guidance": 3.5}

@@ -20,7 +20,9 @@ from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.denoiser import differential_mask
 from nodes.diffusion.fitting import fit_noise_mask
 from nodes.diffusion.parameterization import discrete
+from nodes.diffusion.patches.scaling import scale_projections
 from nodes.hooks import GuidancePatches, Hooks, NetworkPatches
+from nodes.sample import dual_model_guider
 from nodes.sampling_values import Guider, Noise, Sampler
 from nodes.values import Cond, Conditioning, Latent, Model
 
@@ -272,3 +274,33 @@ def test_add_noise_adds_the_difference_of_the_ends(model: Model) -> None:
     assert sampling.add_noise(model, Noise(4), sigmas[:0], latent) is latent
     without = sampling.add_noise(model, Noise(None), sigmas, latent).samples
     torch.testing.assert_close(without, latent.samples, rtol=1e-5, atol=1e-5)
+
+
+def sampled(ctx: Context, guided: Guider) -> Tensor:
+    levels = schedules.simple(guided.model.parameterization, 3)
+    sampler = Sampler("euler")
+    return sampling.sample(ctx, guided, sampler, levels, empty(), noise_seed=1, seed=1).output.samples
+
+
+def test_another_model_may_predict_for_the_negative_prompt(ctx: Context, model: Model) -> None:
+    plain, prompts = guider(model), {"positive": prompt(1), "negative": prompt(2)}
+    other = model.with_weight_patch(scale_projections(ctx.models.shapes(model.weights), "attn1", {"to_out.0": 3.0}))
+
+    def dual(negative: Model | None, cfg: float = 4.0) -> Tensor:
+        return sampled(ctx, dual_model_guider(ctx, model=model, model_negative=negative, cfg=cfg, **prompts))
+
+    assert torch.equal(dual(None), sampled(ctx, plain))
+    assert torch.allclose(dual(model), sampled(ctx, plain), atol=1e-2)
+    assert not torch.allclose(dual(other), sampled(ctx, plain), atol=1.0)
+    # With cfg 0, only the negative prediction counts, and so only the other model.
+    assert torch.allclose(dual(other, 0.0), sampled(ctx, replace(guider(other), cfg=0.0)), atol=1e-2)
+    assert torch.equal(dual(other, 1.0), sampled(ctx, replace(plain, cfg=1.0)))
+
+
+def test_a_second_model_of_other_latents_is_refused(ctx: Context, model: Model) -> None:
+    other = replace(model, space=replace(model.space, channels=16))
+    both = dual_model_guider(ctx, model=model, model_negative=other, positive=prompt(1), negative=prompt(2))
+    with pytest.raises(InputInvalid, match="other latents"):
+        sampled(ctx, both)
+    with pytest.raises(InputInvalid, match="without a prompt"):
+        dual_model_guider(ctx, model=model, positive=prompt(1))

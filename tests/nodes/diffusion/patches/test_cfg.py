@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodes.diffusion.parameterization import discrete
+from nodes.diffusion.parameterization import Parameterization, discrete, flow
 from nodes.diffusion.patches import cfg
 from nodes.diffusion.patches.attention_guidance import gaussian_blur
 from nodes.hooks import GuidancePatches, Guided
@@ -187,3 +187,30 @@ def test_without_a_negative_prediction_the_positive_one_stays(guided: Guided, pa
     assert patches.combine
     alone = replace(guided, uncond=None, cfg=1.0, denoised=guided.cond)
     torch.testing.assert_close(patches.combine(alone), guided.cond)
+
+
+def drawn(seed: int) -> Tensor:
+    places = torch.arange(16, dtype=torch.float64)
+    return ((torch.sin(places * 0.37 + seed) * 43.7) % 1.0).float().reshape(1, 4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "k", "spread", "sigma", "mean", "weighted"),
+    [
+        (discrete(), 0.95, 1.0, 14.0, 0.413488, 0.066533),
+        (discrete(), 0.95, 1.0, 0.7, 0.496623, 0.115878),
+        (discrete(), 3.0, 0.5, 0.7, -0.301097, -0.357611),
+        (flow(), 0.95, 1.0, 1.0, 0.412832, 0.066144),
+        (flow(), 0.95, 1.0, 0.6, 0.520545, 0.125801),
+        (flow(), 3.0, 0.5, 0.6, -0.069956, -0.201249),
+    ],
+)
+def test_scores_are_rescaled_as_comfyui_rescales_them(
+    guided: Guided, model: Parameterization, k: float, spread: float, sigma: float, mean: float, weighted: float
+) -> None:
+    (rescale,) = cfg.temporal_score_rescaling(k, spread).after
+    step = replace(guided, x=drawn(2) * 5, denoised=drawn(1), sigma=torch.tensor([sigma]), parameterization=model)
+    made = rescale(step).double().flatten()
+    assert made.mean().item() == pytest.approx(mean, abs=1e-5)
+    weights = torch.cos(torch.arange(16, dtype=torch.float64))
+    assert (made * weights).sum().item() / 4 == pytest.approx(weighted, abs=1e-5)
