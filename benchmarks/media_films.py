@@ -18,6 +18,7 @@ RATE_HZ = 48000
 ONSET_S = 0.5
 WHITE_16 = 255 * 256  # what libswscale takes for white in 16 bits
 X265 = "log-level=none:bframes=0"  # with B-frames, the time of a film's only frame is now and then undefined
+LAYOUTS = {1: "mono", 2: "stereo", 4: "quad", 6: "5.1"}
 MATRIX_NUMBERS = {"bt601": 5, "bt709": 1, "bt2020": 9}
 
 
@@ -36,9 +37,9 @@ def colours(pixels: Any) -> np.ndarray:
     return np.stack([values[y * height // 4, x * width // 4] for y in (1, 3) for x in (1, 3)])
 
 
-def tone(seconds: float = 1.0, onset_s: float = ONSET_S, channels: int = 1) -> np.ndarray:
+def tone(seconds: float = 1.0, onset_s: float = ONSET_S, channels: int = 1, rate_hz: int = RATE_HZ) -> np.ndarray:
     """float32[channels, samples]: silence, and from ``onset_s`` on 440 Hz."""
-    times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
     wave = 0.5 * np.sin(2 * np.pi * 440 * times) * (times >= onset_s)
     return np.tile(wave.astype(np.float32), (channels, 1))
 
@@ -71,6 +72,7 @@ class Film:
     shift_s: float = 0.0
     sound: np.ndarray | None = None
     sound_codec: str = "aac"
+    sound_options: Mapping[str, str] = field(default_factory=dict)
     sound_shift_s: float = 0.0
     pixels: Callable[[int], np.ndarray] | None = None
     pixel_input: str = "rgb24"
@@ -111,8 +113,10 @@ class Film:
     def _track(self, out: Any) -> Any:
         if self.sound is None:
             return None
-        layout = {1: "mono", 2: "stereo", 4: "quad", 6: "5.1"}[len(self.sound)]
-        return out.add_stream(self.sound_codec, rate=RATE_HZ, layout=layout)
+        layout = LAYOUTS[len(self.sound)]
+        track = out.add_stream(self.sound_codec, rate=RATE_HZ, layout=layout)
+        track.codec_context.options = dict(self.sound_options)
+        return track
 
     def _sound(self, track: Any) -> list[Any]:
         assert self.sound is not None

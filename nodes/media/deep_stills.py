@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from PIL import Image as Pillow
 
 from engine.errors import InputInvalid
@@ -37,8 +40,8 @@ def read(source: Path | bytes, hdr: str, max_pixels: int) -> tuple[np.ndarray, n
 def finer_frames(source: Path | bytes, picture: Pillow.Image, *, deep: bool, hdr: str) -> Sequence[np.ndarray] | None:
     """float32[height, width, 3] of each frame as stored, neither turned nor mirrored, where this is finer than Pillow.
 
-    That is so for RGB of 16 bits, which Pillow cuts to 8, and for AVIF, whose colours its library only approximates;
-    but not for AVIF in tiles, which FFmpeg would give one by one. ``deep``: what ``has_16_bits`` said.
+    That is so for RGB of 16 bits, which Pillow cuts to 8, and for AVIF, whose colours its library only approximates.
+    ``deep``: what ``has_16_bits`` said.
     """
     frames = getattr(picture, "n_frames", 1)
     if picture.format == "AVIF" or (frames == 1 and deep):
@@ -64,11 +67,39 @@ def _decoded(source: Path | bytes, kind: str, size: tuple[int, int] | None, max_
     try:
         with av.open(file, options={"format_whitelist": _FORMATS[kind]}) as container:
             tracks = [t for t in container.streams.video if t.codec_context is not None]
-            tracks = [t for t in tracks if size in (None, (t.width, t.height))]
-            if not tracks or tracks[0].width * tracks[0].height > max_pixels:
+            whole = [t for t in tracks if size in (None, (t.width, t.height)) and not _is_tile(t)]
+            if not whole and size is not None:
+                return _joined(container, [t for t in tracks if _is_tile(t)], size)
+            if not whole or whole[0].width * whole[0].height > max_pixels:
                 return []
-            track = max(tracks, key=lambda t: t.frames)
-            to_rgb = colour.ToRgb(track.codec.canonical_name)
-            return [to_rgb.picture(frame, (frame.width, frame.height)) for frame in container.decode(track)]
+            return list(_pictures(container, max(whole, key=lambda t: t.frames)))
     except (av.FFmpegError, InputInvalid):
         return []
+
+
+def _is_tile(track: Any) -> bool:
+    return bool(track.disposition & Disposition.dependent)
+
+
+def _pictures(container: Any, track: Any) -> Iterator[colour.Picture]:
+    to_rgb = colour.ToRgb(track.codec.canonical_name)
+    for frame in container.decode(track):
+        yield to_rgb.picture(frame, (frame.width, frame.height))
+
+
+def _joined(container: Any, tiles: list[Any], size: tuple[int, int]) -> list[colour.Picture]:
+    """The picture of this size that tiles in rows make; none where there are fewer or more than it takes."""
+    width, height = size
+    if not tiles or len({(t.width, t.height) for t in tiles}) > 1:
+        return []
+    columns, rows = -(-width // tiles[0].width), -(-height // tiles[0].height)
+    if columns * rows != len(tiles):
+        return []
+    parts = []
+    for tile in tiles:
+        container.seek(0)
+        parts += list(_pictures(container, tile))
+    if len(parts) != len(tiles):
+        return []
+    levels = [np.concatenate([p.levels for p in parts[at : at + columns]], 1) for at in range(0, len(parts), columns)]
+    return [replace(parts[0], levels=np.ascontiguousarray(np.concatenate(levels)[:height, :width]))]

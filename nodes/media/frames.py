@@ -51,16 +51,12 @@ def decoder_of(track: Any) -> Any:
 
 def decoded(container: Any, track: Any, damage: Damage) -> Iterator[Any]:
     """All frames that can be decoded, in the order in which they are shown; ``damage`` is told of what cannot."""
-    decoder = decoder_of(track)
-    frames = _decoded(container, track, decoder, damage)
-    first = next(frames, None)
-    if first is None:
-        return
-    if first.interlaced_frame:
-        yield from _deinterlaced(first, frames, track)
-        return
-    yield first
-    yield from frames
+    frames = _decoded(container, track, decoder_of(track), damage)
+    for frame in frames:
+        if frame.interlaced_frame:
+            yield from _deinterlaced(frame, frames, track)
+            return
+        yield frame
 
 
 def _decoded(container: Any, track: Any, decoder: Any, damage: Damage) -> Iterator[Any]:

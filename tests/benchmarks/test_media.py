@@ -8,25 +8,41 @@ from pathlib import Path
 import pytest
 
 from benchmarks import media
-from benchmarks.media_rows import Row, rows
+from benchmarks.media_readers import ours
+from benchmarks.media_row import Row
+from benchmarks.media_rows import rows
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.file)
 def test_every_row_is_right_here(tmp_path: Path, row: Row) -> None:
     path = tmp_path / row.file
     row.make(path)
-    assert media.faults(row, media.ours(path)) == []
+    assert media.told(row, ours, path) == "right"
+
+
+def test_there_are_no_two_rows_of_one_file() -> None:
+    assert len({row.file for row in rows()}) == len(rows()) > 110
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     row = next(row for row in rows() if row.name == "turned by 90")
     row.make(tmp_path / row.file)
-    found = media.ours(tmp_path / row.file)
+    found = ours(row, tmp_path / row.file)
     wrong = {**found, "size": (128, 96), "corners": found["corners"][::-1]}
     said = media.faults(row, wrong)
     assert said[0] == "size (128, 96)"
     assert said[1].startswith("corners off by 1")
     assert media.faults(row, {}) == []
+
+
+def test_a_refusal_is_right_only_where_it_is_the_one_that_is_due(tmp_path: Path) -> None:
+    rows_ = {row.name: row for row in rows()}
+    faulty, whole = rows_["an empty file"], rows_["MP4"]
+    for row in (faulty, whole):
+        row.make(tmp_path / row.file)
+    assert media.told(faulty, ours, tmp_path / faulty.file) == "right"
+    assert media.told(whole, ours, tmp_path / faulty.file).startswith("InputInvalid: 'empty.mp4' is no readable film")
+    assert media.told(faulty, ours, tmp_path / whole.file) == "is not refused"
 
 
 def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +52,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert media.main() == 0
     said = capsys.readouterr().out
     assert "turned by 180" in said
-    assert "0 of 2 rows wrong here" in said
-    monkeypatch.setattr(media, "ours", lambda path: {"size": (1, 1)})
+    assert "of 2 rows wrong: here 0" in said
+    monkeypatch.setattr(media, "ours", lambda row, path: {"size": (1, 1)})
     assert media.main() == 1
-    assert "2 of 2 rows wrong here" in capsys.readouterr().out
+    assert "of 2 rows wrong: here 2" in capsys.readouterr().out

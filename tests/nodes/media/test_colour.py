@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
-from benchmarks.media_rows import hdr_patches
+from benchmarks.media_rows_colours import hdr_patches, two_fields
 from nodes.media import film, images, tone, transcoding, writing
 
 EXPECTED = (RED, GREEN, BLUE, GREY)
@@ -122,21 +122,16 @@ def test_the_shoulder_is_smooth_and_keeps_what_is_below_the_knee() -> None:
     assert tone.shoulder(np.float32([50.0]), 5.0)[0] == pytest.approx(1.0)
 
 
-def test_interlaced_films_are_deinterlaced(tmp_path: Path) -> None:
-    def moving(number: int) -> np.ndarray:
-        picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-        for field in (0, 1):  # Each field shows the bar at its own time.
-            x = (number * 2 + field) * 8 % WIDTH
-            picture[field::2, x : x + 16] = 255
-        return picture
-
-    made = Film(
-        frames=6,
-        pixels=moving,
-        options={"x264-params": "tff=1", "crf": "10"},
-        prepare_frame=lambda frame: None,
-    )
-    picture = shown_at(made.write(tmp_path / "a.mp4"), 3)
+@pytest.mark.parametrize("first_fields", [0, 2])
+def test_interlaced_films_are_deinterlaced(tmp_path: Path, first_fields: int) -> None:
+    """Also where they begin with frames that have no fields, as recordings of broadcasts do."""
+    fields = {"x264-params": "tff=1", "crf": "10"}
+    parts = [Film(frames=6, pixels=two_fields, options=fields).write(tmp_path / "fields.ts")]
+    if first_fields:
+        parts.insert(0, Film(frames=first_fields).write(tmp_path / "plain.ts"))
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    picture = shown_at(path, first_fields + 3)
     combed = np.abs(picture[1:-1, :, 0] - (picture[:-2, :, 0] + picture[2:, :, 0]) / 2).mean()
     assert combed < 0.02, "lines alternate where fields of two times are woven: 0.06"
 

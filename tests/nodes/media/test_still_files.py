@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 from PIL import Image as Pillow
 
 from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WIDTH, Film, colours, numbered, patches
-from benchmarks.media_heic import heic
+from benchmarks.media_heif import avif, heic
 from engine.errors import InputInvalid
 from nodes.media import jxl, stills
 from tests.nodes.media.conftest import Listener
@@ -134,17 +135,20 @@ def test_what_is_transparent_in_a_gif_is_white() -> None:
 # -- HEIC, AVIF, JPEG XL, EXR ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("made", [heic, avif])
 @pytest.mark.parametrize("tile", [None, 64])
 @pytest.mark.parametrize(
     ("turns", "shape", "expected"),
     [(0, (128, 256), (RED, GREEN, BLUE, GREY)), (1, (256, 128), (GREEN, GREY, RED, BLUE))],
 )
-def test_heic_of_one_piece_and_in_tiles(
-    tmp_path: Path, tile: int | None, turns: int, shape: tuple[int, int], expected: tuple[object, ...]
+def test_heic_and_avif_of_one_piece_and_in_tiles(
+    made: Callable[[np.ndarray, int | None, int], bytes],
+    tile: int | None,
+    turns: int,
+    shape: tuple[int, int],
+    expected: tuple[object, ...],
 ) -> None:
-    path = tmp_path / "phone.HEIC"
-    path.write_bytes(heic(patches(256, 128), tile, turns))
-    pixels, mask = stills.read(path)
+    pixels, mask = stills.read(made(patches(256, 128), tile, turns))
     assert pixels.pixels.shape == (1, *shape, 3)
     np.testing.assert_allclose(colours(pixels.pixels[0]), expected, atol=3)
     assert mask.shape == (1, 64, 64)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from benchmarks.media_films import patches
-from benchmarks.media_heic import heic
+from benchmarks.media_heif import heic
 from tests.adapters.services import Service, picture_prompt
 
 
