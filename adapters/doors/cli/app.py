@@ -13,21 +13,7 @@ from adapters.doors.cli.doors import add_doors_commands
 from adapters.doors.cli.jobs import jobs
 from adapters.doors.cli.keys import keys
 from adapters.doors.cli.models_group import models as models_group
-from adapters.doors.cli.options import (
-    AttentionOption,
-    CompileOption,
-    DebugOption,
-    DeviceOption,
-    DiskCacheOption,
-    ExtraPathsOption,
-    InputOption,
-    JsonOption,
-    ModelsOption,
-    NodesOption,
-    OutputOption,
-    PacksOption,
-    PrecisionOption,
-)
+from adapters.doors.cli.options import COMPUTING, FOLDERS, MODELS, NODES, DebugOption, Given, JsonOption, takes_settings
 from adapters.doors.cli.packs import packs as packs_group
 from adapters.doors.cli.serve import serve
 from adapters.doors.cli.worker import worker
@@ -84,25 +70,16 @@ def common(
 
 
 @app.command()
+@takes_settings(*FOLDERS, "output", *COMPUTING, "disk_cache_mib")
 def run(
     workflow: Workflow,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
-    nodes: NodesOption = None,
-    packs: PacksOption = None,
-    input: InputOption = None,
-    out: OutputOption = None,
+    given: Given,
     set_: SetOption = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Set every seed of the workflow.")] = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NODE", help="Run only what this node needs; may be repeated."),
     ] = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    attention: AttentionOption = None,
-    compile: CompileOption = None,
-    disk_cache_mib: DiskCacheOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -110,33 +87,16 @@ def run(
     from adapters.doors.cli.run import run_workflow
     from adapters.doors.cli.session import Options
 
-    options = Options(
-        models=models,
-        extra_model_paths=extra_model_paths,
-        nodes=nodes,
-        packs=packs,
-        input=input,
-        output=out,
-        device=device,
-        precision=precision,
-        attention=attention,
-        compile=compile,
-        disk_cache_mib=disk_cache_mib,
-        json=json,
-        debug=debug,
-    )
     with exits.reported(json=json, debug=debug):
+        options = Options(given, json=json, debug=debug)
         run_workflow(workflow, options, overrides=set_ or [], seed=seed, only=only or [])
 
 
 @app.command()
+@takes_settings(*FOLDERS)
 def check(
     workflow: Workflow,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
-    nodes: NodesOption = None,
-    packs: PacksOption = None,
-    input: InputOption = None,
+    given: Given,
     set_: SetOption = None,
     assume_files: Annotated[
         bool, typer.Option("--assume-files", help="Take files that the workflow names for present.")
@@ -148,27 +108,18 @@ def check(
     from adapters.doors.cli.check import check_workflow
     from adapters.doors.cli.session import Options
 
-    options = Options(
-        models=models,
-        extra_model_paths=extra_model_paths,
-        nodes=nodes,
-        packs=packs,
-        input=input,
-        assume_files=assume_files,
-        json=json,
-        debug=debug,
-    )
     with exits.reported(json=json, debug=debug):
+        options = Options(given, assume_files=assume_files, json=json, debug=debug)
         check_workflow(workflow, options, overrides=set_ or [])
 
 
 @app.command()
+@takes_settings(*NODES)
 def nodes(
+    given: Given,
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="One class: show its inputs and outputs.")
     ] = None,
-    nodes: NodesOption = None,
-    packs: PacksOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -177,23 +128,19 @@ def nodes(
     from adapters.doors.cli.session import Options
 
     with exits.reported(json=json, debug=debug):
-        show_nodes(name, Options(nodes=nodes, packs=packs, json=json, debug=debug))
+        show_nodes(name, Options(given, json=json, debug=debug))
 
 
 @app.command()
+@takes_settings(*MODELS, *COMPUTING)
 def doctor(
+    given: Given,
     manifest: Annotated[
         Path | None,
         typer.Option(
             "--manifest", metavar="FILE", help="Compare model files with this [models.yaml, if there is one]."
         ),
     ] = None,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
-    attention: AttentionOption = None,
-    compile: CompileOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -201,30 +148,16 @@ def doctor(
     from adapters.doors.cli.doctor import show_health
     from adapters.doors.cli.session import Options
 
-    options = Options(
-        models=models,
-        extra_model_paths=extra_model_paths,
-        device=device,
-        precision=precision,
-        attention=attention,
-        compile=compile,
-        json=json,
-        debug=debug,
-    )
     with exits.reported(json=json, debug=debug):
-        show_health(options, manifest)
+        show_health(Options(given, json=json, debug=debug), manifest)
 
 
 @app.command()
-def convert(
-    workflow: Workflow,
-    nodes: NodesOption = None,
-    packs: PacksOption = None,
-    debug: DebugOption = False,
-) -> None:
+@takes_settings(*NODES)
+def convert(workflow: Workflow, given: Given, debug: DebugOption = False) -> None:
     """Print a UI-form workflow in API form."""
     from adapters.doors.cli.convert import convert_workflow
     from adapters.doors.cli.session import Options
 
     with exits.reported(json=False, debug=debug):
-        convert_workflow(workflow, Options(nodes=nodes, packs=packs, debug=debug))
+        convert_workflow(workflow, Options(given, debug=debug))

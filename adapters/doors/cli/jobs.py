@@ -7,13 +7,12 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import DataOption, DebugOption
+from adapters.doors.cli.options import DebugOption, Given, takes_settings
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
 @jobs.command()
+@takes_settings("data")
 def export(
+    given: Given,
     state: Annotated[
         list[str] | None,
         typer.Option("--state", metavar="STATE", help="queued, running, completed, failed or cancelled; repeatable."),
@@ -37,20 +38,20 @@ def export(
         str | None, typer.Option("--since", metavar="TIME", help="An age as in 12h or 7d, or a date as in 2026-01-31.")
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="With every job's event log.")] = False,
-    data: DataOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print jobs as JSON lines, newest first: request, state, progress, error, outputs."""
     with exits.reported(json=False, debug=debug):
-        _export(data, state or [], since, events=events)
+        _export(given, state or [], since, events=events)
 
 
 @jobs.command()
+@takes_settings("data")
 def cleanup(
+    given: Given,
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="AGE", help="As in 12h or 7d [DAGFUSION_RETENTION_DAYS].")
     ] = None,
-    data: DataOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Forget jobs that ended longer ago than that, and remove files that no job has."""
@@ -59,7 +60,7 @@ def cleanup(
         from adapters.service.maintenance import clean_up
         from adapters.service.store import Store
 
-        settings = read_settings({} if data is None else {"data": data})
+        settings = read_settings(given)
         days = None if older_than is None else _age_s(older_than) / _UNITS_S["d"]
         store = Store(settings.database)
         try:
@@ -69,7 +70,7 @@ def cleanup(
         print(f"{forgotten} jobs forgotten, {removed} files removed")
 
 
-def _export(data: Path | None, states: list[str], since: str | None, *, events: bool) -> None:
+def _export(given: Given, states: list[str], since: str | None, *, events: bool) -> None:
     from adapters.host.settings import read_settings
     from adapters.service.store import Store
     from adapters.service.store.records import JobState
@@ -78,7 +79,7 @@ def _export(data: Path | None, states: list[str], since: str | None, *, events: 
     if unknown:
         raise DagfusionError(f"there is no state '{unknown[0]}'", remedy=f"one of: {', '.join(JobState)}")
     created_after = None if since is None else _moment(since)
-    store = Store(read_settings({} if data is None else {"data": data}).database)
+    store = Store(read_settings(given).database)
     try:
         before = None
         while page := store.jobs.find(

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import DataOption, DebugOption, JsonOption
+from adapters.doors.cli.options import DebugOption, Given, JsonOption, takes_settings
 from engine.errors import DagfusionError
 
 if TYPE_CHECKING:
@@ -24,8 +23,10 @@ keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True,
 
 
 @keys.command()
+@takes_settings("data")
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
+    given: Given,
     scope: Annotated[
         list[str] | None,
         typer.Option("--scope", metavar="SCOPE", help="submit, read or admin; may be repeated [submit, read]."),
@@ -42,14 +43,13 @@ def create(
     max_running: Annotated[
         int | None, typer.Option("--max-running", metavar="N", min=1, help="How many of its jobs may run at a time.")
     ] = None,
-    data: DataOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make a key and print it. It cannot be shown again."""
     from adapters.service.store.records import KeyLimits
 
-    with exits.reported(json=json, debug=debug), _opened(data) as opened:
+    with exits.reported(json=json, debug=debug), _opened(given) as opened:
         if rate_limit is not None:
             _check_rate(rate_limit)
         try:
@@ -61,9 +61,10 @@ def create(
 
 
 @keys.command(name="list")
-def list_keys(data: DataOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+@takes_settings("data")
+def list_keys(given: Given, json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the keys, the revoked ones too, without their secret texts."""
-    with exits.reported(json=json, debug=debug), _opened(data) as opened:
+    with exits.reported(json=json, debug=debug), _opened(given) as opened:
         found = opened.all()
         if json:
             print(jsonlib.dumps([asdict(key) for key in found]))
@@ -72,24 +73,25 @@ def list_keys(data: DataOption = None, json: JsonOption = False, debug: DebugOpt
 
 
 @keys.command()
+@takes_settings("data")
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `dagfusion keys list` shows it.")],
-    data: DataOption = None,
+    given: Given,
     debug: DebugOption = False,
 ) -> None:
     """Take a key back: whoever has it is refused from now on."""
-    with exits.reported(json=False, debug=debug), _opened(data) as opened:
+    with exits.reported(json=False, debug=debug), _opened(given) as opened:
         if not opened.revoke(key_id):
             raise DagfusionError(f"there is no key '{key_id}' that is good", remedy="see `dagfusion keys list`")
         print(f"{key_id} is revoked")
 
 
 @contextmanager
-def _opened(data: Path | None) -> Iterator[ApiKeys]:
+def _opened(given: Given) -> Iterator[ApiKeys]:
     from adapters.host.settings import read_settings
     from adapters.service.store import Store
 
-    store = Store(read_settings({} if data is None else {"data": data}).database)
+    store = Store(read_settings(given).database)
     try:
         yield store.keys
     finally:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import DebugOption, ExtraPathsOption, JsonOption, ModelsOption
+from adapters.doors.cli.options import MODELS, DebugOption, Given, JsonOption, takes_settings
 
 models = typer.Typer(help="List, fetch and check model files.", rich_markup_mode=None)
 
@@ -22,10 +22,6 @@ class When(enum.StrEnum):
     ALL = "all"
 
 
-TargetOption = Annotated[
-    list[Path] | None,
-    typer.Option("--models", metavar="DIR", help="A ComfyUI models folder; new files go to the first of several."),
-]
 ManifestArgument = Annotated[
     Path | None, typer.Argument(metavar="MANIFEST", help="The manifest [DAGFUSION_MANIFEST, or models.yaml].")
 ]
@@ -33,35 +29,39 @@ WhenOption = Annotated[When, typer.Option("--when", help="Only files that the ma
 
 
 @models.callback(invoke_without_command=True)
+@takes_settings(*MODELS)
 def models_default(
     context: typer.Context,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
+    given: Given,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List, fetch and check model files. Without a subcommand: list."""
     if context.invoked_subcommand is None:
-        list_command(None, models, extra_model_paths, json=json, debug=debug)
-    elif models or extra_model_paths or json or debug:
+        _list(None, given, json=json, debug=debug)
+    elif given or json or debug:
         raise typer.BadParameter(f"options go after '{context.invoked_subcommand}'")
 
 
 @models.command("list")
+@takes_settings(*MODELS)
 def list_command(
+    given: Given,
     manifest: Annotated[
         Path | None, typer.Argument(metavar="MANIFEST", help="List what this manifest names instead.")
     ] = None,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """List the model files that workflows can name, or a manifest's files and whether they are here."""
+    _list(manifest, given, json=json, debug=debug)
+
+
+def _list(manifest: Path | None, given: Given, *, json: bool, debug: bool) -> None:
     from adapters.doors.cli.models import show_manifest, show_models
     from adapters.doors.cli.session import Options
 
-    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
+    options = Options(given, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
         if manifest is None:
             show_models(options)
@@ -70,10 +70,10 @@ def list_command(
 
 
 @models.command()
+@takes_settings(*MODELS, models="A ComfyUI models folder; new files go to the first of several.")
 def pull(
+    given: Given,
     manifest: ManifestArgument = None,
-    models: TargetOption = None,
-    extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=32, help="Files to fetch at a time.")] = 4,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite files that have other contents.")] = False,
@@ -84,16 +84,16 @@ def pull(
     from adapters.doors.cli.pull import pull_models
     from adapters.doors.cli.session import Options
 
-    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
+    options = Options(given, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
         pull_models(manifest, options, when.value, jobs=jobs, replace=replace)
 
 
 @models.command()
+@takes_settings(*MODELS)
 def verify(
+    given: Given,
     manifest: ManifestArgument = None,
-    models: ModelsOption = None,
-    extra_model_paths: ExtraPathsOption = None,
     when: WhenOption = When.ALL,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -102,7 +102,7 @@ def verify(
     from adapters.doors.cli.session import Options
     from adapters.doors.cli.verify import verify_models
 
-    options = Options(models=models, extra_model_paths=extra_model_paths, json=json, debug=debug)
+    options = Options(given, json=json, debug=debug)
     with exits.reported(json=json, debug=debug):
         verify_models(manifest, options, when.value)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import DebugOption, JsonOption, PacksOption, given_settings
+from adapters.doors.cli.options import DebugOption, Given, JsonOption, takes_settings
 from adapters.host.settings import read_settings
 from adapters.host.tables import print_table
 from engine.errors import DagfusionError
@@ -22,10 +22,11 @@ packs = typer.Typer(help="List and examine ComfyUI's node packs.", no_args_is_he
 
 
 @packs.command("list")
-def show(packs: PacksOption = None, json: JsonOption = False, debug: DebugOption = False) -> None:
+@takes_settings("packs")
+def show(given: Given, json: JsonOption = False, debug: DebugOption = False) -> None:
     """List the packs of the folders: classes, licence, and whether they work."""
     with exits.reported(json=json, debug=debug):
-        found = _described(packs)
+        found = _described(given)
         if json:
             print(jsonlib.dumps([one.model_dump(mode="json") for one in found]))
             return
@@ -55,15 +56,16 @@ def check(
 
 
 @packs.command()
+@takes_settings("packs")
 def why(
     name: Annotated[str, typer.Argument(metavar="CLASS", help="A node class's name.")],
-    packs: PacksOption = None,
+    given: Given,
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Say which pack has a class, or what keeps it from having it."""
     with exits.reported(json=json, debug=debug):
-        lines = list(_reasons(name, _described(packs)))
+        lines = list(_reasons(name, _described(given)))
         if not lines:
             from engine.packs import pack_of
 
@@ -73,11 +75,11 @@ def why(
         print(jsonlib.dumps(lines) if json else "\n".join(lines))
 
 
-def _described(folders: list[Path] | None) -> list[PackDescription]:
+def _described(given: Given) -> list[PackDescription]:
     from nodes.packs.found import packs_in
     from nodes.packs.loading import described_pack
 
-    settings = read_settings(given_settings({"packs": folders}))
+    settings = read_settings(given)
     if not settings.packs:
         raise DagfusionError("no folder of packs is named", remedy="name one by --packs or DAGFUSION_PACKS")
     return [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.doors.cli.options import given_settings
+from adapters.doors.cli.options import Given
 from adapters.host.loading import load_engine, load_folders, load_registry
 from adapters.host.settings import read_settings
 from engine.folders import Folders
@@ -19,19 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Options:
-    """Options of a command line; ``None`` means that the environment's setting, or its default, holds."""
+    """Options of a command line. ``given``: settings by name; for others the environment or the default holds."""
 
-    models: list[Path] | None = None
-    extra_model_paths: Path | None = None
-    nodes: list[Path] | None = None
-    packs: list[Path] | None = None
-    input: Path | None = None
-    output: Path | None = None
-    device: str | None = None
-    precision: str | None = None
-    attention: str | None = None
-    compile: str | None = None
-    disk_cache_mib: int | None = None
+    given: Given = field(default_factory=dict)
     assume_files: bool = False
     json: bool = False
     debug: bool = False
@@ -44,7 +34,7 @@ class Session:
     """
 
     def __init__(self, options: Options, workflow: Path | None = None) -> None:
-        settings = read_settings(given_settings(vars(options)))
+        settings = read_settings(options.given)
         if workflow is not None and "input" not in settings.model_fields_set and (workflow.parent / "input").is_dir():
             settings = settings.model_copy(update={"input": workflow.parent / "input"})
         self.settings = settings
