@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from adapters.doors.http.metrics import Metrics, Now
 from adapters.doors.http.native.messages import whole_body
 from adapters.doors.http.services import Services, open_services
-from adapters.doors.http.tracing import trace_jobs
+from adapters.doors.http.tracing import export_rest, trace_jobs
 from adapters.host.settings import Settings
 from adapters.service.store.errors import AWAY
 from adapters.service.store.outage import report_outage
@@ -23,6 +23,7 @@ from adapters.service.webhooks.courier import Courier
 _RETRY_S = 1.0
 _THREADS = 160  # far more than may use the database at a time, so that what needs none of it goes on while that hangs
 _LAST_DELIVERIES_S = 3.0
+_LAST_SPANS_S = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +51,9 @@ async def running(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
                 deliveries.cancel_scope.deadline = anyio.current_time() + _LAST_DELIVERIES_S
             tasks.cancel_scope.cancel()
     finally:
+        if app.state.tracer is not None:  # uvicorn ends by the signal it got, which leaves no other time for it
+            with anyio.move_on_after(_LAST_SPANS_S, shield=True):
+                await run_sync(partial(export_rest, app.state.tracer), abandon_on_cancel=True)
         await services.outbound.aclose()
         await run_sync(services.store.close)
 

@@ -31,11 +31,21 @@ def open_tracer() -> Tracer:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from adapters.doors.http.trace_ids import JobIds
     except ImportError as error:
         raise DagfusionError("traces need OpenTelemetry", remedy="pip install 'dagfusion[otel]'") from error
-    provider = TracerProvider(resource=Resource.create({"service.name": "dagfusion"}))
+    provider = TracerProvider(resource=Resource.create({"service.name": "dagfusion"}), id_generator=JobIds())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider.get_tracer("dagfusion")
+
+
+def export_rest(tracer: Tracer) -> None:
+    """Export the spans that wait for it. Blocks for as long as the collector takes."""
+    from opentelemetry.sdk import trace
+
+    if isinstance(tracer, trace.Tracer):
+        tracer.span_processor.force_flush()
 
 
 class RequestSpans:
@@ -87,19 +97,24 @@ async def trace_jobs(now: Services, tracer: Tracer) -> None:
 
 def record_job(tracer: Tracer, events: Sequence[StoredEvent]) -> None:
     """Spans after the fact, by the times in the job's events."""
+    from opentelemetry.context import Context
     from opentelemetry.trace import StatusCode, set_span_in_context
 
+    from adapters.doors.http.trace_ids import ids_of
+
     start, end = events[0], events[-1]
-    job = tracer.start_span("job", start_time=_nanoseconds(start.time), attributes={"dagfusion.job_id": start.job_id})
+    begins, about = _nanoseconds(start.time), {"dagfusion.job_id": start.job_id}
+    with ids_of(start.job_id, start.number):
+        job = tracer.start_span("job", Context(), start_time=begins, attributes=about)
     job.set_attribute("dagfusion.outcome", end.kind)
     if end.kind == "failed":
         job.set_status(StatusCode.ERROR, str(end.data.get("error", {}).get("message", "")))
     context = set_span_in_context(job)
     for event in events:
         if event.kind == "node_finished":
-            node = tracer.start_span(
-                event.data["class_type"], context, start_time=_nanoseconds(event.time - event.data["seconds"])
-            )
+            began = _nanoseconds(event.time - event.data["seconds"])
+            with ids_of(event.job_id, event.number):
+                node = tracer.start_span(event.data["class_type"], context, start_time=began)
             node.set_attribute("dagfusion.node_id", event.data["node_id"])
             node.set_attribute("dagfusion.cached", event.data["cached"])
             node.end(_nanoseconds(event.time))
