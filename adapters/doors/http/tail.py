@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
+from itertools import takewhile
 
 from anyio.to_thread import run_sync
 
@@ -47,7 +48,8 @@ class _Topic:
             return []
         if self.number(self.events[0]) > cursor + 1:
             return None
-        return [event for event in self.events if self.number(event) > cursor]
+        newer = list(takewhile(lambda event: self.number(event) > cursor, reversed(self.events)))
+        return newer[::-1]
 
     def wake(self) -> None:
         for future in self._waiting:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, func, insert, or_, select, update
 
 from adapters.service.store.database import Database
 from adapters.service.store.fairness import Flow, Waiting, in_order, in_turn
@@ -25,19 +25,33 @@ _RUNNING = (
     .group_by(jobs.c.owner)
     .subquery()
 )
-_FLOWS = (
-    select(jobs.c.owner, jobs.c.priority, func.min(jobs.c.created_at).label("since"), turns.c.served_at)
-    .outerjoin(turns, and_(turns.c.owner == jobs.c.owner, turns.c.priority == jobs.c.priority))
-    .outerjoin(api_keys, api_keys.c.id == jobs.c.owner)
-    .outerjoin(_RUNNING, _RUNNING.c.owner == jobs.c.owner)
-    .where(_QUEUED)
-    .group_by(jobs.c.owner, jobs.c.priority, turns.c.served_at)
-)
-# Those whose owner may have one more job running.
-_STARTABLE = _FLOWS.where(
-    or_(api_keys.c.max_running.is_(None), func.coalesce(_RUNNING.c.count, 0) < api_keys.c.max_running)
-)
-_MET_STARTABLE = _STARTABLE.where(_MET)
+
+
+def _flows_of(*which: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
+    """Flows of these waiting jobs, and those of them whose owner may have one more job running.
+
+    Jobs are summed up along their index first, since what is joined to each of thousands takes ten times as long.
+    """
+    waiting = (
+        select(jobs.c.owner, jobs.c.priority, func.min(jobs.c.created_at).label("since"))
+        .where(_QUEUED, *which)
+        .group_by(jobs.c.owner, jobs.c.priority)
+        .subquery()
+    )
+    flows = select(waiting, turns.c.served_at).outerjoin(
+        turns, and_(turns.c.owner == waiting.c.owner, turns.c.priority == waiting.c.priority)
+    )
+    startable = (
+        flows.outerjoin(api_keys, api_keys.c.id == waiting.c.owner)
+        .outerjoin(_RUNNING, _RUNNING.c.owner == waiting.c.owner)
+        .where(or_(api_keys.c.max_running.is_(None), func.coalesce(_RUNNING.c.count, 0) < api_keys.c.max_running))
+    )
+    return flows, startable
+
+
+_FLOWS, _STARTABLE = _flows_of()
+_ANY_STARTABLE = _STARTABLE.limit(1)
+_MET_STARTABLE = _flows_of(_MET)[1]
 _TURNS = select(turns.c.owner, func.max(turns.c.turn).label("turn")).group_by(turns.c.owner)
 _NEEDS = (
     select(jobs.c.needs_digest, func.min(jobs.c.sequence).label("first")).where(_QUEUED).group_by(jobs.c.needs_digest)
@@ -56,6 +70,7 @@ _COUNT_TURN = (
     update(counters).where(counters.c.name == "turn").values(value=counters.c.value + 1).returning(counters.c.value)
 )
 _OF_FLOW = and_(turns.c.owner == bindparam("flow_owner"), turns.c.priority == bindparam("flow_priority"))
+_SERVE, _FIRST_TURN = update(turns).where(_OF_FLOW), insert(turns)
 
 
 def anything(_needs: Sequence[str]) -> bool:
@@ -99,7 +114,7 @@ class Queue:
 
     def has_startable(self, connection: Connection) -> bool:
         """Whether a job could be started now."""
-        return connection.execute(_STARTABLE.limit(1)).first() is not None
+        return connection.execute(_ANY_STARTABLE).first() is not None
 
     def take_turn(self, connection: Connection) -> int:
         """The number of the next turn. Until the transaction ends, nobody else has one."""
@@ -120,8 +135,8 @@ class Queue:
         """A job of this owner and priority was started in that turn."""
         values = {"served_at": self._database.now(connection), "turn": turn}
         flow = {"flow_owner": row.owner, "flow_priority": row.priority}
-        if not connection.execute(update(turns).where(_OF_FLOW).values(values), flow).rowcount:
-            connection.execute(insert(turns).values(owner=row.owner, priority=row.priority, **values))
+        if not connection.execute(_SERVE, flow | values).rowcount:
+            connection.execute(_FIRST_TURN, {"owner": row.owner, "priority": row.priority, **values})
 
     def _startable(self, connection: Connection, met: Sequence[str]) -> list[Flow]:
         return self._flows(connection.execute(_MET_STARTABLE, {"met": met}), connection)
