@@ -25,7 +25,7 @@ TemporalOverlap = Annotated[
 @node("VAEDecode", category="latent", display_name="VAE Decode", memory=memory.decoded, keep=True)
 def vae_decode(ctx: Context, *, samples: Latent, vae: Vae) -> Image:
     """The picture of a latent: float32[batch, height * 8, width * 8, 3], 0..1."""
-    return Image(diffusion.vae.decode(ctx, vae, samples.samples))
+    return Image(diffusion.vae.decode(ctx, vae, samples.samples, samples.noise_end))
 
 
 @node("VAEDecodeTiled", category="_for_testing", display_name="VAE Decode (Tiled)", memory=memory.decoded, keep=True)
@@ -41,8 +41,17 @@ def vae_decode_tiled(
 ) -> Image:
     """The picture of a latent, decoded in overlapping tiles of ``tile_size`` pixels to save memory."""
     time = diffusion.vae.TimeTiles(temporal_size, temporal_overlap)
-    pixels = diffusion.vae.decode_tiled(ctx, vae, samples.samples, tile_px=tile_size, overlap_px=overlap, time=time)
-    return Image(pixels)
+    return Image(
+        diffusion.vae.decode_tiled(
+            ctx,
+            vae,
+            samples.samples,
+            tile_px=tile_size,
+            overlap_px=overlap,
+            time=time,
+            noise_end=samples.noise_end,
+        )
+    )
 
 
 @node("VAEEncode", category="latent", display_name="VAE Encode", keep=True)

@@ -30,7 +30,8 @@ class Latent:
     (length) of sound. ``noise_mask``: float32, any size, [batch or 1, (1,) h, w], of films one picture a frame; 1 where
     noise goes. ``batch_index``: which noise of the seed's sequence each item takes, so that one can be redone alone.
     ``space``: what an empty latent was made for. ``others``: parts denoised with this one, such as a film's sound, each
-    with its own mask. ``extra``: other keys of saved latents.
+    with its own mask. ``extra``: other keys of saved latents. ``noise_end``: the state of the generator that drew the
+    noise it was denoised from, which decoders that draw go on with.
     """
 
     wire: ClassVar[str] = "LATENT"
@@ -40,6 +41,7 @@ class Latent:
     extra: Mapping[str, Any] = field(default_factory=dict)
     space: LatentSpace | None = None
     others: tuple[Latent, ...] = ()
+    noise_end: Tensor | None = None
 
     @property
     def parts(self) -> tuple[Latent, ...]:

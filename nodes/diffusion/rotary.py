@@ -30,5 +30,10 @@ def rotate(heads: Tensor, turns: Tensor) -> Tensor:
 
     Neighbouring features are a pair.
     """
+    return rotate_each(heads, turns[:, None])
+
+
+def rotate_each(heads: Tensor, turns: Tensor) -> Tensor:
+    """As :func:`rotate`, with turns for each head (and row): complex64[(1 or batch,) tokens, 1 or heads, width / 2]."""
     pairs = torch.view_as_complex(torch.unflatten(heads.float(), -1, (-1, 2)))
-    return torch.view_as_real(pairs * turns[:, None]).flatten(-2).to(heads.dtype)
+    return torch.view_as_real(pairs * turns).flatten(-2).to(heads.dtype)

@@ -62,6 +62,7 @@ def sample(
         return Sampled(latent, latent)
     source = noises.generator(seed if noise_seed is None else noise_seed)
     added = _noise(latent, None if noise_seed is None else source) if noise is None else noise
+    latent = replace(latent, noise_end=source.get_state())
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))

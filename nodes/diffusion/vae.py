@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.context import Context
 from engine.errors import DeviceMemoryExhausted, InputInvalid
 from engine.host_memory import free_memory_bytes
+from nodes.diffusion import noise
 from nodes.diffusion.vae_tiled import Scale, Tiles, blend_tiles, decoded, encoded
 from nodes.latent_space import LatentSpace
 from nodes.values import Vae
@@ -30,12 +31,13 @@ FALLBACK_DECODE_OVERLAP_PX = 128
 FALLBACK_ENCODE_OVERLAP_PX = 64
 
 
-def decode(ctx: Context, vae: Vae, samples: Tensor) -> Tensor:
+def decode(ctx: Context, vae: Vae, samples: Tensor, noise_end: Tensor | None = None) -> Tensor:
     """Latents, float[batch, channels, h, w] without the denoiser's scale, to pictures, float32[batch, H, W, 3], 0..1.
 
-    Falls back to tiles where the device runs out of memory.
+    ``noise_end``: see :class:`nodes.values.Latent`; what a decoder draws without it is always the same. Falls back to
+    tiles where the device runs out of memory.
     """
-    with _lent(ctx, vae) as network:
+    with _lent(ctx, vae, noise_end) as network:
         samples = _fitting(samples, network.space)
         if not _fits(ctx, network, samples[:1], network.factor):
             return _decode_tiled(ctx, network, samples, FALLBACK_TILE_PX, FALLBACK_DECODE_OVERLAP_PX)
@@ -94,13 +96,20 @@ ALL_FRAMES = TimeTiles(10**6, 1)
 
 
 def decode_tiled(
-    ctx: Context, vae: Vae, samples: Tensor, *, tile_px: int, overlap_px: int, time: TimeTiles = ALL_FRAMES
+    ctx: Context,
+    vae: Vae,
+    samples: Tensor,
+    *,
+    tile_px: int,
+    overlap_px: int,
+    time: TimeTiles = ALL_FRAMES,
+    noise_end: Tensor | None = None,
 ) -> Tensor:
     """As :func:`decode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps.
 
     ``time``: where latents have one, the same along it; the first frame of each tile is decoded as if it were a film's.
     """
-    with _lent(ctx, vae) as network:
+    with _lent(ctx, vae, noise_end) as network:
         samples = _fitting(samples, network.space)
         return _decode_tiled(ctx, network, samples, tile_px, min(overlap_px, tile_px // 4), time)
 
@@ -116,10 +125,14 @@ def encode_tiled(
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """A lent VAE: tensors go in and come out on the CPU. ``factor``: pixels a latent pixel, along each side."""
+    """A lent VAE: tensors go in and come out on the CPU. ``factor``: pixels a latent pixel, along each side.
+
+    ``source``: what its decoder draws from.
+    """
 
     vae: Vae
     module: Any
+    source: torch.Generator
 
     @property
     def space(self) -> LatentSpace:
@@ -131,6 +144,8 @@ class _Network:
 
     def decode(self, samples: Tensor) -> Tensor:
         """Latents to planes in -1..1."""
+        if self.vae.kind.draws:
+            return self.vae.kind.part.decode_drawing(self.module, samples, self.source)
         return self.vae.kind.part.decode(self.module, samples)
 
     def encode(self, planes: Tensor) -> Tensor:
@@ -139,9 +154,12 @@ class _Network:
 
 
 @contextmanager
-def _lent(ctx: Context, vae: Vae) -> Iterator[_Network]:
+def _lent(ctx: Context, vae: Vae, noise_end: Tensor | None = None) -> Iterator[_Network]:
+    source = noise.generator(0)
+    if noise_end is not None:
+        source.set_state(noise_end)
     with torch.no_grad(), ctx.models.lease(vae.weights) as module:
-        yield _Network(vae, module)
+        yield _Network(vae, module, source)
 
 
 def _fits(ctx: Context, network: _Network, item: Tensor, factor: int) -> bool:

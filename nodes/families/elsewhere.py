@@ -31,7 +31,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("LTX-2", "adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"),
     _named("PixArt", "adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"),
     _named("PixArt", "t_block.1.weight"),
-    _named("LTX-Video", "adaln_single.emb.timestep_embedder.linear_1.bias"),
     _named("ACE-Step", "genre_embedder.weight"),
     _named("ACE-Step 1.5", "encoder.lyric_encoder.layers.0.input_layernorm.weight"),
     _named("Cosmos", "blocks.block0.blocks.0.block.attn.to_q.0.weight"),

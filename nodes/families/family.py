@@ -43,12 +43,16 @@ class EncoderKind:
 
 @dataclass(frozen=True, slots=True)
 class VaeKind:
-    """One kind of VAE; ``module`` builds and runs it, see :class:`nodes.families.parts.VaePart`."""
+    """One kind of VAE; ``module`` builds and runs it, see :class:`nodes.families.parts.VaePart`.
+
+    ``draws``: its decoder mixes noise into latents, so that it is given where to draw that from.
+    """
 
     name: str
     title: str
     marks: tuple[Marks, ...]
     module: str
+    draws: bool = False
 
     @property
     def part(self) -> VaePart:

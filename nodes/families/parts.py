@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nodes.families.marks import Shapes
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from engine.model_store import ModelStore
     from engine.weights import Weights
@@ -108,6 +108,10 @@ class VaePart(Protocol):
 
     def decode(self, module: Any, samples: Tensor) -> Tensor:
         """Latents in the VAE's own scale, float32[batch, channels, *grid], to [batch, 3, (frames,) h, w], -1..1."""
+        ...
+
+    def decode_drawing(self, module: Any, samples: Tensor, source: Generator) -> Tensor:
+        """As ``decode``, of a kind that ``draws``, with noise from ``source``, a generator on the CPU."""
         ...
 
     def encode(self, module: Any, planes: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from . import heif as heif
 from . import images as images
 from . import jxl as jxl
 from . import named_pictures as named_pictures
+from . import one_frame as one_frame
 from . import opening as opening
 from . import orientation as orientation
 from . import pillow_files as pillow_files

@@ -65,6 +65,10 @@ FILM_STAND_INS = {
         "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors": "tiny_umt5_fp8_scaled.safetensors",
         "vae/wan_2.1_vae.safetensors": "tiny_wan21_vae.safetensors",
     },
+    "ltx": {
+        "checkpoints/ltx-video-2b-v0.9.5.safetensors": "tiny_ltxv_097.safetensors",
+        "text_encoders/t5xxl_fp8_e4m3fn_scaled.safetensors": "tiny_t5xxl.safetensors",
+    },
     "hunyuan_video": {
         "diffusion_models/hunyuanvideo1.5_720p_t2v_fp16.safetensors": "tiny_hunyuan_video15_t2v.safetensors",
         "text_encoders/qwen_2.5_vl_7b.safetensors": "tiny_qwen25_vl_7b.safetensors",
@@ -72,7 +76,7 @@ FILM_STAND_INS = {
         "vae/hunyuanvideo15_vae_fp16.safetensors": "tiny_hunyuan_video15_vae.safetensors",
     },
 }
-FILM_PX, FRAMES = 64, 5
+FILM_PX, FRAMES = 64, 9
 SDXL_LEVELS: dict[str, Any] = {
     "block_out_channels": (32, 64, 128),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),

@@ -52,3 +52,19 @@ def up_to(blocks: Sequence[Any], layer: int | None) -> Sequence[Any]:
     """The blocks whose last makes hidden layer ``layer``, counted from the end; all where it is None or not there."""
     depth = len(blocks)
     return blocks[: depth if layer is None or layer < -depth else depth + 1 + layer]
+
+
+def up_to_end(tokens: Sequence[int | Tensor], end: int) -> list[bool]:
+    """Which of the tokens are the prompt's: those up to the first ``end``, and vectors of embeddings."""
+    ended, found = False, []
+    for token in tokens:
+        found.append(not ended or isinstance(token, Tensor))
+        ended = ended or (isinstance(token, int) and token == end)
+    return found
+
+
+def padding_bias(rows: Sequence[Sequence[int | Tensor]], end: int) -> Tensor:
+    """What is added to scores, float32[rows, 1, 1, tokens], so that nothing attends to what is behind ``end``."""
+    known = torch.tensor([up_to_end(row, end) for row in rows])
+    bias = torch.zeros(known.shape).masked_fill(~known, torch.finfo(torch.float32).min)
+    return bias[:, None, None]

@@ -19,7 +19,7 @@ from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.text.chunks import Chunk, Vocabulary, filled, groups
 from nodes.diffusion.text.lengths import Length
-from nodes.diffusion.text.rows import embedded, fitting, up_to, weighted, widened
+from nodes.diffusion.text.rows import embedded, fitting, padding_bias, up_to, up_to_end, weighted, widened
 from nodes.diffusion.text.t5_tokenizer import END, PAD, t5_token_ids
 from nodes.diffusion.weights import WeightView
 from nodes.values import Clip
@@ -77,12 +77,28 @@ def encode_prompt(
     ``text``: None is no tokens at all but the end. ``length``: what the family pads to, unless the options of ``clip``
     say otherwise.
     """
-    index = clip.kinds.index("t5xxl")
     length = length.given(clip.options)
-    width = models.shapes(clip.weights[index])["embed_tokens.weight"][1]
-    row = Chunk((END,), (1.0,)) if text is None else tokenize_t5(text, length, width, embeddings)
+    row = Chunk((END,), (1.0,)) if text is None else _row(models, clip, text, length, embeddings)
+    index = clip.kinds.index("t5xxl")
     with models.lease(clip.weights[index], clip.patches_of(index)) as module:
         return encode_t5(module, row, length, clip.last_layer)
+
+
+def encode_known(
+    models: ModelStore, clip: Clip, text: str, length: Length, embeddings: Sequence[Path] = ()
+) -> tuple[Tensor, Tensor]:
+    """As :func:`encode_prompt`, where no token attends to padding, and a mask of what is none: int64[1, tokens]."""
+    length = length.given(clip.options)
+    row = _row(models, clip, text, length, embeddings)
+    index = clip.kinds.index("t5xxl")
+    with models.lease(clip.weights[index], clip.patches_of(index)) as module:
+        hidden = encode_t5(module, row, length, clip.last_layer, sees_padding=False)
+    return hidden, torch.tensor([up_to_end(row.tokens, END)]).long()
+
+
+def _row(models: ModelStore, clip: Clip, text: str, length: Length, embeddings: Sequence[Path]) -> Chunk:
+    width = models.shapes(clip.weights[clip.kinds.index("t5xxl")])["embed_tokens.weight"][1]
+    return tokenize_t5(text, length, width, embeddings)
 
 
 def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path] = ()) -> Chunk:
@@ -91,12 +107,14 @@ def tokenize_t5(prompt: str, length: Length, width: int, folders: Sequence[Path]
     return filled(chain.from_iterable(groups(prompt, vocabulary, t5_token_ids)), length, END, PAD)
 
 
-def encode_t5(module: Any, row: Chunk, length: Length, layer: int | None = None) -> Tensor:
-    """A hidden layer with the last norm, float32[1, tokens, width], on the CPU; padding is attended to as text is.
+def encode_t5(
+    module: Any, row: Chunk, length: Length, layer: int | None = None, *, sees_padding: bool = True
+) -> Tensor:
+    """A hidden layer with the last norm, float32[1, tokens, width], on the CPU.
 
     ``module``: a ``T5Stack`` in any number format and on any device; it is computed in float32. A token of weight w
     goes w times as far from what the empty prompt has in its place. ``layer``: counted from the end, -1 and None are
-    the last; so is one that is not there.
+    the last; so is one that is not there. ``sees_padding``: padding is attended to as text is.
     """
     table = module.embed_tokens.weight
     tokens = fitting(row.tokens, table.shape[1], PAD)
@@ -106,9 +124,9 @@ def encode_t5(module: Any, row: Chunk, length: Length, layer: int | None = None)
         rows.append([END if length.empty_end else PAD, *[PAD] * (len(tokens) - 1)])
     with torch.no_grad():
         hidden = torch.stack([embedded(table, each) for each in rows])
-        bias = None
+        bias, unseen = None, None if sees_padding else padding_bias(rows, END).to(hidden.device)
         for block in up_to(module.block, layer):
-            hidden, bias, *_ = widened(block, hidden, position_bias=bias)
+            hidden, bias, *_ = widened(block, hidden, attention_mask=unseen, position_bias=bias)
         hidden = widened(module.final_layer_norm, hidden)
     if is_weighted:
         hidden = weighted(hidden[:1], hidden[1:], weights)

@@ -20,7 +20,7 @@ from nodes.diffusion.language.decoder import tokenizer_of, with_tokenizer
 from nodes.diffusion.language.sentence_pieces import TENSOR, sentence_pieces
 from nodes.diffusion.text.chunks import Chunk, Vocabulary, filled, groups
 from nodes.diffusion.text.lengths import Length
-from nodes.diffusion.text.rows import embedded, fitting, up_to, weighted, widened
+from nodes.diffusion.text.rows import embedded, fitting, padding_bias, up_to, up_to_end, weighted, widened
 from nodes.diffusion.weights import WeightView
 from nodes.values import Clip
 
@@ -112,23 +112,13 @@ def encode(module: Any, row: Chunk, layer: int | None = None, *, zero_padding: b
     if is_weighted := bool((weights != 1).any()):
         rows.append([END, *[PAD] * (len(tokens) - 1)])
     hidden = torch.stack([embedded(table, each) for each in rows])
-    known = torch.tensor([_known(each) for each in rows], device=hidden.device)
-    unseen = torch.zeros(known.shape, device=hidden.device).masked_fill(~known, torch.finfo(torch.float32).min)
+    unseen = padding_bias(rows, END).to(hidden.device)
     for block in up_to(module.block, layer):
-        hidden = widened(block, hidden, attention_mask=unseen[:, None, None])
+        hidden = widened(block, hidden, attention_mask=unseen)
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden
     hidden = widened(module.final_layer_norm, hidden)
     if zero_padding:
-        hidden = hidden * known[..., None]
+        hidden = hidden * torch.tensor([up_to_end(each, END) for each in rows], device=hidden.device)[..., None]
     if is_weighted:
         hidden = weighted(hidden[:1], hidden[1:], weights)
     return hidden.cpu()
-
-
-def _known(tokens: Sequence[int | Tensor]) -> list[bool]:
-    """Which of the tokens are the prompt's: those up to the first end, and vectors of embeddings."""
-    ended, found = False, []
-    for token in tokens:
-        found.append(not ended or isinstance(token, Tensor))
-        ended = ended or (isinstance(token, int) and token == END)
-    return found
