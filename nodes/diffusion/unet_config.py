@@ -22,7 +22,9 @@ def as_diffusers(view: WeightView) -> WeightView:
     Raises ``ModelUnreadable`` where the tensors are no UNet's.
     """
     if "conv_in.weight" in view and "down_blocks.0.resnets.0.conv1.weight" in view:
-        return view
+        # Where the vector beside the prompt says no sizes, its embedding is called one of classes.
+        named = {name.replace("class_embedding.", "add_embedding.", 1): name for name in view}
+        return view if named.keys() == view.keys() else view.renamed(named)
     if "input_blocks.0.0.weight" not in view:
         raise ModelUnreadable(f"'{view.file.path.name}' holds no UNet of the Stable Diffusion families")
     return view.renamed({new: old for old, new in diffusers_names(view).items()})

@@ -30,6 +30,21 @@ def _of_pictures(shapes: Shapes) -> bool:
     return not holds("time_stack.")(shapes) and not holds("time_mixer")(shapes)
 
 
+TASKS = 4
+"""How wide the vector is that says what Lotus is wanted to do: sines and cosines of two numbers."""
+
+
+def tells_tasks(shapes: Shapes) -> bool:
+    """Whether a UNet's vector beside the prompt says what is wanted, not what sizes pictures have."""
+    names = ("label_emb.0.0.weight", "class_embedding.linear_1.weight")
+    return any(shapes[name][1:] == (TASKS,) for name in names if name in shapes)
+
+
+def tells_sizes(shapes: Shapes) -> bool:
+    """Whether it says what sizes pictures have."""
+    return not tells_tasks(shapes)
+
+
 UNET_HOOKS = (
     "self_attention",
     "inner_self_attention",
@@ -49,7 +64,7 @@ FAMILY = Family(
         Marks(("input_blocks.0.0.weight", "time_embed.0.weight"), ("label_emb.0.0.weight", *CONTROL), _of_pictures),
         Marks(
             ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"),
-            ("add_embedding.linear_1.weight", *CONTROL),
+            ("add_embedding.linear_1.weight", "class_embedding.linear_1.weight", *CONTROL),
         ),
     ),
     space=SPACE,

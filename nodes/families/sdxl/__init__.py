@@ -5,7 +5,7 @@ from __future__ import annotations
 from nodes.families.clip_marks import is_clip
 from nodes.families.family import EncoderKind, Family, TextSet
 from nodes.families.marks import Marks
-from nodes.families.sd import CONTROL, UNET_HOOKS
+from nodes.families.sd import CONTROL, UNET_HOOKS, tells_sizes
 from nodes.latent_space import LatentSpace
 
 SPACE = LatentSpace(
@@ -26,7 +26,7 @@ FAMILY = Family(
     title="Stable Diffusion XL",
     package=__name__,
     marks=(
-        Marks(("input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.0.0.weight"), CONTROL),
+        Marks(("input_blocks.0.0.weight", "time_embed.0.weight", "label_emb.0.0.weight"), CONTROL, tells_sizes),
         Marks(
             ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "add_embedding.linear_1.weight"),
             CONTROL,
