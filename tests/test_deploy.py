@@ -187,6 +187,62 @@ def test_pods_that_end_have_time_to() -> None:
     assert web["terminationGracePeriodSeconds"] > wait_s + 30
 
 
-def test_no_secret_is_written_down() -> None:
-    text = (DEPLOY / "kubernetes.yaml").read_text()
+@pytest.mark.parametrize("name", ["kubernetes.yaml", "kuberay.yaml"])
+def test_no_secret_is_written_down(name: str) -> None:
+    text = (DEPLOY / name).read_text()
     assert "kind: Secret" not in text and not re.search(r"(PASSWORD|KEYS|SECRET), value:", text)
+
+
+def kuberay() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "kuberay.yaml").read_text())
+    return found
+
+
+def ray_pods() -> dict[str, dict[str, Any]]:
+    cluster = kuberay()["spec"]["rayClusterConfig"]
+    groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]} | {"head": cluster["headGroupSpec"]}
+    return {name: group["template"]["spec"] for name, group in groups.items()}
+
+
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`")  # in Ray's own schema
+def test_kuberay_runs_what_serve_does_without_it() -> None:
+    """The tests of the door run this application on a cluster."""
+    from ray.serve.schema import ServeDeploySchema
+
+    from adapters.doors.ray.settings import RaySettings
+
+    document = yaml.safe_load(kuberay()["spec"]["serveConfigV2"])
+    ServeDeploySchema.model_validate(document)
+    (application,) = document["applications"]
+    (documented,) = yaml.safe_load((ROOT / "docs" / "serve.yaml").read_text())["applications"]
+    del documented["runtime_env"]  # the pods' own variables
+    assert application == documented and set(application["args"]) <= set(RaySettings.model_fields)
+    (group,) = kuberay()["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert (group["minReplicas"], group["maxReplicas"]) == (
+        application["args"]["min_replicas"],
+        application["args"]["max_replicas"],
+    )
+
+
+def test_kuberays_pods_are_sound_and_go_with_the_other_manifests() -> None:
+    import ray
+
+    assert kuberay()["spec"]["rayClusterConfig"]["rayVersion"] == ray.__version__
+    for name, pod in ray_pods().items():
+        whole = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": pod}
+        kubernetes_validate.validate(whole, "1.32", strict=True)
+        assert set(named_variables(pod)) <= variables() | OTHERS_VARIABLES
+        assert set(named_variables(pod)) >= set(named_variables(pods()["web"])) - {
+            "DAGFUSION_DRAIN_S",
+            "DAGFUSION_LOG_FORMAT",
+        }
+        (container,) = pod["containers"]
+        assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+        for volume in pod["volumes"]:
+            claim = volume.get("persistentVolumeClaim")
+            assert claim is None or one("PersistentVolumeClaim", claim["claimName"])
+        # Where these are left out, the operator's call programs that the image does not have.
+        assert {"livenessProbe", "readinessProbe"} <= container.keys()
+    assert kuberay()["metadata"]["namespace"] == one("Deployment", "dagfusion-web")["metadata"]["namespace"]
+    (worker,) = ray_pods()["gpu"]["containers"]
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == 1

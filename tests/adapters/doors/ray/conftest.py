@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,9 @@ class Door:
 
 
 def config_of(folder: Path, port: int) -> Path:
-    """The documented configuration, with the folders of the test and a port of its own; and once more, with GPUs."""
-    document = yaml.safe_load((ROOT / "docs" / "serve.yaml").read_text())
+    """KubeRay's documented configuration, with the test's folders and a port of its own; and the other, with GPUs."""
+    manifest = yaml.safe_load((ROOT / "docs" / "deploy" / "kuberay.yaml").read_text())
+    document = yaml.safe_load(manifest["spec"]["serveConfigV2"])
     document["proxy_location"] = "HeadOnly"  # the nodes share one address
     document["http_options"] = {"host": "127.0.0.1", "port": port}
     (cpu,) = document["applications"]
@@ -67,10 +67,11 @@ def config_of(folder: Path, port: int) -> Path:
         **{f"DAGFUSION_{name.upper()}": str(folder / name) for name in ("data", "input", "output", "temp", "models")},
     }
     cpu["args"] |= {"gpus": 0, "min_replicas": 2, "max_replicas": 2}
-    cpu["runtime_env"]["env_vars"] = variables
-    gpu = deepcopy(cpu) | {"name": "gpu", "route_prefix": "/gpu"}
+    cpu["runtime_env"] = {"env_vars": variables}  # KubeRay's pods have them of their own
+    (gpu,) = yaml.safe_load((ROOT / "docs" / "serve.yaml").read_text())["applications"]
+    gpu |= {"name": "gpu", "route_prefix": "/gpu"}
     gpu["args"] |= {"gpus": 1, "min_replicas": 1, "start_s": 0.5, "api_cpus": 0}
-    gpu["runtime_env"]["env_vars"]["DAGFUSION_DATA"] = str(folder / "data of gpu")
+    gpu["runtime_env"]["env_vars"] |= variables | {"DAGFUSION_DATA": str(folder / "data of gpu")}
     document["applications"].append(gpu)
     path = folder / "serve.yaml"
     path.write_text(yaml.safe_dump(document))
