@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     import torch
 
 
@@ -48,7 +47,10 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """Film: either pictures or a file, never both. ``frame_rate`` in frames a second, ``bit_depth`` 8 or 10."""
+    """Film: either pictures or a file, never both. ``frame_rate`` in frames a second, ``bit_depth`` 8 or 10.
+
+    ``start_s`` and ``duration_s``: which part of a file it is; all that follows where there is no duration.
+    """
 
     wire: ClassVar[str] = "VIDEO"
     frames: Image | None = None
@@ -56,6 +58,8 @@ class Video:
     audio: Audio | None = None
     file: Path | None = None
     bit_depth: int = 8
+    start_s: Fraction = Fraction(0)
+    duration_s: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ COMFYUI_VERSION = "0.33.0"
 
 MODULES: tuple[str, ...] = (
     "audio",
+    "audio_effects",
     "boxes",
     "colour_inputs",
     "companions",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import lazy_loader as lazy
 
 from engine.context import Context
 from engine.encoded import Series
 from engine.errors import InputInvalid
-from engine.inputs import Choice, FileChoice, Float, Int, Wire
+from engine.fingerprint import file_fingerprint
+from engine.inputs import Choice, DynamicChoice, Edited, FileChoice, Float, Given, Int, Wire
 from engine.registry import node
 from engine.types import Audio
 from nodes import media, memory
@@ -32,6 +35,15 @@ Sound = Annotated[Audio | None, Wire("AUDIO")]
 SAMPLE_RATE = Int(min=1, max=192_000)
 
 
+_MP3_QUALITY = Annotated[str, Choice("V0", "128k", "320k")]
+_OPUS_QUALITY = Annotated[str, Choice("64k", "96k", "128k", "192k", "320k")]
+_FORMATS: Mapping[str, Mapping[str, Given]] = {
+    "flac": {},
+    "mp3": {"quality": Given(_MP3_QUALITY, "V0")},
+    "opus": {"quality": Given(_OPUS_QUALITY, "128k")},
+}
+
+
 class Channels(NamedTuple):
     """The two channels of a stereo sound."""
 
@@ -39,10 +51,31 @@ class Channels(NamedTuple):
     right: Sound
 
 
+def _recorded(ctx: Context, name: str) -> Path:
+    if not isinstance(name, str) or not name.strip():
+        raise InputInvalid(
+            "there is no recording, and nothing is recorded here",
+            input="audio",
+            remedy="record in the user interface before the job is sent, or upload a sound and use LoadAudio",
+        )
+    return ctx.folders.find_input(name)
+
+
+def _recording(ctx: Context, *, audio: str) -> str | None:
+    """What the sound depends on: its file."""
+    return file_fingerprint(_recorded(ctx, audio)) if isinstance(audio, str) and audio.strip() else None
+
+
 @node("LoadAudio", category="audio", display_name="Load Audio", aside=True)
 def load_audio(ctx: Context, *, audio: Annotated[str, FileChoice("input", upload="audio")]) -> Audio:
     """The sound of a sound or film file in the input folder: float[1, channels, samples]."""
     return media.sound.read(ctx.folders.find_input(audio), ctx)
+
+
+@node("RecordAudio", category="audio", display_name="Record Audio", aside=True, fingerprint=_recording)
+def record_audio(ctx: Context, *, audio: Annotated[str, Edited("AUDIO_RECORD")]) -> Audio:
+    """What the page of a user interface recorded and uploaded, by its name; nothing is recorded here."""
+    return media.sound.read(_recorded(ctx, audio), ctx)
 
 
 @node("EmptyAudio", category="audio", display_name="Empty Audio", memory=memory.empty_audio)
@@ -108,7 +141,7 @@ def concatenate(
     """The second sound after (or before) the first, in stereo, at the higher sample rate."""
     if audio1 is None or audio2 is None:
         return audio1 or audio2
-    first, second, rate_hz = _same_rate(audio1, audio2)
+    first, second, rate_hz = same_rate(audio1, audio2)
     parts = [part.expand(-1, 2, -1) if part.shape[1] == 1 else part for part in (first, second)]
     if direction == "before":
         parts.reverse()
@@ -126,7 +159,7 @@ def merge(
     """Both at once, for the length of the first; made quieter where it would exceed 1."""
     if audio1 is None or audio2 is None:
         return audio1 or audio2
-    first, second, rate_hz = _same_rate(audio1, audio2)
+    first, second, rate_hz = same_rate(audio1, audio2)
     missing = max(0, first.shape[-1] - second.shape[-1])
     second = torch.nn.functional.pad(second, (0, missing))[..., : first.shape[-1]]
     if merge_method == "multiply":
@@ -173,7 +206,7 @@ def save_mp3(
     *,
     audio: Sound,
     filename_prefix: Prefix = "audio/ComfyUI",
-    quality: Annotated[str, Choice("V0", "128k", "320k")] = "V0",
+    quality: _MP3_QUALITY = "V0",
 ) -> Sound:
     """MP3 files in the output folder: variable bit rate (V0) or so many bits a second. The sound is handed on."""
     return _save(ctx, audio, ctx.files(filename_prefix), "mp3", quality)
@@ -193,10 +226,30 @@ def save_opus(
     *,
     audio: Sound,
     filename_prefix: Prefix = "audio/ComfyUI",
-    quality: Annotated[str, Choice("64k", "96k", "128k", "192k", "320k")] = "128k",
+    quality: _OPUS_QUALITY = "128k",
 ) -> Sound:
     """Opus files in the output folder, of so many bits a second. The sound is handed on."""
     return _save(ctx, audio, ctx.files(filename_prefix), "opus", quality)
+
+
+@node(
+    "SaveAudioAdvanced",
+    category="audio",
+    display_name="Save Audio (Advanced)",
+    output_node=True,
+    aside=True,
+    output_names=("audio",),
+    search_aliases=("save audio", "export audio", "output audio", "write audio", "flac", "mp3", "opus"),
+)
+def save_audio(
+    ctx: Context,
+    *,
+    audio: Sound,
+    filename_prefix: Prefix = "audio/ComfyUI",
+    format: Annotated[Mapping[str, Any], DynamicChoice(_FORMATS)],
+) -> Sound:
+    """FLAC, MP3 or Opus files in the output folder. The sound is handed on."""
+    return _save(ctx, audio, ctx.files(filename_prefix), format["format"], format.get("quality", ""))
 
 
 @node(
@@ -234,7 +287,8 @@ def _save(ctx: Context, audio: Audio | None, series: Series, kind: str, quality:
     return audio
 
 
-def _same_rate(first: Audio, second: Audio) -> tuple[torch.Tensor, torch.Tensor, int]:
+def same_rate(first: Audio, second: Audio) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Both waveforms at the higher of their sample rates, and that rate."""
     rate_hz = max(first.sample_rate_hz, second.sample_rate_hz)
     return (
         media.sound_files.resample(first.waveform, first.sample_rate_hz, rate_hz),

@@ -241,6 +241,11 @@ def joined_latents(*, samples1: Latent, samples2: Latent, **_: object) -> int:
     return 2 * max(first[0], second[0]) * (math.prod(first[1:]) + math.prod(second[1:])) * FLOAT_BYTES
 
 
+def two_channels(*, audio_left: Audio | None = None, audio_right: Audio | None = None, **_: object) -> int:
+    """Of two sounds of one channel as one in stereo."""
+    return two_sounds(audio1=audio_left, audio2=audio_right)
+
+
 def two_sounds(*, audio1: Audio | None = None, audio2: Audio | None = None, **_: object) -> int:
     """Of two sounds in stereo at the higher rate: each, and what becomes of them."""
     sounds = [sound for sound in (audio1, audio2) if sound is not None]

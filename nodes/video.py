@@ -61,11 +61,28 @@ def get_components(ctx: Context, *, video: Video) -> Components:
     if video.file is None:
         assert video.frames is not None and video.frame_rate is not None
         return Components(video.frames, video.audio, float(video.frame_rate), video.bit_depth, "sRGB")
-    film = media.film.look(video.file, ctx)
+    film = media.film.of_video(video, ctx)
     audio = film.audio(ctx)
     images = media.images.image_of(film, ctx.hdr, ctx)
     space = media.transcoding.color_space(film) if ctx.hdr == "as_stored" else "sRGB"
     return Components(images, audio, float(film.clock.rate), film.meaning.bits, space)
+
+
+@node("Video Slice", category="video", display_name="Trim Video", aside=True)
+def slice_video(
+    ctx: Context,
+    *,
+    video: Video,
+    start_time: Annotated[float, Float(min=-1e5, max=1e5, step=0.001)] = 0.0,
+    duration: Annotated[float, Float(min=0.0, step=0.001)] = 0.0,
+    strict_duration: bool = False,
+) -> Video:
+    """``duration`` seconds of the film (0: to its end) from second ``start_time`` on, from the end where negative.
+
+    With ``strict_duration``, a film that is shorter is refused; else there is what it has.
+    """
+    wanted = media.parts.Wanted(Fraction(start_time), Fraction(duration) or None, strict=strict_duration)
+    return media.parts.part_of(video, wanted, ctx)
 
 
 def _encoding(crf: float, worst: float) -> Given:

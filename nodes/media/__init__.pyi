@@ -11,10 +11,12 @@ from . import named_pictures as named_pictures
 from . import one_frame as one_frame
 from . import opening as opening
 from . import orientation as orientation
+from . import parts as parts
 from . import pillow_files as pillow_files
 from . import saving as saving
 from . import sound as sound
 from . import sound_files as sound_files
+from . import sound_filters as sound_filters
 from . import stills as stills
 from . import tone as tone
 from . import transcoding as transcoding

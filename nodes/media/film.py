@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import av
 
 from engine.errors import InputInvalid
 from engine.limits import Limits
-from engine.types import Audio
+from engine.types import Audio, Video
 from nodes.media import opening, orientation, sound
 from nodes.media.clock import MAX_FRAMES, Clock, read_times
 from nodes.media.colour import Meaning, Picture, ToRgb, meaning_of
@@ -31,7 +33,8 @@ class FilmFile:
 
     ``size``: (width, height) as shown, in square pixels. ``coded``: as stored. ``held``: how many more times the first
     picture is shown, for sound that begins before it. ``sound_start_s``: where in the file's time the sound begins to
-    count; ``None`` for a silent film. ``limits``: how much of it may be in memory at once.
+    count; ``None`` for a silent film. ``limits``: how much of it may be in memory at once. ``skipped`` and ``kept``:
+    how many places come before those of this part of the film, and how many it has.
     """
 
     path: Path
@@ -43,11 +46,37 @@ class FilmFile:
     held: int
     sound_start_s: Fraction | None
     limits: Limits = field(default_factory=Limits)
+    skipped: int = 0
+    kept: int | None = None
 
     @property
     def count(self) -> int:
         """How many pictures there are where all can be decoded."""
+        return self._places - self.skipped if self.kept is None else self.kept
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.skipped == 0 and self.kept is None
+
+    @property
+    def _places(self) -> int:
         return self.clock.count + self.held
+
+    def part(self, start_s: Fraction, duration_s: Fraction | None) -> FilmFile:
+        """The pictures that begin within this time, one at least. Raises ``InputInvalid`` where none is left."""
+        rate, there = self.clock.rate, self.count
+        first = math.ceil(start_s * rate)
+        if first >= there:
+            raise InputInvalid(
+                f"nothing is left of the film, which lasts {float(there / rate):.2f} s",
+                input="start_time",
+                remedy="choose an earlier start",
+            )
+        end = there if duration_s is None else min(there, math.ceil((start_s + duration_s) * rate))
+        if first == 0 and end == there:
+            return self
+        return replace(self, skipped=self.skipped + first, kept=max(1, end - first))
 
     @property
     def channels(self) -> int:
@@ -74,7 +103,9 @@ class FilmFile:
         with opening.opened(self.path) as container:
             track = opening.picture_track(container, self.path)
             to_rgb = ToRgb(track.codec.canonical_name)
-            for frame in self._placed(container, track, Damage(self.path, run)):
+            placed = self._placed(container, track, Damage(self.path, run))
+            end = None if self.kept is None else self.skipped + self.kept
+            for frame in placed if self.whole else islice(placed, self.skipped, end):
                 any_found = True
                 run.check_cancelled()
                 yield frame, to_rgb
@@ -91,10 +122,10 @@ class FilmFile:
         shown, place = None, 0
         for number, frame in enumerate(fitting):
             following = 0 if shown is None else max(place, self._place(frame, number, track))
-            for _ in range(min(following, self.count) - place):
+            for _ in range(min(following, self._places) - place):
                 yield shown
             place, shown = following, frame
-        for _ in range(self.count - place if shown is not None else 0):
+        for _ in range(self._places - place if shown is not None else 0):
             yield shown
 
     def _place(self, frame: Any, number: int, track: Any) -> int:
@@ -108,7 +139,22 @@ class FilmFile:
             track = opening.sound_track(container)
             if track is None:
                 return None
-            return sound.decode(container, track, self.sound_start_s, self.path, run)
+            audio = sound.decode(container, track, self.sound_start_s, self.path, run)
+        return audio if audio is None or self.whole else self._beside(audio)
+
+    def _beside(self, audio: Audio) -> Audio:
+        """The sound of this part's time."""
+        start, end = (
+            round(place * audio.sample_rate_hz / self.clock.rate) for place in (self.skipped, self.skipped + self.count)
+        )
+        return Audio(audio.waveform[..., start:end].clone(), audio.sample_rate_hz)
+
+
+def of_video(video: Video, run: Run = NOBODY) -> FilmFile:
+    """The part of a file that a VIDEO is. Raises ``InputInvalid``."""
+    assert video.file is not None
+    found = look(video.file, run)
+    return found if not video.start_s and video.duration_s is None else found.part(video.start_s, video.duration_s)
 
 
 def look(path: Path, run: Run = NOBODY) -> FilmFile:

@@ -125,6 +125,14 @@ def count_of(image: Image) -> int:
     return image.film.count if isinstance(image, FilmImage) else len(image.pixels)
 
 
+def some_of(image: Image, first: int, end: int) -> Image:
+    """The pictures from number ``first`` to before ``end``; one that lies in a film's file is not read for it."""
+    if isinstance(image, FilmImage):
+        rate = image.film.clock.rate
+        return FilmImage(image.film.part(first / rate, (end - first) / rate), image.hdr)
+    return Image(image.pixels[first:end])
+
+
 def channels_of(image: Image) -> int:
     """3, or 4 with alpha."""
     return image.film.channels if isinstance(image, FilmImage) else image.pixels.shape[-1]

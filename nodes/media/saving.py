@@ -42,8 +42,7 @@ def size(video: Video) -> tuple[int, int]:
     """(width, height) in pixels, as shown. Raises ``InputInvalid`` for a file without pictures."""
     if video.frames is not None:
         return images.size_of(video.frames)
-    assert video.file is not None
-    return film.look(video.file).size
+    return film.of_video(video).size
 
 
 def save(path: Path, video: Video, wanted: Wanted, texts: Mapping[str, str], run: Run = NOBODY) -> None:
@@ -53,10 +52,11 @@ def save(path: Path, video: Video, wanted: Wanted, texts: Mapping[str, str], run
     if video.file is None:
         _save_pictures(path, video, wanted, texts, run)
         return
-    anew = wanted.crf is not None or wanted.color_space is not None
+    cut = bool(video.start_s) or video.duration_s is not None
+    anew = cut or wanted.crf is not None or wanted.color_space is not None
     if not anew and copying.copied(video.file, path, wanted.format, wanted.codec, texts):
         return
-    found = film.look(video.file, run)
+    found = film.of_video(video, run)
     space = transcoding.color_space(found)
     if wanted.color_space not in (None, space):
         raise InputInvalid(

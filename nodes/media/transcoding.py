@@ -32,11 +32,14 @@ def transcode(
 ) -> None:
     """Write ``film`` with ``encoding``, but with the film's own bit depth and transfer, its frames' times kept.
 
-    Raises ``InputInvalid``.
+    A part of a film gets the film's rate. Raises ``InputInvalid``.
     """
     encoding = replace(
         encoding, bit_depth=10 if film.meaning.deep else 8, transfer=color_space(film), alpha=film.meaning.alpha
     )
+    if not film.whole:
+        write_places(film, target, format, film.clock.rate, encoding, film.audio(run), texts, run)
+        return
     lead_s = Fraction(film.held) / film.clock.rate
     sound, size = film.audio(run), _size(film, encoding)
     with opening.opened(film.path) as source:

@@ -9,6 +9,7 @@ from engine.context import Context
 from engine.errors import InputInvalid
 from engine.types import Audio
 from nodes import audio as nodes
+from nodes import audio_effects as effects
 from tests.nodes.saving import files
 
 RAMP = Audio(torch.linspace(-0.9, 0.9, 2000).repeat(1, 2, 1), 1000)
@@ -119,3 +120,70 @@ def test_saving_no_sound_says_so(ctx: Context, save: object) -> None:
     with pytest.raises(InputInvalid, match="no sound to save: the film that it comes from has none") as caught:
         save(ctx, audio=None)
     assert caught.value.remedy
+
+
+def test_two_channels_are_joined(ctx: Context) -> None:
+    left, right = (Audio(RAMP.waveform[:, i : i + 1], 1000) for i in range(2))
+    assert torch.equal(effects.join_channels(ctx, audio_left=left, audio_right=right).waveform, RAMP.waveform)
+    short = Audio(torch.ones(1, 1, 3000), 2000)
+    joined = effects.join_channels(ctx, audio_left=left, audio_right=short)
+    assert (joined.sample_rate_hz, joined.waveform.shape) == (2000, (1, 2, 3000))
+    assert effects.join_channels(ctx, audio_left=None, audio_right=right) is right
+    with pytest.raises(InputInvalid, match="the sound has 2 channels, not 1") as caught:
+        effects.join_channels(ctx, audio_left=left, audio_right=RAMP)
+    assert caught.value.input == "audio_right"
+
+
+RATE_HZ = 16000
+
+
+def loudness_db(ctx: Context, hz: float, **gains: float) -> float:
+    """By how much a tone is louder behind the equalizer."""
+    wave = 0.1 * torch.sin(torch.arange(RATE_HZ) * (2 * torch.pi * hz / RATE_HZ))
+    out = effects.equalize(ctx, audio=Audio(wave[None, None], RATE_HZ), **gains)
+    return float(20 * (out.waveform[..., 4000:].square().mean().sqrt() / wave[4000:].square().mean().sqrt()).log10())
+
+
+@pytest.mark.parametrize(
+    ("band", "touched_hz", "untouched_hz"), [("low", 25, 2000), ("mid", 1000, 60), ("high", 7500, 400)]
+)
+@pytest.mark.parametrize("gain_db", [-12.0, 9.0])
+def test_each_band_makes_its_own_frequencies_louder(
+    ctx: Context, band: str, touched_hz: float, untouched_hz: float, gain_db: float
+) -> None:
+    gains = {f"{band}_gain_dB": gain_db}
+    assert loudness_db(ctx, touched_hz, **gains) == pytest.approx(gain_db, abs=0.7)
+    assert loudness_db(ctx, untouched_hz, **gains) == pytest.approx(0, abs=0.3)
+
+
+def test_the_equalizer_clips_and_leaves_out_what_the_rate_cannot_hold(ctx: Context) -> None:
+    loud = effects.equalize(ctx, audio=RAMP, low_gain_dB=24.0)
+    assert loud.waveform.abs().max() == 1
+    # Above half the sample rate its filter would be unstable: ComfyUI 0.33.0 gives NaN there.
+    assert torch.equal(effects.equalize(ctx, audio=RAMP, high_gain_dB=20.0).waveform, RAMP.waveform)
+    assert effects.equalize(ctx, audio=None, low_gain_dB=1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "suffix"),
+    [
+        ({"format": "flac"}, ".flac"),
+        ({"format": "mp3", "quality": "V0"}, ".mp3"),
+        ({"format": "opus", "quality": "64k"}, ".opus"),
+    ],
+)
+def test_the_advanced_node_saves_what_is_chosen(ctx: Context, chosen: dict[str, str], suffix: str) -> None:
+    sound = Audio(RAMP.waveform, 8000)
+    assert nodes.save_audio(ctx, audio=sound, format=chosen) is sound
+    assert [file.filename for file in files(ctx, "audio")] == [f"ComfyUI_00001_{suffix}"]
+
+
+def test_a_recording_is_the_file_that_was_uploaded(ctx: Context) -> None:
+    from nodes.media import sound_files
+
+    sound_files.write(ctx.folders.input / "said.flac", RAMP.waveform[0], 8000, "flac", "", {})
+    assert nodes.record_audio(ctx, audio="said.flac").waveform.shape == (1, 2, 2000)
+    for nothing in ("", " ", None):
+        with pytest.raises(InputInvalid, match="there is no recording, and nothing is recorded here") as caught:
+            nodes.record_audio(ctx, audio=nothing)
+        assert caught.value.remedy

@@ -61,6 +61,8 @@ def larger(one: InputSpec, value: Any) -> Any:
 def trials(spec: NodeSpec) -> Iterator[tuple[str, dict[str, Any]]]:
     """The node's usual inputs, then each number larger by itself."""
     given = {one.name: usual(one) for one in spec.given_inputs}
+    if spec.name == "JoinAudioChannels":  # it takes sounds of one channel
+        given = {name: Audio(each.waveform[:, :1], each.sample_rate_hz) for name, each in given.items()}
     given = {name: value for name, value in given.items() if value is not NO_DEFAULT}
     yield "", given
     for one in spec.given_inputs:
