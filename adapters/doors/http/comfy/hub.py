@@ -42,6 +42,10 @@ class Hub:
         """How many jobs of the owner (or of all) wait or run, as of the newest event that was told of."""
         return len(self._unended) if owner is None else self._counts[owner]
 
+    def outbox_of(self, client: Client) -> SendQueue | None:
+        """What is to be sent to ``client``, while it is connected."""
+        return self._outboxes.get(client)
+
     async def join(self, client: Client, outbox: SendQueue) -> None:
         """Let ``outbox`` take what is for ``client``, in place of one that arrived earlier; ``leave`` has to follow.
 

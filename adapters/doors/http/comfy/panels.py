@@ -12,11 +12,12 @@ from starlette.responses import FileResponse
 
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.bodies import read_object
+from adapters.doors.http.comfy.log_feed import log_feed_of
 from adapters.doors.http.comfy.replies import WireJSON
 from adapters.doors.http.services import Services, ServicesNow
 from adapters.doors.http.spaces import folders_of
 from adapters.host.recent_logs import RECENT
-from adapters.service.errors import NotFound
+from adapters.service.errors import NotFound, RequestInvalid
 from engine.folders import MODEL_SUFFIXES, OWN_FOLDERS
 
 router = APIRouter()
@@ -99,9 +100,17 @@ def get_raw_logs(caller: _Reader) -> WireJSON:
 
 
 @router.patch("/internal/logs/subscribe")
-async def subscribe_logs(request: Request, _: _Reader) -> Response:
-    """Taken, though further lines are not sent: the panel reads them anew when it is opened."""
-    await read_object(request)
+async def subscribe_logs(request: Request, now: ServicesNow, caller: _Reader) -> Response:
+    """Further lines come over the socket of the caller's ``clientId``, or no longer do; none for others than admins."""
+    body = await read_object(request)
+    client_id, enabled = body.get("clientId"), body.get("enabled")
+    if not isinstance(client_id, str) or not isinstance(enabled, bool):
+        raise RequestInvalid("the body is not {clientId, enabled}", remedy="send a text and true or false")
+    feed, client = log_feed_of(request, now), (caller.owner, client_id)
+    if enabled and caller.is_admin:
+        feed.subscribe(client)
+    elif not enabled:
+        feed.unsubscribe(client)
     return Response()
 
 

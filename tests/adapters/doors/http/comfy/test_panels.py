@@ -150,7 +150,12 @@ def test_logs_users_and_options(http: httpx.Client) -> None:
     assert raw["size"].keys() == {"cols", "rows"}
     assert all(entry.keys() == {"t", "m"} for entry in raw["entries"])
     assert isinstance(http.get("/internal/logs").json(), str)
-    assert http.patch("/internal/logs/subscribe", json={"clientId": "x", "enabled": True}).status_code == 200
+    for wish, status in (
+        ({"clientId": "x", "enabled": True}, 200),
+        ({"clientId": "x"}, 422),
+        ({"enabled": False}, 422),
+    ):
+        assert http.patch("/internal/logs/subscribe", json=wish).status_code == status
     assert http.post("/users", json={"username": "x"}).status_code == 200
     for path in ("/prompt", "/api/jobs", "/nowhere"):
         assert http.options(path).status_code == 200
