@@ -74,7 +74,7 @@ def _video(
         frames = Image(torch.from_numpy(patches(*size)).div(255).expand(count, -1, -1, -1))
         sound = None if audio is None else Audio(torch.from_numpy(audio)[None], RATE_HZ)
         video = Video(frames=frames, frame_rate=Fraction(fps), audio=sound, bit_depth=bit_depth)
-        saving.save(path, video, saving.Wanted(path.suffix[1:], crf=10), {})
+        saving.save(path, video, saving.WantedFile(path.suffix[1:], crf=10), {})
 
     return make
 
@@ -96,7 +96,7 @@ def _saved(film: Film, suffix: str, codec: str = "auto") -> Make:
         from nodes.media import saving
 
         source = film.write(path.with_name(f"source_of_{path.stem}.{suffix}"))
-        saving.save(path, Video(file=source), saving.Wanted(codec=codec), {})
+        saving.save(path, Video(file=source), saving.WantedFile(codec=codec), {})
 
     return make
 

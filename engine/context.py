@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.device_scheduler import DeviceScheduler
-from engine.encoded import Encoded, Series
+from engine.encoded import EncodedFile, Series
 from engine.errors import Cancelled
 from engine.events import EventLog, NodeNote, NodePreview, NodeProgress
 from engine.limits import Limits
@@ -99,6 +99,6 @@ class Context:
         """A series of files for the temp folder."""
         return Series("temp")
 
-    def show(self, kind: str, *items: Encoded | SavedFile | str | int | Mapping[str, Any]) -> None:
+    def show(self, kind: str, *items: EncodedFile | SavedFile | str | int | Mapping[str, Any]) -> None:
         """Add to what this output node made, under ``kind`` as clients know it (``images``, ``text``, ``animated``)."""
         self.shown.setdefault(kind, []).extend(items)

@@ -20,7 +20,7 @@ Source = Path | bytes | str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadWorkflow:
     """A workflow as read: which form it had (``api`` or ``ui``), and what was lost or left out on the way."""
 
     workflow: Workflow
@@ -33,7 +33,7 @@ def read_workflow(source: Source, registry: Mapping[str, NodeSpec], *, max_bytes
     return read_document(source, registry, max_bytes=max_bytes).workflow
 
 
-def read_document(source: Source, registry: Mapping[str, NodeSpec], *, max_bytes: int = MAX_BYTES) -> Reading:
+def read_document(source: Source, registry: Mapping[str, NodeSpec], *, max_bytes: int = MAX_BYTES) -> ReadWorkflow:
     """Read ``source``: a file, its bytes, JSON text, or JSON already parsed. Either form, wrapped or not.
 
     ``registry`` tells how UI files' positional widget values are named; classes that it lacks are kept all the same.
@@ -53,7 +53,7 @@ def read_document(source: Source, registry: Mapping[str, NodeSpec], *, max_bytes
         raise GraphInvalid(problems)
     if not is_finite(extra_pnginfo):
         extra_pnginfo = with_nan_as_null(extra_pnginfo)
-    return Reading(Workflow(nodes=nodes, extra_pnginfo=extra_pnginfo), found.form, notes)
+    return ReadWorkflow(Workflow(nodes=nodes, extra_pnginfo=extra_pnginfo), found.form, notes)
 
 
 def _load(source: Source, max_bytes: int) -> tuple[Mapping[str, Any], str]:

@@ -18,7 +18,7 @@ Embed = Callable[[Path, Path, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Encoded:
+class EncodedFile:
     """An encoded file in the scratch folder, which goes when nobody refers to it any more.
 
     ``suffix``: with its dot. ``series``: what its name is made of, in each run anew. ``number``: its place in the
@@ -47,7 +47,7 @@ class Series:
     height_px: int = 0
     count: int = field(default=0, compare=False)
 
-    def save(self, suffix: str, media_type: str, write: Write, embed: Embed | None = None) -> Encoded:
+    def save(self, suffix: str, media_type: str, write: Write, embed: Embed | None = None) -> EncodedFile:
         """Let ``write`` make the next file of the series. ``suffix`` starts with a dot.
 
         Raises ``InputInvalid`` where the disk is full.
@@ -66,7 +66,7 @@ class Series:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        made = Encoded(path, size_bytes, suffix, media_type, self, self.count, embed)
+        made = EncodedFile(path, size_bytes, suffix, media_type, self, self.count, embed)
         weakref.finalize(made, path.unlink, missing_ok=True)
         self.count += 1
         return made
@@ -80,4 +80,4 @@ def digest_of(path: Path) -> str:
 
 def all_there(shown: Mapping[str, Iterable[Any]]) -> bool:
     """Whether the files of what a node showed are still in the scratch folder."""
-    return all(item.path.is_file() for items in shown.values() for item in items if isinstance(item, Encoded))
+    return all(item.path.is_file() for items in shown.values() for item in items if isinstance(item, EncodedFile))

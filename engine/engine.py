@@ -18,7 +18,7 @@ from engine.folders import Folders
 from engine.journal import Journal
 from engine.limits import Limits
 from engine.memory_check import with_memory
-from engine.publishing import FileStore, Named
+from engine.publishing import FileStore, PublishedFiles
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.types import Hdr
@@ -56,7 +56,7 @@ class Engine:
         self.folders = folders
         self.models = models
         self.cache = Cache(cache_budget_bytes, disk_cache)
-        self.named = Named()
+        self.named = PublishedFiles()
         self.turns = DeviceScheduler()
         self.at_once = at_once
         self.hdr: Hdr = hdr

@@ -17,7 +17,7 @@ _BATCH_NUMBER = "%batch_num%"
 _DEFAULT_STEM = "ComfyUI"
 
 
-class Place(NamedTuple):
+class OutputPlace(NamedTuple):
     """Where a series of files goes: ``stem`` with a counter behind it, in ``subfolder``, which may be empty."""
 
     subfolder: str
@@ -28,7 +28,7 @@ class Place(NamedTuple):
         return self.stem.replace(_BATCH_NUMBER, str(number))
 
 
-def place_in(root: Path, prefix: str, text: str) -> Place:
+def place_in(root: Path, prefix: str, text: str) -> OutputPlace:
     """The place below ``root`` that a prefix names, whose variables are replaced in ``text``.
 
     Raises ``InputInvalid`` for a prefix that leaves ``root``, by name or through a symbolic link.
@@ -40,7 +40,7 @@ def place_in(root: Path, prefix: str, text: str) -> Place:
         raise _leaves(prefix)
     if not (root / subfolder).resolve().is_relative_to(root.resolve()):
         raise _leaves(prefix)
-    return Place(subfolder, stem)
+    return OutputPlace(subfolder, stem)
 
 
 def expand_prefix(

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from engine.encoded import Encoded, digest_of
+from engine.encoded import EncodedFile, digest_of
 from engine.errors import InputInvalid
 from engine.folders import Folders
 from engine.journal import Journal
-from engine.output_names import Place, expand_prefix, next_number, place_in, rename_to_new
+from engine.output_names import OutputPlace, expand_prefix, next_number, place_in, rename_to_new
 from engine.request import Request
 from engine.types import SavedFile
 
@@ -25,7 +25,7 @@ _MAX_REMEMBERED = 10_000
 _WRITABLE = "see that the folder may be written, that its disk has room, and that the prefix is not too long"
 
 # The folder and place, which encoding it is, and the texts in it.
-_Key = tuple[Path, Place, Path, str]
+_Key = tuple[Path, OutputPlace, Path, str]
 
 
 class Stored(Protocol):
@@ -60,7 +60,7 @@ class NoStore:
         return _Hashed(digest_of(path), path.stat().st_size)
 
 
-class Named:
+class PublishedFiles:
     """Which files runs have put into the folders, and what is in them. Bounded, thread-safe.
 
     It saves the same file from being written again in each run; a file that it tells of is looked at before it is
@@ -101,49 +101,52 @@ class Publication:
     twice; one that is another is removed when this attempt is done.
     """
 
-    def __init__(self, named: Named, folders: Folders, request: Request, *, journal: Journal | None = None) -> None:
-        self._named, self._folders, self._request, self._journal = named, folders, request, journal
+    def __init__(
+        self, published: PublishedFiles, folders: Folders, request: Request, *, journal: Journal | None = None
+    ) -> None:
+        self._published, self._folders, self._request, self._journal = published, folders, request, journal
         self._names: set[Path] = set()  # that are this run's
-        self._saved: dict[int, tuple[Encoded, SavedFile]] = {}
-        self._next: dict[tuple[Path, Place], int] = {}
+        self._saved: dict[int, tuple[EncodedFile, SavedFile]] = {}
+        self._next: dict[tuple[Path, OutputPlace], int] = {}
 
     def of(self, shown: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
         """The same with files that have names. Raises ``InputInvalid`` for names that cannot be given."""
         named = {
-            kind: tuple(self._file(item) if isinstance(item, Encoded) else item for item in items)
+            kind: tuple(self._file(item) if isinstance(item, EncodedFile) else item for item in items)
             for kind, items in shown.items()
         }
         return MappingProxyType(named)
 
-    def _file(self, made: Encoded) -> SavedFile:
+    def _file(self, made: EncodedFile) -> SavedFile:
         known = self._saved.get(id(made))
         if known is None:
             known = self._saved[id(made)] = (made, self._publish(made))
         return known[1]
 
-    def _publish(self, made: Encoded) -> SavedFile:
+    def _publish(self, made: EncodedFile) -> SavedFile:
         root: Path = getattr(self._folders, made.series.folder)
         place = self._place(made, root)
         texts = self._request.texts if made.embed is not None else {}
-        kept_place = Place("", "") if made.series.folder == "temp" else place  # The names of temp files mean nothing.
+        # The names of temp files mean nothing.
+        kept_place = OutputPlace("", "") if made.series.folder == "temp" else place
         key = (root, kept_place, made.path, self._request.digest if texts else "")
-        saved = self._named.find(key, self._folders)
+        saved = self._published.find(key, self._folders)
         if saved is None:
             saved = self._write(made, root, place, texts)
-            self._named.remember(key, saved)
+            self._published.remember(key, saved)
         elif self._journal is not None and saved.folder == "output":
             self._journal.uses(self._folders.path_of(saved))
         return saved
 
-    def _place(self, made: Encoded, root: Path) -> Place:
+    def _place(self, made: EncodedFile, root: Path) -> OutputPlace:
         series = made.series
         if series.folder == "temp":
-            return Place("", f"ComfyUI_temp_{self._request.token}")
+            return OutputPlace("", f"ComfyUI_temp_{self._request.token}")
         prompt = self._request.prompt if series.prefix.count("%") > 1 else {}
         text = expand_prefix(series.prefix, width_px=series.width_px, height_px=series.height_px, prompt=prompt)
         return place_in(root, series.prefix, text)
 
-    def _write(self, made: Encoded, root: Path, place: Place, texts: Mapping[str, str]) -> SavedFile:
+    def _write(self, made: EncodedFile, root: Path, place: OutputPlace, texts: Mapping[str, str]) -> SavedFile:
         """The file appears under its name all at once, or not at all; its contents are in the store before."""
         directory = root / place.subfolder
         part = directory / f".{secrets.token_hex(8)}{made.suffix}"
@@ -153,7 +156,7 @@ class Publication:
                 made.embed(made.path, part, texts)
             else:
                 shutil.copyfile(made.path, part)
-            stored = self._named.store.put_file(part)
+            stored = self._published.store.put_file(part)
             name = self._left(made, stored, directory, place) or self._name(made, part, directory, place, stored)
             self._names.add(directory / name)
         except OSError as error:
@@ -168,7 +171,7 @@ class Publication:
             part.unlink(missing_ok=True)
         return SavedFile(name, place.subfolder, made.series.folder, made.media_type, stored.digest, stored.size_bytes)
 
-    def _left(self, made: Encoded, stored: Stored, directory: Path, place: Place) -> str | None:
+    def _left(self, made: EncodedFile, stored: Stored, directory: Path, place: OutputPlace) -> str | None:
         """The name of the same file that the earlier attempt had put there."""
         if self._journal is None or not self._journal.again:
             return None
@@ -186,7 +189,7 @@ class Publication:
                 return path.name
         return None
 
-    def _name(self, made: Encoded, part: Path, directory: Path, place: Place, stored: Stored) -> str:
+    def _name(self, made: EncodedFile, part: Path, directory: Path, place: OutputPlace, stored: Stored) -> str:
         series = (directory, place)
         number = self._next.get(series) or next_number(directory, place.stem)
         while True:

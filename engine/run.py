@@ -33,7 +33,7 @@ from engine.mapping import join
 from engine.model_order import grouped_by_network
 from engine.node_call import NodeCall, lazy_inputs_asked_for
 from engine.plan import Plan, make_plan, plan_more
-from engine.publishing import Named, Publication
+from engine.publishing import Publication, PublishedFiles
 from engine.report import Report
 from engine.request import Request
 from engine.resolved import ResolvedNode
@@ -58,7 +58,7 @@ class RunSetting:
     cache: Cache
     turns: DeviceScheduler = field(default_factory=DeviceScheduler)
     underway: Underway = field(default_factory=Underway)
-    named: Named = field(default_factory=Named)
+    named: PublishedFiles = field(default_factory=PublishedFiles)
     hdr: Hdr = "sdr"
     limits: Limits = field(default_factory=Limits)
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
 
-from engine.encoded import Encoded
+from engine.encoded import EncodedFile
 
 Parts = dict[Hashable, int]
 _SMALL = (str, bytes, bytearray, int, float, bool, complex, type(None))
@@ -59,7 +59,7 @@ def tensor_bytes(value: Any) -> int:
 
 def _block(part: Any) -> tuple[Hashable, int] | None:
     # Neither library is imported here: a value can only hold a tensor where torch has been imported.
-    if isinstance(part, Encoded):
+    if isinstance(part, EncodedFile):
         return part.path, part.size_bytes
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(part, torch.Tensor):

@@ -22,7 +22,7 @@ Stage = Literal["input", "middle", "output", "double", "single", "block", "refin
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HookSite:
     """Where in a network a hook is called; a UNet's blocks are counted as the published LDM UNet counts them.
 
     ``block``: index among the blocks of the stage (0 for the middle). ``depth``: index of the transformer layer within
@@ -48,7 +48,9 @@ class AttentionPatch(Protocol):
     diffusers module, for patches that need its projections or head count. Returns [batch, tokens, width].
     """
 
-    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any, /) -> Tensor: ...
+    def __call__(
+        self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: HookSite, attention: Any, /
+    ) -> Tensor: ...
 
 
 class DeepFeatures(Protocol):
@@ -56,7 +58,7 @@ class DeepFeatures(Protocol):
 
     ``depth``: how many input blocks after the first run all the same; as many output blocks do. ``recall`` tells what
     the inner blocks are taken to make of a batch of this shape ([batch, channels, height, width], ``rows`` as in
-    :class:`Site`), or None where they have to run; then ``keep`` is told what they made.
+    :class:`HookSite`), or None where they have to run; then ``keep`` is told what they made.
     """
 
     @property
@@ -73,7 +75,11 @@ class BlockWrapper(Protocol):
     """
 
     def __call__(
-        self, run: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]], state: Mapping[str, Tensor], site: Site, /
+        self,
+        run: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
+        state: Mapping[str, Tensor],
+        site: HookSite,
+        /,
     ) -> Mapping[str, Tensor]: ...
 
 
@@ -98,8 +104,8 @@ class NetworkWrapper(Protocol):
     def __call__(self, run: Callable[[Tensor], Tensor], x: Tensor, call: Call, /) -> Tensor: ...
 
 
-BlockPatch = Callable[["Tensor", Site], "Tensor"]
-SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
+BlockPatch = Callable[["Tensor", HookSite], "Tensor"]
+SkipPatch = Callable[["Tensor", "Tensor", HookSite], "tuple[Tensor, Tensor]"]
 
 
 @dataclass(frozen=True, slots=True)

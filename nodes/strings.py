@@ -28,7 +28,7 @@ class Contains(NamedTuple):
     contains: bool
 
 
-class Length(NamedTuple):
+class CharacterCount(NamedTuple):
     """A number of characters."""
 
     length: int
@@ -53,9 +53,9 @@ def substring(ctx: Context, *, string: Lines, start: int, end: int) -> str:
 
 
 @node("StringLength", category=_CATEGORY, display_name="Length")
-def length(ctx: Context, *, string: Lines) -> Length:
+def length(ctx: Context, *, string: Lines) -> CharacterCount:
     """The number of characters."""
-    return Length(len(string))
+    return CharacterCount(len(string))
 
 
 @node("CaseConverter", category=_CATEGORY, display_name="Case Converter")

@@ -14,7 +14,7 @@ from nodes.text import fingerprints
 from nodes.values import Clip
 
 if TYPE_CHECKING:
-    from nodes.diffusion.language.token_choice import Drawing
+    from nodes.diffusion.language.token_choice import TokenSampling
 
 _Part = Annotated[float, Float(min=0.0, max=1.0, step=0.01)]
 _Penalty = Annotated[float, Float(min=0.0, max=5.0, step=0.01)]
@@ -72,7 +72,7 @@ def generate(
     return writing.write(ctx.models, clip, asked, max_length, _drawing(sampling_mode), ctx.progress)
 
 
-def _drawing(mode: Mapping[str, Any]) -> Drawing | None:
+def _drawing(mode: Mapping[str, Any]) -> TokenSampling | None:
     if mode["sampling_mode"] == "off":
         return None
-    return diffusion.language.token_choice.Drawing(**{name: mode[name] for name in _DRAWN if name in mode})
+    return diffusion.language.token_choice.TokenSampling(**{name: mode[name] for name in _DRAWN if name in mode})

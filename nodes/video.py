@@ -16,7 +16,7 @@ from nodes.metadata import streams
 from nodes.picture_inputs import Prefix
 
 if TYPE_CHECKING:
-    from nodes.media.saving import Wanted
+    from nodes.media.saving import WantedFile
 
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "webm": "video/webm"}
 ColorSpace = Annotated[str, Choice("sRGB", "HDR", "HDR PQ")]
@@ -140,13 +140,13 @@ def save_video(
     return video
 
 
-def _wanted(format: Chosen, older: Chosen | None) -> Wanted:
+def _wanted(format: Chosen, older: Chosen | None) -> WantedFile:
     codec: Chosen = format.get("codec") or {"codec": "auto"}
     if codec["codec"] == "auto" and older is not None:
         codec = older
     encoding: Chosen = codec.get("encoding") or {}
     space = encoding.get("color_space", "auto")
-    return media.saving.Wanted(
+    return media.saving.WantedFile(
         format["format"], codec["codec"], encoding.get("crf"), None if space == "auto" else space
     )
 

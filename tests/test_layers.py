@@ -262,6 +262,22 @@ def test_doors_have_workflows_read_and_checked_in_one_place() -> None:
     assert found == READERS
 
 
+# What packs find here under ComfyUI's names: its V3 interface and its own node classes.
+OF_COMFYUI = ROOT / "nodes" / "packs" / "host"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for layer in LAYERS:
+        for path in files(layer):
+            if path.is_relative_to(OF_COMFYUI):
+                continue
+            for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(part, ast.ClassDef) and not part.name.startswith("_"):
+                    places.setdefault(part.name, []).append(f"{path.relative_to(ROOT)}:{part.lineno}")
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
 def test_nothing_but_the_settings_reads_the_environment() -> None:
     settings = ROOT / "adapters" / "host" / "settings"
     readers = {

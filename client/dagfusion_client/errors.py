@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagfusion_client.models import JobDocument, Problem
+from dagfusion_client.models import JobDocument, ProblemDetails
 
 
 class DagfusionClientError(Exception):
@@ -16,7 +16,7 @@ class Unreachable(DagfusionClientError):
 class Refused(DagfusionClientError):
     """The service answered with a problem. ``problem`` is its document, where it sent one."""
 
-    def __init__(self, status: int, problem: Problem | None, text: str = "") -> None:
+    def __init__(self, status: int, problem: ProblemDetails | None, text: str = "") -> None:
         self.status = status
         self.problem = problem
         detail = (problem and (problem.detail or problem.title)) or text[:200] or "no reason given"

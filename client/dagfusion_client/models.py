@@ -1381,7 +1381,7 @@ class MemoryInfo(BaseModel):
     workers: Annotated[list[WorkerMemory], Field(title='Workers')]
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """
     RFC 9457 problem details.
     """

@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from dagfusion_client.errors import JobCancelled, JobFailed, Refused
-from dagfusion_client.models import JobDocument, OutputDocument, Problem
+from dagfusion_client.models import JobDocument, OutputDocument, ProblemDetails
 
 Model = TypeVar("Model", bound=BaseModel)
 Workflow = Mapping[str, Any] | Path
@@ -102,7 +102,7 @@ def check(reply: httpx.Response) -> None:
     if reply.is_success:
         return
     try:
-        problem = Problem.model_validate(reply.json())
+        problem = ProblemDetails.model_validate(reply.json())
     except (ValidationError, ValueError):
         problem = None
     raise Refused(reply.status_code, problem, reply.text)

@@ -12,7 +12,7 @@ from engine.convert.dynamic_prompts import pick_alternatives
 from engine.convert.links import Literal, Nothing, Source, Tracer
 from engine.convert.litegraph import UiNode, read_ui_document
 from engine.convert.subgraphs import Scope, expand, walk
-from engine.convert.text_fields import Named, fill_fields, widget_values
+from engine.convert.text_fields import NamedNode, fill_fields, widget_values
 from engine.convert.virtual import is_listed, is_virtual
 from engine.convert.widgets import as_input
 from engine.inputs import Text
@@ -60,12 +60,12 @@ class _Builder:
             elif not is_listed(node):
                 self._note("dropped", "has neither inputs nor outputs and is of no known class", scope, node)
 
-    def named(self, root: Scope, built: Mapping[str, NodeDocument]) -> Iterator[Named]:
+    def named(self, root: Scope, built: Mapping[str, NodeDocument]) -> Iterator[NamedNode]:
         """All nodes of the file, with the values of their widgets."""
         for scope, node in walk(root):
             document = built.get(scope.id_of(node))
             own = self._tracer.widgets(node).by_name
-            yield Named(node, widget_values(node, own, document.inputs if document else {}))
+            yield NamedNode(node, widget_values(node, own, document.inputs if document else {}))
 
     def build(self, scope: Scope, node: UiNode) -> NodeDocument:
         """The node in API form: its widgets' values, then its links over them."""

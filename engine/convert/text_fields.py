@@ -19,7 +19,7 @@ _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedNode:
     """A node that fields may name, whether it runs or not. ``values``: by widget."""
 
     node: UiNode
@@ -31,7 +31,9 @@ class Named:
         return str(self.node.properties.get(NAME_PROPERTY) or self.node.type)
 
 
-def fill_fields(nodes: Mapping[str, NodeDocument], all_nodes: Callable[[], Iterable[Named]]) -> dict[str, NodeDocument]:
+def fill_fields(
+    nodes: Mapping[str, NodeDocument], all_nodes: Callable[[], Iterable[NamedNode]]
+) -> dict[str, NodeDocument]:
     """The nodes with the fields of their ``filename_prefix`` filled in; a field that names nothing stays as it is.
 
     A field names a node by its property for that or, failing that, by its title, and one of its widgets. ``all_nodes``
@@ -39,7 +41,7 @@ def fill_fields(nodes: Mapping[str, NodeDocument], all_nodes: Callable[[], Itera
     """
     if not any(_FIELD.search(str(node.inputs.get("filename_prefix", ""))) for node in nodes.values()):
         return dict(nodes)
-    by_name: dict[str, Named] = {}
+    by_name: dict[str, NamedNode] = {}
     named = list(all_nodes())
     for each in named:
         by_name.setdefault(each.name, each)
@@ -57,7 +59,7 @@ def widget_values(node: UiNode, own: Mapping[str, Any], sent: Mapping[str, Any])
     return {**own, **{name: value for name, value in sent.items() if not isinstance(value, list)}}
 
 
-def _filled(node: NodeDocument, by_name: Mapping[str, Named]) -> NodeDocument:
+def _filled(node: NodeDocument, by_name: Mapping[str, NamedNode]) -> NodeDocument:
     prefix = node.inputs.get("filename_prefix")
     if not isinstance(prefix, str):
         return node

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodes.diffusion.backend import current
 from nodes.diffusion.kernels.choice import Mix
-from nodes.hooks import AttentionPatch, NetworkPatches, Site
+from nodes.hooks import AttentionPatch, HookSite, NetworkPatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class AttentionSite:
 
     context: Tensor
     patches: NetworkPatches
-    site: Site
+    site: HookSite
 
 
 def transform(transformer: Any, hidden: Tensor, around: AttentionSite) -> Tensor:
@@ -73,7 +73,9 @@ def _in_order(
     return layer.ff(layer.norm3(tokens)) + tokens  # type: ignore[no-any-return]
 
 
-def _attend(attention: Any, q: Tensor, k: Tensor, v: Tensor, patches: Sequence[AttentionPatch], site: Site) -> Tensor:
+def _attend(
+    attention: Any, q: Tensor, k: Tensor, v: Tensor, patches: Sequence[AttentionPatch], site: HookSite
+) -> Tensor:
     if not patches:
         return attend(attention, q, k, v)
 

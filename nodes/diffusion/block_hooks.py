@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from nodes.hooks import BlockWrapper, Site
+from nodes.hooks import BlockWrapper, HookSite
 
 State = Mapping[str, Tensor]
 
 
-def through(wrappers: Sequence[BlockWrapper], run: Callable[[State], State], state: State, site: Site) -> State:
+def through(wrappers: Sequence[BlockWrapper], run: Callable[[State], State], state: State, site: HookSite) -> State:
     """What the block ``run`` makes of ``state`` within ``wrappers``, the first of which is outermost."""
     if not wrappers:
         return run(state)

@@ -18,7 +18,7 @@ from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.kernels.choice import Mix
 from nodes.diffusion.modulation import gated, modulated
 from nodes.diffusion.rotary import rotate
-from nodes.hooks import Call, Site, Stage
+from nodes.hooks import Call, HookSite, Stage
 
 FLOAT16_MAX = 65504
 
@@ -125,8 +125,8 @@ def run_blocks(
     added = call.control if isinstance(call.control, Residuals) else Residuals()
     best, wrappers = current().best, call.patches.around_block
 
-    def site(stage: Stage, number: int) -> Site:
-        return Site(stage, number, 0, latent_px, call.rows, call.sigma)
+    def site(stage: Stage, number: int) -> HookSite:
+        return HookSite(stage, number, 0, latent_px, call.rows, call.sigma)
 
     for number, block in enumerate(module.transformer_blocks):
 

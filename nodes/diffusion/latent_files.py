@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from engine.context import Context
-from engine.encoded import Encoded
+from engine.encoded import EncodedFile
 from engine.errors import ModelUnreadable
 from nodes.metadata import tensors as metadata
 from nodes.values import Latent
@@ -22,7 +22,7 @@ UNSCALED_MARK = "latent_format_version_0"
 SD15_SCALE = 0.18215
 
 
-def save(ctx: Context, latent: Latent, prefix: str) -> Encoded:
+def save(ctx: Context, latent: Latent, prefix: str) -> EncodedFile:
     """Encode ``latent`` for the output folder, where it gets the workflow into its header."""
     tensors = {TENSOR: latent.samples.contiguous(), UNSCALED_MARK: torch.tensor([])}
     return ctx.files(prefix).save(SUFFIX, MEDIA_TYPE, lambda path: save_file(tensors, path), metadata.embed)

@@ -150,7 +150,7 @@ class SigmaRatio(LogUniform):
 
 
 @dataclass(frozen=True)
-class Flow:
+class FlowLevels:
     """Levels of a rectified flow: sigma is the share of noise, 0..1, shifted towards more noise by ``shift``.
 
     Esser et al. 2024 (arXiv:2403.03206), section 5.3.2: sigma = shift t / (1 + (shift - 1) t). The network is told
@@ -190,8 +190,8 @@ class Flow:
 class ExponentialShift:
     """Flux's levels of a rectified flow, sigma = exp(mu) / (exp(mu) + 1 / t - 1); the network is told sigma.
 
-    That is the shift exp(mu) of :class:`Flow`, but it rounds otherwise, which counts near 1: half the log SNR has its
-    pole there. ``steps``: length of the table.
+    That is the shift exp(mu) of :class:`FlowLevels`, but it rounds otherwise, which counts near 1, where half the log
+    SNR has its pole. ``steps``: length of the table.
     """
 
     mu: float = 1.15

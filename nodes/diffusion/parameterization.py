@@ -18,7 +18,7 @@ from nodes.diffusion.noise_levels import (
     Arctangent,
     Discrete,
     ExponentialShift,
-    Flow,
+    FlowLevels,
     LogUniform,
     NoiseLevels,
     SigmaRatio,
@@ -202,7 +202,7 @@ def cosmos_rflow(sigma_min: float = 0.002, sigma_max: float = 80.0) -> Parameter
 
 def flow(shift: float = 1.0, multiplier: float = 1000.0, noise_scale: float = 1.0) -> Parameterization:
     """A rectified flow with a constant shift: SD3 (shift 3, multiplier 1000), AuraFlow (1.73, 1)."""
-    return Parameterization("const", Flow(shift, multiplier), noise_scale=noise_scale)
+    return Parameterization("const", FlowLevels(shift, multiplier), noise_scale=noise_scale)
 
 
 def flux_flow(mu: float = 1.15) -> Parameterization:

@@ -15,7 +15,7 @@ from nodes.values import Cond
 ReferenceMethod = Literal["index", "index_timestep_zero", "negative_index", "offset", "uxo"]
 
 
-class Place(NamedTuple):
+class ReferencePosition(NamedTuple):
     """``layer``: on the first axis; ``row``, ``column``: where the reference's upper left corner is, in patches."""
 
     layer: int
@@ -28,27 +28,29 @@ def places(
     method: ReferenceMethod,
     patch: int,
     layer_step: int = 1,
-    corner: Place | None = None,
-) -> list[Place]:
+    corner: ReferencePosition | None = None,
+) -> list[ReferencePosition]:
     """A place for each reference of ``sizes`` (height, width in latent pixels), in order.
 
     ``layer_step``: how far layers lie apart. ``corner``: where the picture itself ends, which ``uxo`` starts from.
     """
-    found: list[Place] = []
+    found: list[ReferencePosition] = []
     height = width = 0
     for number, (tall, wide) in enumerate(sizes, start=1):
         if method in ("index", "index_timestep_zero"):
-            found.append(Place(number * layer_step, 0, 0))
+            found.append(ReferencePosition(number * layer_step, 0, 0))
         elif method == "negative_index":
-            found.append(Place(-number * layer_step, 0, 0))
+            found.append(ReferencePosition(-number * layer_step, 0, 0))
         elif method == "uxo" and corner is not None:
-            found.append(Place(0, corner.row + _patches(height, patch), corner.column + _patches(width, patch)))
+            found.append(
+                ReferencePosition(0, corner.row + _patches(height, patch), corner.column + _patches(width, patch))
+            )
             height, width = height + tall, width + wide
         else:
             # Below what stands there or to the right of it, whichever keeps the whole nearer to a square.
             beside = tall + height > wide + width
             top, left = (0, width) if beside else (height, 0)
-            found.append(Place(1, _patches(top, patch), _patches(left, patch)))
+            found.append(ReferencePosition(1, _patches(top, patch), _patches(left, patch)))
             height, width = max(height, tall + top), max(width, wide + left)
     return found
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nodes.diffusion.backend import current
 from nodes.diffusion.block_hooks import State, through
-from nodes.hooks import Call, Site, Stage
+from nodes.hooks import Call, HookSite, Stage
 
 RunBlock = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 """Runs one block: its module, tokens [rows, tokens, width], their rotations, and the embedding of time."""
@@ -66,7 +66,7 @@ def run_blocks(blocks: Iterable[Any], run: RunBlock, stream: Stream, call: Call,
 
 def _through(run: Callable[[State], State], stream: Stream, call: Call, x: Tensor, stage: Stage, number: int) -> Stream:
     """A block within what is wrapped around it, which finds the picture's rotations as ``turns`` and ``time`` too."""
-    site = Site(stage, number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
+    site = HookSite(stage, number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
     state = {"text": stream.text, "image": stream.image, "time": stream.time, "turns": stream.image_turns}
     made = through(call.patches.around_block, run, state, site)
     return replace(stream, text=made["text"], image=made["image"])

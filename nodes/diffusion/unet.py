@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion.attention import AttentionSite, transform
 from nodes.diffusion.backend import current
-from nodes.hooks import BlockPatch, NetworkPatches, Site, Stage
+from nodes.hooks import BlockPatch, HookSite, NetworkPatches, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def predict(
 
     ``x``: [batch, in_channels, height, width], scaled for the network, of any height and width; ``timestep``: [batch],
     fractions allowed; ``context``: [batch, tokens, width]; ``y``: SDXL's vector, [batch, width]. ``rows`` and
-    ``sigma`` are passed on to the hooks (see :class:`nodes.hooks.Site`). The module is only read.
+    ``sigma`` are passed on to the hooks (see :class:`nodes.hooks.HookSite`). The module is only read.
     """
     weight = unet.conv_in.weight
     x, context = (given.to(weight.device, weight.dtype) for given in (x, context))
@@ -163,9 +163,9 @@ class Walk:
     rows: tuple[int, ...]
     sigma: float
 
-    def site(self, stage: Stage, block: int) -> Site:
+    def site(self, stage: Stage, block: int) -> HookSite:
         """Where the hooks of a block are called."""
-        return Site(stage, block, 0, self.latent_px, self.rows, self.sigma)
+        return HookSite(stage, block, 0, self.latent_px, self.rows, self.sigma)
 
     def hook(self, hooks: Sequence[BlockPatch], hidden: Tensor, stage: Stage, block: int) -> Tensor:
         """``hidden`` after every hook, in order."""

@@ -72,7 +72,7 @@ def meaning_of(frame: Any, codec: str) -> Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedPicture:
     """``levels[height, width, 3 or 4]`` as decoded, upright; ``white``: the highest level of the colours.
 
     ``alpha_white``: the alpha's. ``meaning`` says whether colours have yet to be brought to what screens show.
@@ -83,7 +83,7 @@ class Picture:
     alpha_white: float
     meaning: Meaning
 
-    def turned(self, orientation: Orientation) -> Picture:
+    def turned(self, orientation: Orientation) -> DecodedPicture:
         """The same as it is shown; nothing is copied."""
         return self if orientation.upright else replace(self, levels=orientation.applied(self.levels))
 
@@ -95,7 +95,7 @@ class ToRgb:
         self._codec = codec
         self._scaler = VideoReformatter()
 
-    def picture(self, frame: Any, size: tuple[int, int]) -> Picture:
+    def picture(self, frame: Any, size: tuple[int, int]) -> DecodedPicture:
         """The frame at ``size`` (width, height), with the range widened and the matrix undone."""
         meaning = meaning_of(frame, self._codec)
         frame.colorspace = meaning.matrix
@@ -109,7 +109,7 @@ class ToRgb:
             dst_color_range=ColorRange.JPEG,
             interpolation=ACCURATE,
         )
-        return Picture(made.to_ndarray(), white, alpha_white, meaning)
+        return DecodedPicture(made.to_ndarray(), white, alpha_white, meaning)
 
 
 def _target(meaning: Meaning, kind: Any) -> tuple[str, float, float]:

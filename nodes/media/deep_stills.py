@@ -61,7 +61,9 @@ def has_16_bits(picture: Pillow.Image) -> bool:
     return ";16" in str(raw)
 
 
-def _decoded(source: Path | bytes, kind: str, size: tuple[int, int] | None, max_pixels: int) -> list[colour.Picture]:
+def _decoded(
+    source: Path | bytes, kind: str, size: tuple[int, int] | None, max_pixels: int
+) -> list[colour.DecodedPicture]:
     """Each frame of this size; none where FFmpeg cannot read the file."""
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
@@ -81,13 +83,13 @@ def _is_tile(track: Any) -> bool:
     return bool(track.disposition & Disposition.dependent)
 
 
-def _pictures(container: Any, track: Any) -> Iterator[colour.Picture]:
+def _pictures(container: Any, track: Any) -> Iterator[colour.DecodedPicture]:
     to_rgb = colour.ToRgb(track.codec.canonical_name)
     for frame in container.decode(track):
         yield to_rgb.picture(frame, (frame.width, frame.height))
 
 
-def _joined(container: Any, tiles: list[Any], size: tuple[int, int]) -> list[colour.Picture]:
+def _joined(container: Any, tiles: list[Any], size: tuple[int, int]) -> list[colour.DecodedPicture]:
     """The picture of this size that tiles in rows make; none where there are fewer or more than it takes."""
     width, height = size
     if not tiles or len({(t.width, t.height) for t in tiles}) > 1:

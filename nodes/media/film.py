@@ -18,10 +18,10 @@ from engine.limits import Limits
 from engine.types import Audio, Video
 from nodes.media import opening, orientation, sound
 from nodes.media.clock import MAX_FRAMES, Clock, read_times
-from nodes.media.colour import Meaning, Picture, ToRgb, meaning_of
+from nodes.media.colour import DecodedPicture, Meaning, ToRgb, meaning_of
 from nodes.media.frames import Damage, decoded, decoder_of, of_size
 from nodes.media.orientation import Orientation
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 # Sound that begins so little before the first picture is a codec's delay, and is cut; else the picture is held.
 _DELAY_S, _DELAY_FRAMES = 0.1, 2
@@ -83,7 +83,7 @@ class FilmFile:
         """4 with alpha, else 3."""
         return 4 if self.meaning.alpha else 3
 
-    def pictures(self, run: Run = NOBODY) -> Iterator[Picture]:
+    def pictures(self, run: NodeContext = NOBODY) -> Iterator[DecodedPicture]:
         """Each picture in its place, ``clock.rate`` a second, upright and in square pixels. Raises ``InputInvalid``."""
         shown, made = None, None
         for frame, to_rgb in self.frames(run):
@@ -93,7 +93,7 @@ class FilmFile:
             assert made is not None
             yield made
 
-    def frames(self, run: Run = NOBODY) -> Iterator[tuple[Any, ToRgb]]:
+    def frames(self, run: NodeContext = NOBODY) -> Iterator[tuple[Any, ToRgb]]:
         """Each frame in its place, as decoded, and what makes RGB of it. Raises ``InputInvalid``.
 
         A place without a frame of its own shows the one before it, the same object; but in a silent film that keeps
@@ -131,7 +131,7 @@ class FilmFile:
     def _place(self, frame: Any, number: int, track: Any) -> int:
         return self.held + (number if frame.pts is None else self.clock.place(frame.pts * track.time_base))
 
-    def audio(self, run: Run = NOBODY) -> Audio | None:
+    def audio(self, run: NodeContext = NOBODY) -> Audio | None:
         """The sound, beginning with the first picture: float32[1, channels, samples]; ``None`` for a silent film."""
         if self.sound_start_s is None:
             return None
@@ -150,14 +150,14 @@ class FilmFile:
         return Audio(audio.waveform[..., start:end].clone(), audio.sample_rate_hz)
 
 
-def of_video(video: Video, run: Run = NOBODY) -> FilmFile:
+def of_video(video: Video, run: NodeContext = NOBODY) -> FilmFile:
     """The part of a file that a VIDEO is. Raises ``InputInvalid``."""
     assert video.file is not None
     found = look(video.file, run)
     return found if not video.start_s and video.duration_s is None else found.part(video.start_s, video.duration_s)
 
 
-def look(path: Path, run: Run = NOBODY) -> FilmFile:
+def look(path: Path, run: NodeContext = NOBODY) -> FilmFile:
     """Read the packets' times and the first frame. Raises ``InputInvalid`` where the file is no film."""
     with opening.opened(path) as container:
         track = opening.picture_track(container, path)

@@ -11,7 +11,7 @@ import av
 from av.filter import Graph
 
 from engine.errors import InputInvalid
-from nodes.media.telling import Run
+from nodes.media.telling import NodeContext
 
 # Frames that are decoded at a time take memory: this many pixels of them at most.
 _PIXELS_AT_ONCE = 2**24
@@ -24,7 +24,7 @@ _WITH_ALPHA = {"vp9": "libvpx-vp9", "vp8": "libvpx"}
 class Damage:
     """Tells a run what is wrong with a film, each thing once."""
 
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: NodeContext) -> None:
         self.name = path.name
         self._run = run
         self._told: set[str] = set()

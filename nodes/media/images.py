@@ -15,9 +15,9 @@ from torch import Tensor
 from engine.types import Audio, Image
 from nodes.media import tone, transcoding, writing
 from nodes.media.clock import exact_rate
-from nodes.media.colour import Picture
+from nodes.media.colour import DecodedPicture
 from nodes.media.film import FilmFile
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 FLOAT_BYTES = 4
 # Films whose frames take more stay in their files.
@@ -52,7 +52,7 @@ class FilmImage(Image):
         return FilmImage, (self.film, self.hdr)
 
 
-def image_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Image:
+def image_of(film: FilmFile, hdr: str, run: NodeContext = NOBODY) -> Image:
     """The film's frames: float32[frames, height, width, 3 or 4], at once or when they are asked for."""
     width, height = film.size
     if film.count * width * height * film.channels * FLOAT_BYTES <= IN_MEMORY_BYTES:
@@ -60,7 +60,7 @@ def image_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Image:
     return FilmImage(film, hdr)
 
 
-def tensor_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Tensor:
+def tensor_of(film: FilmFile, hdr: str, run: NodeContext = NOBODY) -> Tensor:
     """All frames in memory. Raises ``InputInvalid`` or ``DeviceMemoryExhausted`` where it does not hold them."""
     width, height = film.size
     film.limits.admit(film.count * height * width * film.channels * FLOAT_BYTES)
@@ -74,7 +74,7 @@ def tensor_of(film: FilmFile, hdr: str, run: Run = NOBODY) -> Tensor:
     return frames[:number]
 
 
-def pictures_of(image: Image, run: Run = NOBODY) -> Iterator[np.ndarray]:
+def pictures_of(image: Image, run: NodeContext = NOBODY) -> Iterator[np.ndarray]:
     """Each picture of an IMAGE as [height, width, channels]: uint8 as it was decoded, or float32."""
     if isinstance(image, FilmImage):
         for picture in _ahead(image.film.pictures(run)):
@@ -94,7 +94,7 @@ def write(
     encoding: writing.Encoding,
     audio: Audio | None = None,
     texts: Mapping[str, str] | None = None,
-    run: Run = NOBODY,
+    run: NodeContext = NOBODY,
 ) -> None:
     """Encode an IMAGE as a film, ``fps`` pictures a second, with sound. Raises ``InputInvalid``.
 
@@ -138,7 +138,7 @@ def channels_of(image: Image) -> int:
     return image.film.channels if isinstance(image, FilmImage) else image.pixels.shape[-1]
 
 
-def as_floats(picture: Picture, hdr: str, target: Tensor | None = None) -> np.ndarray:
+def as_floats(picture: DecodedPicture, hdr: str, target: Tensor | None = None) -> np.ndarray:
     """float32[height, width, 3 or 4], 0..1; with ``hdr`` ``sdr``, as ordinary screens show it."""
     if target is None:
         target = torch.empty(picture.levels.shape)
@@ -156,10 +156,10 @@ def as_floats(picture: Picture, hdr: str, target: Tensor | None = None) -> np.nd
     return floats
 
 
-def _ahead(pictures: Iterator[Picture]) -> Iterator[Picture]:
+def _ahead(pictures: Iterator[DecodedPicture]) -> Iterator[DecodedPicture]:
     """The same pictures, decoded in a thread while the caller deals with those before."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as decoding:
-        take: Callable[[], Picture | None] = lambda: next(pictures, None)  # noqa: E731
+        take: Callable[[], DecodedPicture | None] = lambda: next(pictures, None)  # noqa: E731
         coming = [decoding.submit(take) for _ in range(_AHEAD)]
         try:
             while (picture := coming.pop(0).result()) is not None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from engine.errors import InputInvalid
 from engine.types import Audio, Video
 from nodes.media import film, images
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 _MICROSECOND = Fraction(1, 10**6)  # of times that come as floats
 
@@ -26,7 +26,7 @@ class Wanted:
     strict: bool = False
 
 
-def part_of(video: Video, wanted: Wanted, run: Run = NOBODY) -> Video:
+def part_of(video: Video, wanted: Wanted, run: NodeContext = NOBODY) -> Video:
     """That part; a file is not copied for it. Raises ``InputInvalid`` where nothing is left, or less than is wanted."""
     length_s = length_of(video, run)
     start_s = max(Fraction(0), length_s + wanted.start_s) if wanted.start_s < 0 else wanted.start_s
@@ -51,7 +51,7 @@ def part_of(video: Video, wanted: Wanted, run: Run = NOBODY) -> Video:
     return _of_pictures(video, start_s, duration_s)
 
 
-def length_of(video: Video, run: Run = NOBODY) -> Fraction:
+def length_of(video: Video, run: NodeContext = NOBODY) -> Fraction:
     """In seconds."""
     if video.frames is None:
         found = film.of_video(video, run)

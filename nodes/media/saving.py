@@ -9,11 +9,11 @@ from pathlib import Path
 from engine.errors import InputInvalid
 from engine.types import Video
 from nodes.media import copying, film, images, transcoding, writing
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedFile:
     """``format``: ``auto``, ``mp4``, ``mkv`` or ``webm``; ``codec``: ``auto``, ``h264`` or ``av1``.
 
     ``crf`` (lower is better) or ``color_space`` (``sRGB``, ``HDR``, ``HDR PQ``) ask for the film to be encoded anew;
@@ -45,7 +45,7 @@ def size(video: Video) -> tuple[int, int]:
     return film.of_video(video).size
 
 
-def save(path: Path, video: Video, wanted: Wanted, texts: Mapping[str, str], run: Run = NOBODY) -> None:
+def save(path: Path, video: Video, wanted: WantedFile, texts: Mapping[str, str], run: NodeContext = NOBODY) -> None:
     """Write ``video`` to ``path``, with ``texts`` as metadata. Raises ``InputInvalid`` for what cannot be written."""
     if wanted.format == "webm" and wanted.encoder not in ("av1", "vp9"):
         raise InputInvalid("a WEBM has no H.264", input="codec", remedy="choose the codec av1, or the format mp4")
@@ -67,7 +67,7 @@ def save(path: Path, video: Video, wanted: Wanted, texts: Mapping[str, str], run
     transcoding.transcode(found, path, wanted.suffix, writing.Encoding(wanted.encoder, wanted.crf), texts, run)
 
 
-def _save_pictures(path: Path, video: Video, wanted: Wanted, texts: Mapping[str, str], run: Run) -> None:
+def _save_pictures(path: Path, video: Video, wanted: WantedFile, texts: Mapping[str, str], run: NodeContext) -> None:
     assert video.frames is not None and video.frame_rate is not None
     space = wanted.color_space or "sRGB"
     encoding = writing.Encoding(wanted.encoder, wanted.crf, max(video.bit_depth, 10 if space != "sRGB" else 8), space)

@@ -14,7 +14,7 @@ import torch
 from engine.errors import InputInvalid
 from engine.types import Audio
 from nodes.media import opening
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 MAX_SAMPLES = 2**30
 # Times may jitter by this without anything being missing or twice there; containers round them.
@@ -23,7 +23,7 @@ _JITTER_S = 0.1
 _MAX_PADDING = 4096
 
 
-def read(path: Path, run: Run = NOBODY) -> Audio:
+def read(path: Path, run: NodeContext = NOBODY) -> Audio:
     """The first sound track of a sound or film file that can be decoded: float32[1, channels, samples].
 
     Raises ``InputInvalid``.
@@ -40,7 +40,7 @@ def read(path: Path, run: Run = NOBODY) -> Audio:
     return audio
 
 
-def decode(container: Any, track: Any, start_s: Fraction | None, path: Path, run: Run = NOBODY) -> Audio | None:
+def decode(container: Any, track: Any, start_s: Fraction | None, path: Path, run: NodeContext = NOBODY) -> Audio | None:
     """The track's sound from ``start_s`` on, or from its own beginning; ``None`` where there is none.
 
     Sound before ``start_s`` is cut, and what is missing at the beginning, or for long in between, is silence. Damaged

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _BLOCK = 2**16  # samples that are encoded at a time
@@ -50,7 +50,7 @@ def write(
     kind: str,
     quality: str,
     texts: Mapping[str, str],
-    run: Run = NOBODY,
+    run: NodeContext = NOBODY,
 ) -> None:
     """Write ``waveform`` (float32[channels, samples]) as ``flac``, ``mp3`` or ``opus``, with ``texts`` as metadata.
 
@@ -66,7 +66,7 @@ class Track:
     """A sound track of an open container, written little by little."""
 
     def __init__(
-        self, container: Any, kind: str, waveform: Tensor, rate_hz: int, run: Run = NOBODY, quality: str = ""
+        self, container: Any, kind: str, waveform: Tensor, rate_hz: int, run: NodeContext = NOBODY, quality: str = ""
     ) -> None:
         encoder = ENCODERS[kind]
         self._container = container
@@ -112,7 +112,7 @@ class Track:
             self._container.mux(self._stream.encode(made))
 
 
-def _fitted(waveform: Tensor, rate_hz: int, encoder: Encoder, run: Run) -> tuple[Tensor, int]:
+def _fitted(waveform: Tensor, rate_hz: int, encoder: Encoder, run: NodeContext) -> tuple[Tensor, int]:
     """The waveform with channels and a sample rate that the encoder takes."""
     channels = len(waveform)
     if not 1 <= channels <= max(LAYOUTS):

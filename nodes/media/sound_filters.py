@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from engine.types import Audio
-from nodes.media.telling import Run
+from nodes.media.telling import NodeContext
 
 BUTTERWORTH_Q = 0.707
 
@@ -50,7 +50,7 @@ class Band:
         return np.array(above), np.array(below)
 
 
-def equalized(audio: Audio, bands: Sequence[Band], run: Run) -> Audio:
+def equalized(audio: Audio, bands: Sequence[Band], run: NodeContext) -> Audio:
     """The sound through all bands, one after the other, each clipped at -1 and 1."""
     waveform = audio.waveform.numpy()
     for band in bands:

@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from engine.types import Image
 from nodes.media import deep_stills, film, heif, images, jxl, opening, pillow_files
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 MAX_PIXELS = 178_956_970  # of all frames together
 # While a picture is read: three channels and a mask as float32, twice for a batch of several, and as levels.
@@ -37,7 +37,7 @@ class Still:
     alpha: Tensor | None
 
 
-def read(source: Source, run: Run = NOBODY, hdr: str = "sdr") -> tuple[Image, Tensor]:
+def read(source: Source, run: NodeContext = NOBODY, hdr: str = "sdr") -> tuple[Image, Tensor]:
     """All frames that have the first one's size, and their masks (1 - alpha; 64x64 zeros where no frame has alpha).
 
     float32[frames, height, width, 3] and float32[frames, height, width], 0..1, turned as the file says; a film's
@@ -62,7 +62,7 @@ def read(source: Source, run: Run = NOBODY, hdr: str = "sdr") -> tuple[Image, Te
     return pixels, torch.stack([opaque if still.alpha is None else 1.0 - still.alpha for still in fitting])
 
 
-def read_channel(source: Source, channel: str, run: Run = NOBODY, hdr: str = "sdr") -> Tensor:
+def read_channel(source: Source, channel: str, run: NodeContext = NOBODY, hdr: str = "sdr") -> Tensor:
     """One channel of the frames as masks, float32[frames, height, width]: red, green, blue, or alpha (as 1 - alpha).
 
     Zeros for the alpha of a picture that has none.
@@ -79,7 +79,7 @@ def name_of(source: Source) -> str:
     return "the picture" if isinstance(source, bytes) else f"'{source.name}'"
 
 
-def _stills(source: Source, run: Run, hdr: str) -> Iterator[Still]:
+def _stills(source: Source, run: NodeContext, hdr: str) -> Iterator[Still]:
     """Raises ``UnidentifiedImageError`` where nothing that reads pictures knows the file."""
     name = name_of(source)
     with nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else source.open("rb") as file:
@@ -100,7 +100,7 @@ def _stills(source: Source, run: Run, hdr: str) -> Iterator[Still]:
             raise InputInvalid(f"{name} is damaged or truncated: {error}", input="image", remedy=WHOLE) from error
 
 
-def _pillow_stills(file: BinaryIO, source: Source, run: Run, hdr: str) -> Iterator[Still]:
+def _pillow_stills(file: BinaryIO, source: Source, run: NodeContext, hdr: str) -> Iterator[Still]:
     name, left, deep = name_of(source), MAX_PIXELS, False
 
     def check(picture: Pillow.Image) -> None:
@@ -164,7 +164,7 @@ def _of_levels(levels: np.ndarray, alpha: np.ndarray | None) -> Still:
     return Still(rgb, None if alpha is None else torch.from_numpy(np.ascontiguousarray(alpha, dtype=np.float32)))
 
 
-def _film(source: Source, run: Run, hdr: str, refused: InputInvalid) -> tuple[Image, Tensor]:
+def _film(source: Source, run: NodeContext, hdr: str, refused: InputInvalid) -> tuple[Image, Tensor]:
     """The frames of what is no picture, but may be a film. Raises ``refused`` where it is neither."""
     if isinstance(source, bytes):
         raise refused

@@ -7,7 +7,7 @@ from typing import Protocol
 from engine.limits import Limits
 
 
-class Run(Protocol):
+class NodeContext(Protocol):
     """What a node's :class:`engine.context.Context` offers."""
 
     limits: Limits

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange
 from engine.types import Audio
 from nodes.media import frames, opening, writing
 from nodes.media.film import FilmFile
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 
 def color_space(film: FilmFile) -> str:
@@ -28,7 +28,7 @@ def transcode(
     format: str,
     encoding: writing.Encoding,
     texts: Mapping[str, str],
-    run: Run = NOBODY,
+    run: NodeContext = NOBODY,
 ) -> None:
     """Write ``film`` with ``encoding``, but with the film's own bit depth and transfer, its frames' times kept.
 
@@ -59,7 +59,7 @@ def write_places(
     encoding: writing.Encoding,
     sound: Audio | None,
     texts: Mapping[str, str],
-    run: Run = NOBODY,
+    run: NodeContext = NOBODY,
 ) -> None:
     """Write the film's pictures, ``rate`` a second, with ``sound``: what its IMAGE and that AUDIO make, without RGB."""
     size = _size(film, encoding)

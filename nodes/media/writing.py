@@ -17,7 +17,7 @@ from engine.errors import InputInvalid
 from engine.types import Audio
 from nodes.media import colour, sound_files
 from nodes.media.clock import exact_rate
-from nodes.media.telling import NOBODY, Run
+from nodes.media.telling import NOBODY, NodeContext
 
 FORMATS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm"}
 ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
@@ -61,7 +61,7 @@ def write(
     encoding: Encoding,
     audio: Audio | None = None,
     texts: Mapping[str, str] | None = None,
-    run: Run = NOBODY,
+    run: NodeContext = NOBODY,
 ) -> None:
     """Encode ``frames`` ([height, width, channels], uint8 or float 0..1), ``fps`` a second, with ``texts`` as metadata.
 
@@ -88,7 +88,7 @@ def write_frames(
     encoding: Encoding,
     audio: Audio | None,
     texts: Mapping[str, str],
-    run: Run,
+    run: NodeContext,
 ) -> None:
     """Encode frames that are as the encoder takes them and have their times. Raises as :func:`write` does."""
     name = FORMATS[format]

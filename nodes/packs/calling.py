@@ -17,7 +17,7 @@ from nodes.packs.host.graph_utils import ExecutionBlocker
 from nodes.packs.loaded import LoadedPack
 from nodes.packs.running import running
 from nodes.packs.shown import show
-from nodes.packs.values import Given, to_ours
+from nodes.packs.values import CallInputs, to_ours
 
 
 @dataclass(slots=True)
@@ -29,12 +29,12 @@ class PackNode:
 
     def __call__(self, ctx: Context, arguments: Mapping[str, Any]) -> Any:
         """Run it; what is ``async def`` goes on beside the run. Raises what the pack raises."""
-        given = Given()
+        given = CallInputs()
         with running(ctx):
             made = self._called(ctx, self._inputs(arguments, given))
             return self._later(ctx, made, given) if isawaitable(made) else self._returned(ctx, made, given)
 
-    async def _later(self, ctx: Context, made: Awaitable[Any], given: Given) -> Any:
+    async def _later(self, ctx: Context, made: Awaitable[Any], given: CallInputs) -> Any:
         with running(ctx):
             return self._returned(ctx, await made, given)
 
@@ -43,7 +43,7 @@ class PackNode:
         with running(ctx):
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.IS_CHANGED if self.described.api == "V1" else node_class.fingerprint_inputs
-            return result_of(function(**_known_to(function, self._inputs(literals, Given()))))
+            return result_of(function(**_known_to(function, self._inputs(literals, CallInputs()))))
 
     def lazy(self, ctx: Context, **arguments: Any) -> list[str]:
         """Which of its lazy inputs it needs."""
@@ -51,7 +51,7 @@ class PackNode:
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             owner = node_class() if self.described.api == "V1" else node_class
             function = owner.check_lazy_status
-            wanted = result_of(function(**_known_to(function, self._inputs(arguments, Given()))))
+            wanted = result_of(function(**_known_to(function, self._inputs(arguments, CallInputs()))))
         return [wanted] if isinstance(wanted, str) else list(wanted or ())
 
     def validate(self, ctx: Context, literals: Mapping[str, Any]) -> str | None:
@@ -59,12 +59,12 @@ class PackNode:
         with running(ctx):
             node_class = self.pack.class_of(self.described.name, ctx.folders)
             function = node_class.VALIDATE_INPUTS if self.described.api == "V1" else node_class.validate_inputs
-            found = result_of(function(**_known_to(function, self._inputs(literals, Given()))))
+            found = result_of(function(**_known_to(function, self._inputs(literals, CallInputs()))))
         if found is True or found is None:
             return None
         return str(found) if found else "the pack's class does not take these inputs"
 
-    def _inputs(self, arguments: Mapping[str, Any], given: Given) -> dict[str, Any]:
+    def _inputs(self, arguments: Mapping[str, Any], given: CallInputs) -> dict[str, Any]:
         made: dict[str, Any] = {}
         hidden = self.described.hidden
         for name, value in arguments.items():
@@ -86,7 +86,7 @@ class PackNode:
         bound = node_class.bound_to({**hidden, "unique_id": hidden.get("UNIQUE_ID", ctx.node_id)})
         return bound.execute(**inputs)
 
-    def _returned(self, ctx: Context, made: Any, given: Given) -> Any:
+    def _returned(self, ctx: Context, made: Any, given: CallInputs) -> Any:
         result, expanded = made, None
         if hasattr(made, "is_node_output"):
             show(ctx, made.ui)
@@ -100,7 +100,7 @@ class PackNode:
             return Expansion(_graph(expanded), tuple(_link_or(value, given) for value in result))
         return self._slots(result, given)
 
-    def _slots(self, result: Any, given: Given) -> Any:
+    def _slots(self, result: Any, given: CallInputs) -> Any:
         outputs = self.described.outputs
         if isinstance(result, ExecutionBlocker):
             return Blocked(result.message)
@@ -117,7 +117,7 @@ class PackNode:
         return made[0] if len(outputs) == 1 else tuple(made)
 
 
-def _slot(value: Any, wire: str, is_list: bool, given: Given) -> Any:
+def _slot(value: Any, wire: str, is_list: bool, given: CallInputs) -> Any:
     if isinstance(value, ExecutionBlocker):
         return Blocked(value.message)
     if is_list and isinstance(value, list | tuple):
@@ -137,10 +137,10 @@ def _graph(expanded: Any) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _graph_value(value: Any) -> Any:
-    return value if isinstance(value, list | str | int | float | bool | None) else to_ours(value, "*", Given())
+    return value if isinstance(value, list | str | int | float | bool | None) else to_ours(value, "*", CallInputs())
 
 
-def _link_or(value: Any, given: Given) -> Any:
+def _link_or(value: Any, given: CallInputs) -> Any:
     from engine.types import Link
 
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):

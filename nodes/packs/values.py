@@ -18,7 +18,7 @@ _LATENT_KEYS = ("samples", "noise_mask", "batch_index")
 
 
 @dataclass(slots=True)
-class Given:
+class CallInputs:
     """What one call was given, so that what it hands on unchanged is known for what it was."""
 
     _ours: dict[int, tuple[Any, Any]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def to_theirs(value: Any) -> Any:
     return value if convert is None else convert(value)
 
 
-def to_ours(value: Any, wire: str, given: Given) -> Any:
+def to_ours(value: Any, wire: str, given: CallInputs) -> Any:
     """One value that a pack made, as our nodes read it. ``wire``: what the pack says it is."""
     if isinstance(value, objects.Wrapped):
         return value.ours
@@ -60,7 +60,7 @@ def to_ours(value: Any, wire: str, given: Given) -> Any:
     return conditionings.to_ours(value) if conditionings.is_one(value) else value
 
 
-def image_to_ours(value: Any, _: Given | None = None) -> Any:
+def image_to_ours(value: Any, _: CallInputs | None = None) -> Any:
     """A tensor [batch, height, width, channels] (or one picture) as our pictures."""
     if not isinstance(value, Tensor):
         return value
@@ -69,7 +69,7 @@ def image_to_ours(value: Any, _: Given | None = None) -> Any:
     return Image(pixels.expand(*pixels.shape[:3], 3) if pixels.shape[-1] == 1 else pixels)
 
 
-def mask_to_ours(value: Any, _: Given | None = None) -> Any:
+def mask_to_ours(value: Any, _: CallInputs | None = None) -> Any:
     """A tensor [batch, height, width] (or one mask) as our masks."""
     if not isinstance(value, Tensor):
         return value
@@ -79,7 +79,7 @@ def mask_to_ours(value: Any, _: Given | None = None) -> Any:
     return Mask(values.squeeze(1) if values.ndim == 4 else values)
 
 
-def latent_to_ours(value: Any, _: Given | None = None) -> Any:
+def latent_to_ours(value: Any, _: CallInputs | None = None) -> Any:
     """A dictionary with ``samples`` as our latent; keys that we do not know stay with it."""
     if not isinstance(value, Mapping) or not isinstance(value.get("samples"), Tensor):
         return value
@@ -106,7 +106,7 @@ def _latent(value: Latent) -> dict[str, Any]:
     return made
 
 
-def _tensor(value: Tensor, given: Given) -> Any:
+def _tensor(value: Tensor, given: CallInputs) -> Any:
     before = given.before(value)
     if before is not None:
         return Mask(value) if isinstance(before, Mask) else Image(value) if isinstance(before, Image) else before
@@ -115,22 +115,22 @@ def _tensor(value: Tensor, given: Given) -> Any:
     return mask_to_ours(value) if value.ndim == 3 else value
 
 
-def _audio(value: Any, _: Given) -> Any:
+def _audio(value: Any, _: CallInputs) -> Any:
     if not isinstance(value, Mapping) or not isinstance(value.get("waveform"), Tensor):
         return value
     return Audio(value["waveform"].detach().to("cpu", torch.float32), int(value["sample_rate"]))
 
 
-def _sigmas(value: Any, _: Given) -> Any:
+def _sigmas(value: Any, _: CallInputs) -> Any:
     return Sigmas(value.detach().to("cpu", torch.float32)) if isinstance(value, Tensor) else value
 
 
-def _video(value: Any, _: Given) -> Any:
+def _video(value: Any, _: CallInputs) -> Any:
     return value if not hasattr(value, "get_components") or isinstance(value, Video) else objects.video_to_ours(value)
 
 
 def _number(kind: type) -> Any:
-    def read(value: Any, _: Given) -> Any:
+    def read(value: Any, _: CallInputs) -> Any:
         return kind(value) if hasattr(value, "item") or isinstance(value, bool | int | float) else value
 
     return read

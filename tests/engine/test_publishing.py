@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.encoded import Encoded, Series, all_there
+from engine.encoded import EncodedFile, Series, all_there
 from engine.errors import InputInvalid
 from engine.folders import Folders
 from engine.output_names import expand_prefix
-from engine.publishing import Named, Publication
+from engine.publishing import Publication, PublishedFiles
 from engine.request import Request
 from engine.types import SavedFile
 from engine.workflow import NodeDocument, Workflow
@@ -51,12 +51,12 @@ def with_texts(source: Path, target: Path, texts: Mapping[str, str]) -> None:
 class Saver:
     """A run that saves into a folder."""
 
-    def __init__(self, root: Path, prefix: str, folder: str = "output", named: Named | None = None) -> None:
+    def __init__(self, root: Path, prefix: str, folder: str = "output", named: PublishedFiles | None = None) -> None:
         self.folders = Folders(output=root, temp=root)
         self.series = Series("temp" if folder == "temp" else "output", prefix)
-        self.publication = Publication(named or Named(), self.folders, request(who="me"))
+        self.publication = Publication(named or PublishedFiles(), self.folders, request(who="me"))
 
-    def publish(self, made: Encoded) -> SavedFile:
+    def publish(self, made: EncodedFile) -> SavedFile:
         (saved,) = self.publication.of({"images": (made,)})["images"]
         assert isinstance(saved, SavedFile)
         return saved
@@ -203,7 +203,7 @@ def test_temp_files_get_names_of_their_run(tmp_path: Path) -> None:
 
 def test_each_run_gets_its_own_texts_from_one_encoding(tmp_path: Path) -> None:
     made = Series("output", "a").save(".txt", "text/plain", write, with_texts)
-    folders, named = Folders(output=tmp_path), Named()
+    folders, named = Folders(output=tmp_path), PublishedFiles()
     shown = {"files": (made,)}
     for who in ("ann", "ben", "ann"):
         (saved,) = Publication(named, folders, request(who=who)).of(shown)["files"]
@@ -213,7 +213,7 @@ def test_each_run_gets_its_own_texts_from_one_encoding(tmp_path: Path) -> None:
 
 
 def test_a_named_file_is_believed_only_while_it_is_what_it_was(tmp_path: Path) -> None:
-    made, named = Series("output", "a").save(".png", "image/png", write), Named()
+    made, named = Series("output", "a").save(".png", "image/png", write), PublishedFiles()
 
     def again() -> SavedFile:
         saver = Saver(tmp_path, "a", named=named)
@@ -239,7 +239,7 @@ def test_a_file_is_stored_before_it_is_named(tmp_path: Path) -> None:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(InputInvalid, match="No space left") as caught:
-        Saver(tmp_path, "a", named=Named(Full())).save()
+        Saver(tmp_path, "a", named=PublishedFiles(Full())).save()
     assert str(tmp_path) not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.context import Context
-from engine.publishing import Named, Publication
+from engine.publishing import Publication, PublishedFiles
 from engine.request import Request
 from engine.types import SavedFile
 from engine.workflow import NodeDocument, Workflow
@@ -18,7 +18,7 @@ REQUEST = Request(
         extra_pnginfo=EXTRA,
     )
 )
-_NAMED = Named()
+_NAMED = PublishedFiles()
 
 
 def files(ctx: Context, kind: str = "images") -> list[SavedFile]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image as Pillow
 
 from engine.context import Context
-from engine.encoded import Encoded
+from engine.encoded import EncodedFile
 from engine.types import Image
 from nodes import colour_inputs, drawing, lists, media, saving
 from nodes.metadata import exr as exr_texts
@@ -19,10 +19,10 @@ from nodes.metadata import exr as exr_texts
 PIXELS = torch.linspace(-0.25, 1.25, 6 * 5 * 3).reshape(1, 6, 5, 3)
 
 
-def saved(ctx: Context, pixels: torch.Tensor, **format: str) -> Encoded:
+def saved(ctx: Context, pixels: torch.Tensor, **format: str) -> EncodedFile:
     saving.save_image(ctx, images=Image(pixels), format=format)
     made = ctx.shown["images"][-1]
-    assert isinstance(made, Encoded)
+    assert isinstance(made, EncodedFile)
     return made
 
 

@@ -24,9 +24,9 @@ from engine.model_store import ModelStore
 from engine.types import Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
-from nodes.diffusion.language.pieces import Picture
+from nodes.diffusion.language.pieces import PicturePiece
 from nodes.diffusion.language.qwen_tokenizer import text_of
-from nodes.diffusion.language.token_choice import Drawing
+from nodes.diffusion.language.token_choice import TokenSampling
 from nodes.diffusion.language.writing import Asked, writer_of
 from nodes.diffusion.text import load_clip
 from nodes.text_generation import generate as text_generate
@@ -93,7 +93,7 @@ def clip(folder: Path, name: str, type: str = "") -> Clip:
 def test_pictures_are_shown_to_models_that_see(ctx: Context, folder: Path) -> None:
     seeing, picture = clip(folder, "qwen_2.5_vl_7b"), torch.rand(60, 90, 3, generator=torch.manual_seed(1))
     pieces = writer_of(seeing).pieces(None, Asked("compare", [picture, picture]))
-    assert sum(isinstance(piece, Picture) for piece in pieces) == 2
+    assert sum(isinstance(piece, PicturePiece) for piece in pieces) == 2
     mode = {"sampling_mode": "on", "seed": 3, "temperature": 2.0}
     asked: dict[str, Any] = {"clip": seeing, "prompt": "what is this?", "max_length": 5, "sampling_mode": mode}
     without, shown = text_generate(ctx, **asked), text_generate(ctx, **asked, image=Image(picture[None]))
@@ -132,6 +132,8 @@ def test_an_output_layer_of_its_own_is_used(name: str, ctx: Context, folder: Pat
 
 
 def test_the_likely_are_drawn_and_the_written_lowered() -> None:
-    assert Drawing(temperature=0.01).draw(torch.tensor([0.0, 9.0, 1.0]), (), torch.Generator()) == 1
-    penalised = Drawing(repetition_penalty=5.0, presence_penalty=1.0).scores(torch.tensor([2.0, -1.0, 3.0]), [0, 1, 1])
+    assert TokenSampling(temperature=0.01).draw(torch.tensor([0.0, 9.0, 1.0]), (), torch.Generator()) == 1
+    penalised = TokenSampling(repetition_penalty=5.0, presence_penalty=1.0).scores(
+        torch.tensor([2.0, -1.0, 3.0]), [0, 1, 1]
+    )
     assert penalised.tolist() == pytest.approx([-0.6, -6.0, 3.0])

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.weights import Weights
 from nodes.diffusion.parameterization import discrete
 from nodes.families.found import families
-from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, NetworkPatches, Site
+from nodes.hooks import CfgFunction, GuidancePatches, Guided, Hooks, HookSite, NetworkPatches
 from nodes.values import Model
 
 
@@ -27,8 +27,8 @@ def guide(name: str, calls: list[str]) -> CfgFunction:
     return called
 
 
-def block(name: str, calls: list[str]) -> Callable[[Tensor, Site], Tensor]:
-    def called(hidden: Tensor, _site: Site) -> Tensor:
+def block(name: str, calls: list[str]) -> Callable[[Tensor, HookSite], Tensor]:
+    def called(hidden: Tensor, _site: HookSite) -> Tensor:
         calls.append(name)
         return hidden
 

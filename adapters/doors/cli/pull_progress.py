@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from adapters.host.models.events import Advanced, Arrived, Event, Failed, Listener, Planned, Retrying, Started, Waiting
+from adapters.host.models.events import (
+    Advanced,
+    Arrived,
+    Event,
+    Failed,
+    Listener,
+    Planned,
+    Retrying,
+    Started,
+    Waiting,
+)
 from engine.counted import counted
 
 REPORT_EVERY_S = 5.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from adapters.doors.http.problems import MEDIA_TYPE, Problem
+from adapters.doors.http.problems import MEDIA_TYPE, ProblemDetails
 
 _WHEN = {
     401: "The API key is missing, unknown or revoked.",
@@ -24,7 +24,8 @@ _WHEN = {
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may answer with problem details."""
     return {
-        status: {"model": Problem, "description": _WHEN.get(status, HTTPStatus(status).phrase)} for status in statuses
+        status: {"model": ProblemDetails, "description": _WHEN.get(status, HTTPStatus(status).phrase)}
+        for status in statuses
     }
 
 

@@ -23,8 +23,7 @@ from adapters.service.errors import KeyMissing, RequestInvalid
 from adapters.service.prepare.validation import field_errors
 from adapters.service.store.outage import report_outage, unavailable
 from engine.counted import counted
-from engine.errors import DagfusionError
-from engine.errors import Problem as GraphProblem
+from engine.errors import DagfusionError, Problem
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:dagfusion:problem:"
@@ -42,12 +41,12 @@ class ProblemItem(BaseModel):
     input: str | None = None
 
 
-def items_of(found: Iterable[GraphProblem]) -> list[ProblemItem]:
+def items_of(found: Iterable[Problem]) -> list[ProblemItem]:
     """What is wrong with a workflow, without this machine's paths: of a file a caller learns its name."""
     return [ProblemItem(**hide_paths(asdict(one))) for one in found]
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """RFC 9457 problem details. ``problems`` has everything that is wrong, not the first thing alone."""
 
     model_config = ConfigDict(json_schema_extra={"description": "RFC 9457 problem details."})
@@ -61,7 +60,7 @@ class Problem(BaseModel):
     problems: list[ProblemItem] = []
 
 
-def problem(error: BaseException) -> Problem:
+def problem(error: BaseException) -> ProblemDetails:
     """The details of ``error``. What an unexpected one says stays inside."""
     row, document = row_of(error), public_document(error)
     if isinstance(error, RequestInvalid):
@@ -69,7 +68,7 @@ def problem(error: BaseException) -> Problem:
     else:
         items = [ProblemItem(**one) for one in document.get("problems", ())]
     detail = document["message"] if len(items) < 2 else counted(len(items), "problem")
-    return Problem(
+    return ProblemDetails(
         type=TYPE_PREFIX + row.code,
         title=row.title,
         status=STATUSES[row.code],
@@ -108,7 +107,7 @@ def add_handlers(app: FastAPI) -> None:
 
     async def http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        details = Problem(
+        details = ProblemDetails(
             type="about:blank", title=str(error.detail), status=error.status_code, detail=str(error.detail)
         )
         return JSONResponse(

@@ -13,7 +13,7 @@ from adapters.doors.modal.places import MountedPaths, check_writable
 from adapters.doors.modal.shared_blobs import MountedVolume, SharedBlobs
 from adapters.doors.modal.start import ContainerStart
 from adapters.host.settings import Settings
-from adapters.run.direct.messages import Completed, Failed
+from adapters.run.direct.messages import Completed, FailedEnd
 from adapters.run.relay.far import FarMessage, Unable
 from adapters.run.relay.pulse import EVERY_S, with_pulse
 from adapters.service.error_documents import error_document
@@ -83,7 +83,7 @@ class GpuContainer:
             try:
                 await asyncio.to_thread(blobs.see, [file["digest"] for file in document.get("files", ())])
             except DagfusionError as error:
-                yield Failed(error_document(error))
+                yield FailedEnd(error_document(error))
                 return
             cancel = CancelToken()
             async for message in with_pulse(runner.run(document, cancel), cancel, self._pulse_s):
@@ -96,17 +96,17 @@ class GpuContainer:
         """The container ends: what was written is committed."""
         self._commits.close()
 
-    def _refusal(self) -> Failed | Unable:
+    def _refusal(self) -> FailedEnd | Unable:
         """Why the container has not started. Another one is tried where that may help."""
         error = self.start.failure or {"type": "WorkerLost", "message": "the container has not started", "remedy": ""}
-        return Unable(error) if row_named(str(error["type"])).retry else Failed(error)
+        return Unable(error) if row_named(str(error["type"])).retry else FailedEnd(error)
 
-    async def _committed(self, end: Completed) -> Completed | Failed:
+    async def _committed(self, end: Completed) -> Completed | FailedEnd:
         """The end, once the API can see its files."""
         if all(output.digest is None for output in end.outputs):
             return end
         try:
             await asyncio.to_thread(self._commits.now)
         except DagfusionError as error:
-            return Failed(error_document(error), end.entries)
+            return FailedEnd(error_document(error), end.entries)
         return end

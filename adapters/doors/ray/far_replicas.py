@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from adapters.host.gpu import GpuMissing
-from adapters.run.direct.messages import Completed, Failed
+from adapters.run.direct.messages import Completed, FailedEnd
 from adapters.run.relay.far import FarMessage
 from adapters.run.relay.watching import once
 from adapters.service.blobs.errors import BlobMissing
@@ -53,7 +53,7 @@ class FarReplicas:
     def __call__(self, document: Mapping[str, Any], cancel: CancelToken) -> Iterator[FarMessage]:
         """Run the job in a replica."""
         if not self._wait_for_gpus(cancel):
-            yield Failed(error_document(_no_gpus(self._start_s)))
+            yield FailedEnd(error_document(_no_gpus(self._start_s)))
             return
         messages = self._send(document, self._model_of(document["prompt"]))
         with once(lambda: cancel.cancelled, messages.cancel):
@@ -74,11 +74,11 @@ class FarReplicas:
             time.sleep(min(_LOOK_S, self._start_s))
         return True
 
-    def _seen(self, end: Completed) -> Completed | Failed:
+    def _seen(self, end: Completed) -> Completed | FailedEnd:
         """The end, if its files are where this process reads them."""
         for output in end.outputs:
             if output.digest is not None and not self._blobs.exists(output.digest):
-                return Failed(error_document(_unseen(output.name)), end.entries)
+                return FailedEnd(error_document(_unseen(output.name)), end.entries)
         return end
 
 

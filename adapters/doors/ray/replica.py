@@ -11,7 +11,7 @@ from typing import Any
 from adapters.host.gpu import check_gpu
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
-from adapters.run.direct.messages import Failed
+from adapters.run.direct.messages import FailedEnd
 from adapters.run.direct.runner import DirectRunner, open_runner
 from adapters.run.direct.tries import failure_of
 from adapters.run.relay.far import Alive, FarMessage, Unable
@@ -59,7 +59,7 @@ class ReplicaOfGpu:
         runner = self._runner
         if runner is None:
             error = self._failure or {}
-            yield Unable(error) if row_named(str(error.get("type"))).retry else Failed(error)
+            yield Unable(error) if row_named(str(error.get("type"))).retry else FailedEnd(error)
             self._go("it has not started")
             return
         if model:

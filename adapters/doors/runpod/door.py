@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from adapters.doors.runpod.replies import MAX_INPUT_BYTES, failed, limit_of
 from adapters.host.settings import Settings
 from adapters.run.direct.desk import Desk
-from adapters.run.direct.messages import Completed, End, Failed, Message, Previewed, Stopped
+from adapters.run.direct.messages import Completed, End, FailedEnd, Message, Previewed, Stopped
 from adapters.run.direct.replies import Bucket, Reply
 from adapters.run.direct.runner import DirectRunner
 from adapters.service.conversions import Conversions
@@ -44,7 +44,7 @@ class Steps:
     refresh: Callable[[], None] = lambda: None
 
 
-class Door:
+class RunPodDoor:
     """``steps``: whom to tell of what happens before replies. ``bucket``: where files go, if there is one."""
 
     def __init__(self, settings: Settings, runner: DirectRunner, steps: Steps, bucket: Bucket | None = None) -> None:
@@ -112,7 +112,7 @@ class Door:
         if isinstance(end, Completed):
             answer = await run_sync(reply.completed, end.outputs, self._runner.blobs, self._conversions)
         else:
-            answer = failed(end.error if isinstance(end, Failed) else error_document(Cancelled()))
+            answer = failed(end.error if isinstance(end, FailedEnd) else error_document(Cancelled()))
         if self._runner.sick is not None or "refresh_worker" in answer:
             reason = self._runner.sick or "it ran out of memory"
             _log.warning("this worker is to be replaced: %s", reason, extra={"job_id": reply.job_id})

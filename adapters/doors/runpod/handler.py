@@ -41,7 +41,7 @@ def main() -> None:
     from runpod.serverless.modules.rp_logger import RunPodLogger  # type: ignore[import-untyped]
 
     from adapters.doors.runpod.bucket import put_into_bucket
-    from adapters.doors.runpod.door import Door, Steps
+    from adapters.doors.runpod.door import RunPodDoor, Steps
     from adapters.doors.runpod.progress import report
 
     set_up_logging(settings.log_format, "runpod")  # the SDK has its own idea of it
@@ -57,7 +57,7 @@ def main() -> None:
         config["refresh_worker"] = True  # the SDK looks at it after each job
 
     steps = Steps(report, refresh) if settings.runpod_queue else Steps(refresh=refresh)
-    door = Door(settings, runner, steps, bucket=put_into_bucket if settings.bucket_endpoint_url else None)
+    door = RunPodDoor(settings, runner, steps, bucket=put_into_bucket if settings.bucket_endpoint_url else None)
     config["handler"] = door.stream if _is_streaming(settings) else door.answer
     runpod.serverless.start(config)
     if runner.sick is not None:  # A node that does not end would keep the process.

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from adapters.doors.sagemaker.statuses import status_of
 from adapters.host.settings import Settings
 from adapters.run.direct.desk import Desk
-from adapters.run.direct.messages import Completed, End, Failed, Message
+from adapters.run.direct.messages import Completed, End, FailedEnd, Message
 from adapters.run.direct.replies import Reply
 from adapters.run.direct.runner import DirectRunner
 from adapters.service.conversions import Conversions
@@ -33,7 +33,7 @@ MAX_BYTES = 25_000_000
 _log = logging.getLogger(__name__)
 
 
-class Door:
+class SageMakerDoor:
     """Answers invocations with the engine of this process."""
 
     def __init__(self, settings: Settings, runner: DirectRunner) -> None:
@@ -57,7 +57,7 @@ class Door:
             order = await self._desk.take(job_id, wish, previews=False)
             end = await self._run(order.document)
             if not isinstance(end, Completed):
-                return _refusal(end.error if isinstance(end, Failed) else error_document(Cancelled()))
+                return _refusal(end.error if isinstance(end, FailedEnd) else error_document(Cancelled()))
             if request.headers.get("accept", "").startswith("image/") and (picture := _first_picture(end.outputs)):
                 blob = await run_sync(self._contents, picture)
                 return Response(blob, media_type=picture.media_type)

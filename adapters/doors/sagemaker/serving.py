@@ -7,7 +7,7 @@ import logging
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from adapters.doors.sagemaker.door import Door
+from adapters.doors.sagemaker.door import SageMakerDoor
 from adapters.doors.sagemaker.settings import read_sagemaker_settings
 from adapters.host.logs import set_up_logging
 from adapters.host.settings import Settings
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 def application(settings: Settings, runner: DirectRunner) -> Starlette:
     """The two routes that SageMaker asks."""
-    door = Door(settings, runner)
+    door = SageMakerDoor(settings, runner)
     return Starlette(
         routes=[Route("/ping", door.ping), Route("/invocations", door.invocations, methods=["POST"])],
     )

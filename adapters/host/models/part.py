@@ -13,7 +13,7 @@ from adapters.host.models.places import Beside, remember_hash
 CHUNK_BYTES = 4 * 2**20
 
 
-class Part:
+class PartialFile:
     """The unfinished file beside ``target``. What an earlier process left of it is taken over.
 
     ``pieced``: its bytes are of more than one transfer, which may have been of different files.

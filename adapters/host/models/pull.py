@@ -14,7 +14,7 @@ from adapters.host.models.contents import HEAD_BYTES, check_hash, check_type, ha
 from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed, from_os_error
 from adapters.host.models.events import Arrived, Failed, Listener, Outcome, Planned, Started, Waiting, unheard
-from adapters.host.models.part import Part
+from adapters.host.models.part import PartialFile
 from adapters.host.models.places import Beside, Places, remember_hash, remembered_hash
 from adapters.host.models.sites import Sites
 from adapters.host.models.space import FreeBytes, check_space, free_bytes
@@ -114,7 +114,7 @@ class _Pull:
         try:
             if target.is_file() and await anyio.to_thread.run_sync(is_right, target, model):
                 return Arrived(model, target, fetched=False)  # by the process that had the lock before
-            part = await anyio.to_thread.run_sync(Part, target)
+            part = await anyio.to_thread.run_sync(PartialFile, target)
             try:
                 return Arrived(model, await self._complete(model, part, transfer), fetched=True)
             finally:
@@ -122,7 +122,7 @@ class _Pull:
         finally:
             lock.release()
 
-    async def _complete(self, model: ListedModel, part: Part, transfer: Transfer) -> Path:
+    async def _complete(self, model: ListedModel, part: PartialFile, transfer: Transfer) -> Path:
         self.hear(Started(model, part.size_bytes))
         await transfer.fetch(model, part)
         if part.pieced and part.sha256 != model.sha256.lower():

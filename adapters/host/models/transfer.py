@@ -1,4 +1,4 @@
-"""Brings one file from its source into a :class:`Part`: resumes, retries, and checks what arrived."""
+"""Brings one file from its source into a :class:`PartialFile`: resumes, retries, and checks what arrived."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 from adapters.host.models.document import ListedModel, LocalFile
 from adapters.host.models.errors import PullFailed
 from adapters.host.models.events import Advanced, Listener, Retrying
-from adapters.host.models.part import CHUNK_BYTES, Part
+from adapters.host.models.part import CHUNK_BYTES, PartialFile
 from adapters.host.models.replies import Interrupted, start_byte, validators
 from adapters.host.models.sites import Sites, shown
 
@@ -61,14 +61,14 @@ class Transfer:
     patience: TransferLimits
     hear: Listener
 
-    async def fetch(self, model: ListedModel, part: Part) -> None:
+    async def fetch(self, model: ListedModel, part: PartialFile) -> None:
         """Fill ``part`` with the whole file. Raises ``PullFailed`` (the part stays, to go on with) and ``OSError``."""
         if isinstance(model.source, LocalFile):
             await self._copy(model, Path(model.source.path), part)
         else:
             await self._download(model, self.sites.address(model.source), part)
 
-    async def _download(self, model: ListedModel, url: str, part: Part) -> None:
+    async def _download(self, model: ListedModel, url: str, part: PartialFile) -> None:
         failures = attempts = 0
         most_bytes = part.size_bytes
         while part.size_bytes != model.size_bytes:
@@ -87,7 +87,7 @@ class Transfer:
                 self.hear(Retrying(model, reason, delay_s))
                 await anyio.sleep(delay_s)
 
-    async def _receive(self, model: ListedModel, url: str, part: Part) -> None:
+    async def _receive(self, model: ListedModel, url: str, part: PartialFile) -> None:
         if part.size_bytes > model.size_bytes:
             part.restart()
         headers = self.sites.authorization(url)
@@ -113,7 +113,7 @@ class Transfer:
             self.hear(Advanced(model, part.size_bytes))
             await self._pour(response, model, part)
 
-    async def _pour(self, response: httpx.Response, model: ListedModel, part: Part) -> None:
+    async def _pour(self, response: httpx.Response, model: ListedModel, part: PartialFile) -> None:
         window_s, window_bytes = time.monotonic(), part.size_bytes
         try:
             async for chunk in response.aiter_raw():
@@ -131,7 +131,7 @@ class Transfer:
         if part.size_bytes < model.size_bytes:
             raise Interrupted(f"the file ended after {part.size_bytes:,} of {model.size_bytes:,} bytes")
 
-    async def _copy(self, model: ListedModel, path: Path, part: Part) -> None:
+    async def _copy(self, model: ListedModel, path: Path, part: PartialFile) -> None:
         part.restart()
         if not path.is_file() or not os.access(path, os.R_OK):
             message = f"{model.label}: {path} is not a file that can be read here"
@@ -167,7 +167,7 @@ def _reason(error: Exception) -> str:
             return "the connection broke off"
 
 
-def _given_up(model: ListedModel, part: Part, reason: str) -> PullFailed:
+def _given_up(model: ListedModel, part: PartialFile, reason: str) -> PullFailed:
     message = f"{model.label}: {reason}, again and again; {part.size_bytes:,} of {model.size_bytes:,} bytes are here"
     return PullFailed("unreachable", message, remedy="pull again later: it goes on where it stopped")
 

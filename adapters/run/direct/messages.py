@@ -37,7 +37,7 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedEnd:
     """``error`` is an error document. ``entries``: what happened last."""
 
     error: Mapping[str, Any]
@@ -51,5 +51,5 @@ class Stopped:
     entries: tuple[NewEvent, ...] = ()
 
 
-End = Completed | Failed | Stopped
+End = Completed | FailedEnd | Stopped
 Message = Happened | Previewed | End

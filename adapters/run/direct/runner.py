@@ -15,7 +15,7 @@ from adapters.host.settings import Settings
 from adapters.run.direct.channel import Channel
 from adapters.run.direct.document import DirectJob, read_job, work_of
 from adapters.run.direct.health import broken
-from adapters.run.direct.messages import Completed, End, Failed, Message, Stopped
+from adapters.run.direct.messages import Completed, End, FailedEnd, Message, Stopped
 from adapters.run.worker.device import Device
 from adapters.run.worker.job_run import time_limit_error
 from adapters.run.worker.leased_jobs import Stop, Stoppable
@@ -55,10 +55,10 @@ class DirectRunner:
         try:
             job = read_job(document)
         except DagfusionError as error:
-            yield Failed(error_document(error))
+            yield FailedEnd(error_document(error))
             return
         if self.sick is not None:
-            yield Failed(_lost(self.sick))
+            yield FailedEnd(_lost(self.sick))
             return
         run = _Run(job, Stoppable(job.time_limit_s, cancel))
         threads = [
@@ -76,7 +76,7 @@ class DirectRunner:
     def _perform(self, run: _Run) -> None:
         with about_job(run.job.id), _always_ended(run):
             end = self._end(run)
-            if isinstance(end, Failed) and self.sick is None and (reason := broken(self.engine)):
+            if isinstance(end, FailedEnd) and self.sick is None and (reason := broken(self.engine)):
                 self.sick = reason
             run.channel.end(end)
 
@@ -93,7 +93,7 @@ class DirectRunner:
                 _log.error("the job failed inside the worker", exc_info=error)
             document = error_document(error)
             _log.info("failed: %s", document["message"])
-            return Failed(document, tuple(recorder.unwritten))
+            return FailedEnd(document, tuple(recorder.unwritten))
         _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
         return Completed(tuple(made), round(result.seconds, 6), tuple(recorder.unwritten), last)
@@ -129,7 +129,7 @@ def _always_ended(run: _Run) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - the reader would wait for ever
         _log.exception("the end of the job could not be told")
-        run.channel.end(Failed(error_document(error)))
+        run.channel.end(FailedEnd(error_document(error)))
     finally:
         run.ended.set()
 
@@ -139,7 +139,7 @@ def _stopped(run: _Run, recorder: Recorder | None = None) -> End:
     if run.stoppable.why is Stop.TIME_LIMIT:
         error = time_limit_error(run.job.time_limit_s)
         _log.info("stopped: %s", error["message"])
-        return Failed(error, entries)
+        return FailedEnd(error, entries)
     _log.info("cancelled")
     return Stopped(entries)
 

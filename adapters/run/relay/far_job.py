@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from adapters.run.direct.document import job_document
-from adapters.run.direct.messages import Completed, End, Failed, Happened, Previewed, Stopped
+from adapters.run.direct.messages import Completed, End, FailedEnd, Happened, Previewed, Stopped
 from adapters.run.relay.far import FarMessage, FarRun, Patience, Unable
 from adapters.run.relay.reading import MessageReader, Over
 from adapters.run.worker.end import write_end
@@ -85,9 +85,9 @@ class FarJob:
                 return message if self._hand.why is not None else self._lost("the machine that ran it gave it up")
             case Unable(error=error):
                 return Lost(error)
-            case Failed(error=error) if error.get("type") == _LOST:
+            case FailedEnd(error=error) if error.get("type") == _LOST:
                 return Lost(error)
-            case Completed() | Failed():
+            case Completed() | FailedEnd():
                 return message
             case Happened(entries=entries, progress=progress):
                 while not self._sink.record(entries, progress) and self._hand.why is not Stop.LOST:
@@ -115,7 +115,7 @@ class FarJob:
                 data = {"seconds": end.seconds}
                 leases.complete(lease, end.outputs, data, first=end.entries, progress=end.progress)
                 _log.info("completed in %.2f s, %s", end.seconds, counted(len(end.outputs), "output"))
-            case Failed():
+            case FailedEnd():
                 leases.fail(lease, end.error, first=end.entries)
                 _log.info("failed: %s", end.error.get("message"))
             case Stopped() if self._hand.why is Stop.TIME_LIMIT:

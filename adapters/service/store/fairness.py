@@ -42,7 +42,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingJob:
     """A waiting job, as far as the order is concerned."""
 
     id: str
@@ -55,7 +55,7 @@ def in_turn(flows: Iterable[Flow], now: float) -> list[Flow]:
     return sorted(flows, key=lambda flow: _rank(flow, flow.level(now), flow.turn))
 
 
-def in_order(waiting: Iterable[Waiting], flows: Iterable[Flow], now: float) -> Iterator[str]:
+def in_order(waiting: Iterable[WaitingJob], flows: Iterable[Flow], now: float) -> Iterator[str]:
     """The ids of the waiting jobs in the order in which they would be started if no others came and no time passed.
 
     ``waiting``: in order within each flow. ``flows``: all of them.

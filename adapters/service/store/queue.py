@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, func, insert, or_, select, update
 
 from adapters.service.store.database import Database
-from adapters.service.store.fairness import Flow, Waiting, in_order, in_turn
+from adapters.service.store.fairness import Flow, WaitingJob, in_order, in_turn
 from adapters.service.store.records import JobState
 from adapters.service.store.tables import api_keys, counters, jobs, turns
 
@@ -149,7 +149,7 @@ class Queue:
         self, connection: Connection, rows: Iterable[Any], flows: list[Flow], count: int | None = None
     ) -> list[str]:
         known = {(flow.owner, flow.priority) for flow in flows}
-        waiting = (Waiting(row.id, row.owner, row.priority) for row in rows if (row.owner, row.priority) in known)
+        waiting = (WaitingJob(row.id, row.owner, row.priority) for row in rows if (row.owner, row.priority) in known)
         return list(islice(in_order(waiting, flows, self._database.now(connection)), count))
 
 

@@ -32,7 +32,7 @@ class Layers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
+class EncodedText:
     """``context``: float32[1, tokens, width]; ``mask``: int64[1, tokens], 0 from the first token of padding on."""
 
     context: Tensor
@@ -58,7 +58,7 @@ def embedding_files(models: ModelStore, clip: Clip, kind: str, part: str, folder
 
 def read(
     models: ModelStore, clip: Clip, kind: str, pieces: Sequence[Piece], layers: Layers, rotation: Rotation, pad: int
-) -> Encoded:
+) -> EncodedText:
     """The conditioning of ``pieces``, on the CPU."""
     index = _index(clip, kind)
     with torch.no_grad(), models.lease(clip.weights[index], clip.patches_of(index)) as module:
@@ -67,7 +67,7 @@ def read(
 
 def run(
     module: Any, pieces: Sequence[Piece], layers: Layers, rotation: Rotation, pad: int, chosen: int | None = None
-) -> Encoded:
+) -> EncodedText:
     """The conditioning of ``pieces`` by a lent model; ``chosen``: the layer that a node asks for."""
     model, embedded = module.model, embed(module, pieces, pad)
     count = len(model.layers)
@@ -78,7 +78,7 @@ def run(
     states = hidden_states(model, embedded.vectors, wanted, rotation, embedded.positions, embedded.mask)
     if last is None and not layers.side_by_side:
         states = [model.norm(states[0])]
-    return Encoded(torch.cat(states, dim=-1).float().cpu(), embedded.mask.long().cpu())
+    return EncodedText(torch.cat(states, dim=-1).float().cpu(), embedded.mask.long().cpu())
 
 
 def _index(clip: Clip, kind: str) -> int:

@@ -11,7 +11,7 @@ from transformers import DynamicCache
 
 from nodes.diffusion.language.decoder import Rotation, hidden_states
 from nodes.diffusion.language.pieces import Piece, embed
-from nodes.diffusion.language.token_choice import Drawing
+from nodes.diffusion.language.token_choice import TokenSampling
 
 _NO_PADDING = -1
 
@@ -22,7 +22,7 @@ def generate(
     rotation: Rotation,
     stops: Collection[int],
     most: int,
-    drawing: Drawing | None,
+    drawing: TokenSampling | None,
     progress: Callable[[int, int], None],
 ) -> list[int]:
     """What a lent model writes after ``pieces``: at most ``most`` tokens, up to the first of ``stops``, with that.

@@ -23,14 +23,14 @@ _ESCAPED = re.compile(r"\\([()])")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class PicturePiece:
     """A picture among the tokens: float32[height, width, 3], 0..1."""
 
     pixels: Tensor
 
 
 # A token's id, the vector [width] that an embedding puts in its place, or a picture.
-Piece = int | Tensor | Picture
+Piece = int | Tensor | PicturePiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def embed(model: Any, pieces: Sequence[Piece], pad: int) -> Embedded:
     parts, positions, seen = [], [], []
     start, padding = 0, False
     for piece in pieces:
-        if isinstance(piece, Picture):
+        if isinstance(piece, PicturePiece):
             vectors, (rows, columns) = see(model.visual, piece.pixels)
             positions.append(_grid(rows, columns) + start)
             start += max(rows, columns)
@@ -94,7 +94,7 @@ def embed(model: Any, pieces: Sequence[Piece], pad: int) -> Embedded:
             positions.append(torch.full((3, 1), start))
             start += 1
         parts.append(vectors.float())
-        seen += [not padding or isinstance(piece, Picture)] * len(vectors)
+        seen += [not padding or isinstance(piece, PicturePiece)] * len(vectors)
     return Embedded(
         torch.cat(parts)[None],
         torch.tensor([seen], device=table.device),

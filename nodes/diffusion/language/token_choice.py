@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class TokenSampling:
     """How tokens are drawn, as ComfyUI 0.33.0 does it: penalties, temperature, then what is left out.
 
     ``top_k``: how many of the likeliest are left, 0 = all; ``min_p``: those are left out that are less likely than this

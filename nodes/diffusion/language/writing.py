@@ -15,7 +15,7 @@ from engine.model_store import ModelStore
 from nodes.diffusion.language.decoder import Rotation
 from nodes.diffusion.language.generation import generate
 from nodes.diffusion.language.pieces import EmbeddingFiles, Piece
-from nodes.diffusion.language.token_choice import Drawing
+from nodes.diffusion.language.token_choice import TokenSampling
 from nodes.values import Clip
 
 
@@ -62,7 +62,7 @@ def write(
     clip: Clip,
     asked: Asked,
     most: int,
-    drawing: Drawing | None,
+    drawing: TokenSampling | None,
     progress: Callable[[int, int], None],
 ) -> str:
     """The text of at most ``most`` tokens; see :func:`~nodes.diffusion.language.generation.generate`."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nodes.diffusion.attention import attend as attend_plainly
-from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, NetworkPatches, Site
+from nodes.hooks import Attend, GuidancePatches, Guided, Hooks, HookSite, NetworkPatches
 
 _SAG_THRESHOLD = 1.0
 _SAG_KERNEL_PX = 9
@@ -29,7 +29,7 @@ def perturbed_attention(scale: float) -> GuidancePatches:
     return GuidancePatches(after=(guide,))
 
 
-def _identity_in_middle(attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any) -> Tensor:
+def _identity_in_middle(attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: HookSite, attention: Any) -> Tensor:
     if site.stage != "middle":
         return attend(q, k, v)
     passed: Tensor = attention.to_out[0](attention.to_v(v))
@@ -53,7 +53,7 @@ class SelfAttentionGuidance:
         guidance = GuidancePatches(after=(self.guide,), keep_uncond=True)
         return Hooks(NetworkPatches(inner_self_attention=(self.record,)), guidance)
 
-    def record(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, attention: Any) -> Tensor:
+    def record(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: HookSite, attention: Any) -> Tensor:
         """Keep how much each token of the middle block is looked at: [batch, tokens].
 
         Where it looks, the attention stays as it is: in a perturbed pass of PAG's too.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nodes.diffusion.latents import resize
 from nodes.diffusion.parameterization import Parameterization
-from nodes.hooks import NetworkPatches, Site
+from nodes.hooks import HookSite, NetworkPatches
 
 
 def deep_shrink(
@@ -26,13 +26,13 @@ def deep_shrink(
     """
     first, last = parameterization.percent_to_sigma(start_percent), parameterization.percent_to_sigma(end_percent)
 
-    def shrink(hidden: Tensor, site: Site) -> Tensor:
+    def shrink(hidden: Tensor, site: HookSite) -> Tensor:
         if site.block != block or not last <= site.sigma <= first:
             return hidden
         height, width = (round(side / factor) for side in hidden.shape[-2:])
         return resize(hidden, width, height, down_method)
 
-    def restore(hidden: Tensor, skip: Tensor, site: Site) -> tuple[Tensor, Tensor]:
+    def restore(hidden: Tensor, skip: Tensor, site: HookSite) -> tuple[Tensor, Tensor]:
         if hidden.shape[-2:] != skip.shape[-2:]:
             hidden = resize(hidden, skip.shape[-1], skip.shape[-2], up_method)
         return hidden, skip

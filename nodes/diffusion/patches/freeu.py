@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.patches.spectrum import scale_frequencies
-from nodes.hooks import NetworkPatches, Site, SkipPatch
+from nodes.hooks import HookSite, NetworkPatches, SkipPatch
 
 # Low frequencies are one index to each side of the centre, as the paper's code has them.
 _LOW_BAND = 1
@@ -21,7 +21,7 @@ def freeu(width: int, b1: float, b2: float, s1: float, s2: float, *, structured:
     """
     factors: Mapping[int, tuple[float, float]] = {4 * width: (b1, s1), 2 * width: (b2, s2)}
 
-    def change(hidden: Tensor, skip: Tensor, site: Site) -> tuple[Tensor, Tensor]:
+    def change(hidden: Tensor, skip: Tensor, site: HookSite) -> tuple[Tensor, Tensor]:
         if hidden.shape[1] not in factors:
             return hidden, skip
         backbone, low = factors[hidden.shape[1]]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodes.hooks import Attend, Hooks, NetworkPatches, Site
+from nodes.hooks import Attend, Hooks, HookSite, NetworkPatches
 from nodes.latent_space import PIXELS_PER_LATENT
 
 
@@ -26,7 +26,7 @@ class Tiling:
         self._source = source
         self._scale_depth = scale_depth
 
-    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, _attention: Any) -> Tensor:
+    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: HookSite, _attention: Any) -> Tensor:
         """Queries of a tile attend to as many keys as the tile has tokens, band by band in the order of tokens."""
         level = self._level(q.shape[1], site.latent_px)
         if level is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nodes.diffusion.parameterization import Parameterization
-from nodes.hooks import GuidancePatches, Guided, NetworkPatches, Site
+from nodes.hooks import GuidancePatches, Guided, HookSite, NetworkPatches
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,11 @@ class WithoutBlocks:
     singles: frozenset[int]
 
     def __call__(
-        self, run: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]], state: Mapping[str, Tensor], site: Site, /
+        self,
+        run: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
+        state: Mapping[str, Tensor],
+        site: HookSite,
+        /,
     ) -> Mapping[str, Tensor]:
         left_out = {"double": self.doubles, "single": self.singles}.get(site.stage, frozenset())
         return state if site.block in left_out else run(state)

@@ -37,7 +37,7 @@ class Window:
 
 
 @dataclass(eq=False)
-class Changes:
+class ChangeEstimate:
     """Estimates how far outputs have gone since the last one that was computed."""
 
     name: str
@@ -89,7 +89,7 @@ class EasyCache:
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._changes = Changes("EasyCache", window)
+        self._changes = ChangeEstimate("EasyCache", window)
         self._leaps: dict[Hashable, Tensor] = {}
         self._first: Hashable = None
         self._seen: set[Hashable] = set()
@@ -135,7 +135,7 @@ class LazyCache:
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._changes = Changes("LazyCache", window)
+        self._changes = ChangeEstimate("LazyCache", window)
         self._leap: Tensor | None = None
         self._uncond: Tensor | None = None
 

@@ -9,7 +9,7 @@ import torch
 from tomesd.merge import bipartite_soft_matching_random2d
 from torch import Tensor
 
-from nodes.hooks import Attend, Hooks, NetworkPatches, Site
+from nodes.hooks import Attend, Hooks, HookSite, NetworkPatches
 
 _STRIDE = 2  # one token of every 2 x 2 is kept as a target, as the paper found best
 
@@ -24,7 +24,7 @@ class Merging:
         self._ratio = ratio
         self._source = source
 
-    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: Site, _attention: Any) -> Tensor:
+    def __call__(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, site: HookSite, _attention: Any) -> Tensor:
         """Merged queries attend to all keys; the result is spread back over the merged tokens."""
         height, width = site.latent_px
         if min(height, width) == 1 or math.ceil(math.sqrt(height * width // q.shape[1])) > 1:

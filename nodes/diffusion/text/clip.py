@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.model_store import ModelStore
 from nodes.diffusion.text.chunks import CHUNK_TOKENS, Chunk, Vocabulary, tokenize
-from nodes.diffusion.text.encoder import Reading, encode_chunks
+from nodes.diffusion.text.encoder import EncoderReading, encode_chunks
 from nodes.diffusion.text.tokenizer import END
 from nodes.values import Clip
 
@@ -58,7 +58,7 @@ def tokenized(
 
 
 def encode_clip(
-    models: ModelStore, clip: Clip, kind: str, chunks: Sequence[Chunk], reading: Reading
+    models: ModelStore, clip: Clip, kind: str, chunks: Sequence[Chunk], reading: EncoderReading
 ) -> tuple[Tensor, Tensor]:
     """What the encoder ``kind`` of ``clip`` makes of ``chunks``: float32[1, tokens, width] and float32[1, width].
 

@@ -15,7 +15,7 @@ from nodes.diffusion.text.tokenizer import END
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EncoderReading:
     """What a family takes from a text encoder.
 
     ``layer``: the hidden layer for the context, -1 = the output of the last one, None = the last with its norm.
@@ -28,7 +28,7 @@ class Reading:
 
 
 def encode_chunks(
-    module: Any, chunks: Sequence[Chunk], vocabulary: Vocabulary, reading: Reading
+    module: Any, chunks: Sequence[Chunk], vocabulary: Vocabulary, reading: EncoderReading
 ) -> tuple[Tensor, Tensor]:
     """Context float32[1, tokens of all chunks, width] and pooled float32[1, width], on the CPU.
 
@@ -61,7 +61,7 @@ def _row(module: Any, tokens: Sequence[int | Tensor], vocabulary: Vocabulary) ->
     return _Row(embedded(table, kept), end)
 
 
-def _run(module: Any, rows: Sequence[_Row], reading: Reading) -> tuple[Tensor, Tensor]:
+def _run(module: Any, rows: Sequence[_Row], reading: EncoderReading) -> tuple[Tensor, Tensor]:
     """The wanted hidden layer of all rows, [rows, tokens, width], and the first row's pooled vector, [1, width]."""
     text = module.text_model
     layers = text.encoder.layers

@@ -19,7 +19,7 @@ from nodes.diffusion.weights import WeightView
 from nodes.families.chroma import FAMILY
 from nodes.families.chroma.names import name_map
 from nodes.families.flux.denoiser import HEAD_WIDTH, TIME_SCALE, sequence, shape_in, with_scales
-from nodes.families.flux.variant import PATCH, Variant
+from nodes.families.flux.variant import PATCH, FluxVariant
 from nodes.hooks import Call
 from nodes.values import Model
 
@@ -28,7 +28,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, in its authors' layout or diffusers'."""
     config = configuration(view)
     weights = weights_of("chroma", with_scales(view), lambda: _make(config), name_map)
-    variant = Variant(config["joint_attention_dim"], config["in_channels"] // PATCH**2)
+    variant = FluxVariant(config["joint_attention_dim"], config["in_channels"] // PATCH**2)
     return Model(weights, FAMILY, flux_flow(), FAMILY.space, variant)
 
 

@@ -120,7 +120,7 @@ def residuals(control: Control, module: Any, call: ControlCall) -> Residuals:
     if control.net.modes and control.net.union_type is not None:
         mode = module.controlnet_mode_embedder.weight[control.net.union_type]
         text = torch.cat([mode.expand(text.shape[0], 1, -1), text], dim=1)
-    places = torch.cat([text_positions(text), patch_positions(x, references.Place(0, 0, 0))])
+    places = torch.cat([text_positions(text), patch_positions(x, references.ReferencePosition(0, 0, 0))])
     joint = Joint(rotations(places, AXES, THETA), text.shape[1], image.shape[1], current().mix)
     time = F.silu(embed_time(module.time_text_embed, call.timestep.to(weight.device)[:, None], call.inputs))
     doubles, singles = _run(module, image, text, joint, time)

@@ -16,14 +16,14 @@ from nodes.diffusion.backend import current
 from nodes.diffusion.double_stream import Joint, Modulations, run_blocks
 from nodes.diffusion.modulation import modulated
 from nodes.diffusion.parameterization import flow, flux_flow
-from nodes.diffusion.references import Place, ReferenceMethod, places, size_of
+from nodes.diffusion.references import ReferenceMethod, ReferencePosition, places, size_of
 from nodes.diffusion.rotary import rotations
 from nodes.diffusion.tokens import grid_positions, grid_size, to_latent, to_tokens
 from nodes.diffusion.transformers import weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.flux import FAMILY
 from nodes.families.flux.names import name_map
-from nodes.families.flux.variant import PATCH, Variant
+from nodes.families.flux.variant import PATCH, FluxVariant
 from nodes.hooks import Call
 from nodes.values import Model
 
@@ -39,7 +39,7 @@ def load(view: WeightView) -> Model:
     config = configuration(view)
     weights = weights_of("flux", with_scales(view), lambda: FluxTransformer2DModel(**config), name_map)
     sampled = flux_flow() if config["guidance_embeds"] else flow(shift=1.0, multiplier=1.0)
-    variant = Variant(config["joint_attention_dim"], config["in_channels"] // PATCH**2)
+    variant = FluxVariant(config["joint_attention_dim"], config["in_channels"] // PATCH**2)
     return Model(weights, FAMILY, sampled, FAMILY.space, variant)
 
 
@@ -78,7 +78,7 @@ def with_scales(view: WeightView) -> WeightView:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class PassInputs:
     """What a pass works on. ``tokens``: of the picture and of those that it refers to, [rows, patches, channels x 4];
     ``context``: of the prompt; ``joint``: where all of them stand.
     """
@@ -88,7 +88,7 @@ class Given:
     joint: Joint
 
 
-def sequence(module: Any, x: Tensor, inputs: Mapping[str, Any]) -> Given:
+def sequence(module: Any, x: Tensor, inputs: Mapping[str, Any]) -> PassInputs:
     """What the network is given, where and in the format in which its weights are; see :func:`step`."""
     weight = module.x_embedder.weight
     x, context = (given.to(weight.device, weight.dtype) for given in (x, inputs["context"]))
@@ -98,7 +98,7 @@ def sequence(module: Any, x: Tensor, inputs: Mapping[str, Any]) -> Given:
     tokens = torch.cat([own, *(to_tokens(latent, PATCH) for latent in references)], dim=1)
     positions = picture_positions(x, references, inputs.get("reference_method", DEFAULT_METHOD))
     turns = rotations(torch.cat([text_positions(context), *positions]), AXES, THETA)
-    return Given(tokens, context, Joint(turns, context.shape[1], own.shape[1], current().mix, inputs.get("bias")))
+    return PassInputs(tokens, context, Joint(turns, context.shape[1], own.shape[1], current().mix, inputs.get("bias")))
 
 
 def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], call: Call) -> Tensor:
@@ -150,12 +150,12 @@ def embed_time(embed: Any, times: Tensor, inputs: Mapping[str, Any]) -> Tensor:
 
 def picture_positions(x: Tensor, references: Sequence[Tensor], method: ReferenceMethod) -> list[Tensor]:
     """Layer, row and column of each patch, float32[patches, 3]: of the picture, then of each reference."""
-    beside = places(map(size_of, references), method, PATCH, corner=Place(0, *grid_size(x, PATCH)))
-    latents = [(x, Place(0, 0, 0)), *zip(references, beside, strict=True)]
+    beside = places(map(size_of, references), method, PATCH, corner=ReferencePosition(0, *grid_size(x, PATCH)))
+    latents = [(x, ReferencePosition(0, 0, 0)), *zip(references, beside, strict=True)]
     return [patch_positions(latent, place) for latent, place in latents]
 
 
-def patch_positions(latent: Tensor, place: Place) -> Tensor:
+def patch_positions(latent: Tensor, place: ReferencePosition) -> Tensor:
     """Layer, row and column of each patch of one latent, float32[patches, 3]."""
     grid = grid_positions(*grid_size(latent, PATCH), latent.device)
     grid += torch.tensor([place.row, place.column], device=latent.device)

@@ -12,7 +12,7 @@ from nodes.diffusion.lora.patch import LoraPatch
 from nodes.diffusion.references import ReferenceMethod, reference_inputs
 from nodes.diffusion.tokens import grid_size
 from nodes.diffusion.transformers import context_of
-from nodes.families.flux.variant import PATCH, Variant
+from nodes.families.flux.variant import PATCH, FluxVariant
 from nodes.values import Cond, Model
 
 DEFAULT_GUIDANCE = 3.5
@@ -36,7 +36,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
 
 def prompt_inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     """All inputs but the guidance."""
-    variant: Variant = scene.model.variant
+    variant: FluxVariant = scene.model.variant
     found = {"context": context_of(entry, scene, variant.context_width)}
     if entry.pooled is not None:
         found["pooled"] = Input(entry.pooled)
@@ -93,6 +93,6 @@ def _bias(entry: Cond, scene: Scene) -> Tensor | None:
 
 def input_channels(model: Model) -> int:
     """Of the latents that the network's first layer takes, which a LoRA may have widened."""
-    variant: Variant = model.variant
+    variant: FluxVariant = model.variant
     shapes = (patch.shapes.get(_IMAGE_IN) for patch in model.weight_patches if isinstance(patch, LoraPatch))
     return max([variant.in_channels, *(shape[1] // PATCH**2 for shape in shapes if shape is not None)])

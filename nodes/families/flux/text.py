@@ -7,13 +7,13 @@ from pathlib import Path
 
 from engine.model_store import ModelStore
 from nodes.diffusion.text.clip import Prompts, encode_clip, prompt_for, tokenized
-from nodes.diffusion.text.encoder import Reading
+from nodes.diffusion.text.encoder import EncoderReading
 from nodes.diffusion.text.lengths import Length
 from nodes.diffusion.text.t5 import encode_prompt
 from nodes.values import Clip, Cond
 
 LENGTH = Length(256)
-_SUMMARY = Reading(None, norm=True, projected=False)
+_SUMMARY = EncoderReading(None, norm=True, projected=False)
 
 
 def encode(models: ModelStore, clip: Clip, text: Prompts, embeddings: Sequence[Path] = ()) -> Cond:

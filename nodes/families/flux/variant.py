@@ -8,7 +8,7 @@ PATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class FluxVariant:
     """``context_width``: of the prompts' tokens. ``in_channels``: of the latents that the network takes: the noisy one,
     and with 32 a picture to follow, with 96 a picture and the mask of what is to be filled.
     """

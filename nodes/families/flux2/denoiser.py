@@ -15,14 +15,14 @@ from nodes.diffusion.backend import current
 from nodes.diffusion.block_hooks import State, through
 from nodes.diffusion.modulation import gated, modulated
 from nodes.diffusion.parameterization import flux_flow
-from nodes.diffusion.references import Place, ReferenceMethod, places, references_in, size_of
+from nodes.diffusion.references import ReferenceMethod, ReferencePosition, places, references_in, size_of
 from nodes.diffusion.rotary import rotate, rotations
 from nodes.diffusion.tokens import grid_positions, grid_size, to_latent, to_tokens
 from nodes.diffusion.transformers import beside, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.flux2 import FAMILY
 from nodes.families.flux2.names import name_map
-from nodes.hooks import Call, KeptAttention, Site
+from nodes.hooks import Call, HookSite, KeptAttention
 from nodes.values import Model
 
 HEAD_WIDTH = 128
@@ -36,7 +36,7 @@ FLOAT16_MAX = 65504
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Flux2Variant:
     """``context_width``: of the encoded prompts; ``reference_method``: where references stand if no node says."""
 
     context_width: int
@@ -47,7 +47,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, in its authors' layout or diffusers'."""
     config = configuration(view)
     weights = weights_of("flux2", view, lambda: Flux2Transformer2DModel(**config), name_map)
-    return Model(weights, FAMILY, flux_flow(MU), FAMILY.space, Variant(config["joint_attention_dim"]))
+    return Model(weights, FAMILY, flux_flow(MU), FAMILY.space, Flux2Variant(config["joint_attention_dim"]))
 
 
 def configuration(view: WeightView) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
             made = _double(block, state["image"], state["text"], of_image, of_text, this, ("double", number))
             return {"image": made[0], "text": made[1]}
 
-        site = Site("double", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
+        site = HookSite("double", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
         state = through(call.patches.around_block, double, {"image": image, "text": text}, site)
         image, text = state["image"], state["text"]
     stream = torch.cat([text, image], dim=1)
@@ -101,7 +101,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
         def single(state: State, block: Any = block, number: int = number) -> State:
             return {"stream": _single(block, state["stream"], of_both, this, ("single", number))}
 
-        site = Site("single", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
+        site = HookSite("single", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
         stream = through(call.patches.around_block, single, {"stream": stream}, site)["stream"]
     image = stream[:, text.shape[1] : text.shape[1] + this.count]
     # The file has shift before scale here, diffusers the other way round; the weight stays as it is in the file.
@@ -159,13 +159,13 @@ def _positions(x: Tensor, text: int, references: list[Tensor], method: Reference
     """Layer, row, column and place in the text: of text, picture and references, [tokens, 4]."""
     text_places = torch.zeros(text, 4, device=x.device)
     text_places[:, 3] = torch.arange(text, device=x.device)
-    corner = Place(0, *grid_size(x, PATCH))
+    corner = ReferencePosition(0, *grid_size(x, PATCH))
     beside = places(map(size_of, references), method, PATCH, LAYER_STEP, corner)
-    pictures = [(x, Place(0, 0, 0)), *zip(references, beside, strict=True)]
+    pictures = [(x, ReferencePosition(0, 0, 0)), *zip(references, beside, strict=True)]
     return torch.cat([text_places, *(_grid(latent, place) for latent, place in pictures)])
 
 
-def _grid(latent: Tensor, place: Place) -> Tensor:
+def _grid(latent: Tensor, place: ReferencePosition) -> Tensor:
     grid = grid_positions(*grid_size(latent, PATCH), latent.device)
     grid += torch.tensor([place.row, place.column], device=latent.device)
     return torch.cat([torch.full_like(grid[:, :1], place.layer), grid, torch.zeros_like(grid[:, :1])], dim=1)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from nodes.diffusion.inputs import Input, Scene
 from nodes.diffusion.references import reference_inputs
 from nodes.diffusion.transformers import context_of
-from nodes.families.flux2.denoiser import Variant
+from nodes.families.flux2.denoiser import Flux2Variant
 from nodes.values import Cond
 
 TOKENS = 512
@@ -23,7 +23,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     Raises ``InputInvalid`` for another family's prompt. The guidance is 3.5 where no
     node set one; ``None`` leaves it out altogether.
     """
-    variant: Variant = scene.model.variant
+    variant: Flux2Variant = scene.model.variant
     context = context_of(entry, scene, variant.context_width)
     missing = max(TOKENS - context.value.shape[1], 0)
     found = {"context": replace(context, value=F.pad(context.value, (0, 0, missing, 0)))}

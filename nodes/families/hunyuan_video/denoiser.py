@@ -33,7 +33,7 @@ GUIDANCE_SCALE = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class HunyuanVideoVariant:
     """``context_width``: of the encoded prompts; ``channels``: that the network gets, noise included; ``is_later``:
     whether it is of 1.5.
     """
@@ -48,7 +48,7 @@ def load(view: WeightView) -> Model:
     config = configuration(view)
     weights = weights_of("hunyuan_video", view, lambda: build(view), name_map)
     is_later = config["out_channels"] == SPACE_15.channels
-    variant = Variant(config["text_embed_dim"], config["in_channels"], is_later)
+    variant = HunyuanVideoVariant(config["text_embed_dim"], config["in_channels"], is_later)
     return Model(weights, FAMILY, flow(SHIFT), SPACE_15 if is_later else SPACE, variant, keeps_clean=True)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from nodes.diffusion.inputs import Input, Scene, repeat_batch
 from nodes.diffusion.latents import resize
 from nodes.diffusion.transformers import context_of
-from nodes.families.hunyuan_video.denoiser import Variant
+from nodes.families.hunyuan_video.denoiser import HunyuanVideoVariant
 from nodes.values import Cond
 
 DEFAULT_GUIDANCE = 6.0
@@ -20,7 +20,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
 
     Raises ``InputInvalid`` for another family's prompt.
     """
-    variant: Variant = scene.model.variant
+    variant: HunyuanVideoVariant = scene.model.variant
     found = {"context": context_of(entry, scene, variant.context_width)}
     if entry.pooled is not None:
         found["pooled"] = Input(entry.pooled)

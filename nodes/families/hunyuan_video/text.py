@@ -13,7 +13,7 @@ from engine.model_store import ModelStore
 from nodes.diffusion.language.encoding import Layers, one_prompt, run
 from nodes.diffusion.language.llama3 import ROTATION
 from nodes.diffusion.text.clip import encode_clip, tokenized
-from nodes.diffusion.text.encoder import Reading
+from nodes.diffusion.text.encoder import EncoderReading
 from nodes.diffusion.text.prompt import parse
 from nodes.families.hunyuan_video import text_15
 from nodes.values import Clip, Cond
@@ -32,7 +32,7 @@ USER, LINES = 882, 271
 """The word "user", and two line ends."""
 
 _LAYERS = Layers(-3)
-_SUMMARY = Reading(None, norm=True, projected=False)
+_SUMMARY = EncoderReading(None, norm=True, projected=False)
 
 
 def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embeddings: Sequence[Path] = ()) -> Cond:

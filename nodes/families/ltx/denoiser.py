@@ -23,7 +23,7 @@ from nodes.families.ltx.header import described
 from nodes.families.ltx.names import name_map
 from nodes.families.ltx.places import bounds, turns
 from nodes.families.ltx.spaces import SPACE
-from nodes.hooks import Call, Site
+from nodes.hooks import Call, HookSite
 from nodes.values import Model
 
 MU = 2.37
@@ -163,7 +163,7 @@ def _through_blocks(
         def run(state: State, layer: Any = layer) -> State:
             return {**state, "image": best(block, layer, state["image"], state["text"])}
 
-        here = Site("double", number, 0, size, call.rows, call.sigma)
+        here = HookSite("double", number, 0, size, call.rows, call.sigma)
         state = through(call.patches.around_block, run, {"image": tokens, "text": context}, here)
         tokens, context = state["image"], state["text"]
     return tokens

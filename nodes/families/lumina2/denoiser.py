@@ -31,7 +31,7 @@ FEED_FORWARD_RATIO = 4  # of the module's default; the file's own is told as a m
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Lumina2Variant:
     """``context_width``: of the encoded prompts that the network reads."""
 
     context_width: int
@@ -41,7 +41,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, in its authors' layout or diffusers'."""
     config = configuration(view)
     weights = weights_of("lumina2", view, lambda: Lumina2Transformer2DModel(**config), name_map)
-    return Model(weights, FAMILY, flow(SHIFT, multiplier=1.0), FAMILY.space, Variant(config["cap_feat_dim"]))
+    return Model(weights, FAMILY, flow(SHIFT, multiplier=1.0), FAMILY.space, Lumina2Variant(config["cap_feat_dim"]))
 
 
 def configuration(view: WeightView) -> dict[str, Any]:

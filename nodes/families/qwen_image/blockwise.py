@@ -23,11 +23,11 @@ from nodes.diffusion.weights import WeightView
 from nodes.families.marks import Shapes
 from nodes.families.qwen_image import BLOCKWISE
 from nodes.families.qwen_image.denoiser import PATCH, frames_to_tokens
-from nodes.hooks import NetworkPatches, Site
+from nodes.hooks import HookSite, NetworkPatches
 from nodes.values import Companion, ModelPatch
 
 
-class Block(nn.Module):
+class ControlBlock(nn.Module):
     """What is added to the picture's tokens behind one block, from them and the control picture's."""
 
     def __init__(self, width: int) -> None:
@@ -44,12 +44,12 @@ class Block(nn.Module):
 
 
 class BlockwiseControl(nn.Module):
-    """One :class:`Block` for each of the model's first ``layers``; ``patch_width``: of the control picture's tokens."""
+    """One :class:`ControlBlock` for each of the model's first ``layers``; ``patch_width``: of the control's tokens."""
 
     def __init__(self, patch_width: int, width: int, layers: int) -> None:
         super().__init__()
         self.img_in = nn.Linear(patch_width, width)
-        self.controlnet_blocks = nn.ModuleList(Block(width) for _ in range(layers))
+        self.controlnet_blocks = nn.ModuleList(ControlBlock(width) for _ in range(layers))
 
 
 def load(view: WeightView, kind: str) -> ModelPatch:
@@ -96,7 +96,7 @@ class _Added:
     def __init__(self, module: Any, seen: Tensor, strength: float) -> None:
         self._blocks, self._seen, self._strength = module.controlnet_blocks, seen, strength
 
-    def __call__(self, run: Callable[[State], State], state: State, site: Site) -> State:
+    def __call__(self, run: Callable[[State], State], state: State, site: HookSite) -> State:
         made = run(state)
         if site.block >= len(self._blocks):
             return made

@@ -25,7 +25,7 @@ from nodes.families.qwen_image import CONTROL
 from nodes.families.qwen_image.denoiser import (
     HEAD_WIDTH,
     PATCH,
-    Residuals,
+    BlockResiduals,
     embed_time,
     embedded,
     frames_to_tokens,
@@ -76,7 +76,7 @@ def fits(shapes: Shapes, net: ControlNet, model: Model, network: Shapes) -> bool
     return all(shapes[name] == network.get(name) for name in ("img_in.weight", "txt_in.weight"))
 
 
-def residuals(control: Control, module: Any, call: ControlCall) -> Residuals:
+def residuals(control: Control, module: Any, call: ControlCall) -> BlockResiduals:
     """What the network adds at strength 1."""
     weight = module.img_in.weight
     x, context = (given.to(weight.device, weight.dtype) for given in (call.x, call.inputs["context"]))
@@ -90,7 +90,7 @@ def residuals(control: Control, module: Any, call: ControlCall) -> Residuals:
         image, text = made[:, :count], made[:, count:]
         added.append(out(image))
     served = math.ceil(BLOCKS / len(added))
-    return Residuals(tuple(added[number // served] for number in range(BLOCKS)))
+    return BlockResiduals(tuple(added[number // served] for number in range(BLOCKS)))
 
 
 def _seen(control: Control, call: ControlCall) -> Tensor:

@@ -14,14 +14,14 @@ from nodes.diffusion.backend import current
 from nodes.diffusion.block_hooks import State, through
 from nodes.diffusion.modulation import gated, modulated
 from nodes.diffusion.parameterization import flux_flow
-from nodes.diffusion.references import Place, ReferenceMethod, places, references_in, size_of
+from nodes.diffusion.references import ReferenceMethod, ReferencePosition, places, references_in, size_of
 from nodes.diffusion.rotary import rotate, rotations
 from nodes.diffusion.tokens import grid_positions, grid_size, to_latent, to_tokens
 from nodes.diffusion.transformers import beside, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.qwen_image import FAMILY
 from nodes.families.qwen_image.names import name_map
-from nodes.hooks import Call, Site
+from nodes.hooks import Call, HookSite
 from nodes.values import Model
 
 HEAD_WIDTH = 128
@@ -34,7 +34,7 @@ LAYERED_MARK = "time_text_embed.addition_t_embedding.weight"
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class QwenImageVariant:
     """``context_width``: of the encoded prompts; ``reference_method``: where references stand if no node says."""
 
     context_width: int
@@ -42,7 +42,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Residuals:
+class BlockResiduals:
     """What ControlNets add to the picture's tokens after each block."""
 
     blocks: tuple[Tensor | None, ...]
@@ -54,7 +54,7 @@ def load(view: WeightView) -> Model:
     weights = weights_of("qwen_image", view, lambda: QwenImageTransformer2DModel(**config), name_map)
     method: ReferenceMethod = "index_timestep_zero" if CLEAN_REFERENCES_MARK in view else "index"
     method = "negative_index" if LAYERED_MARK in view else method
-    return Model(weights, FAMILY, flux_flow(MU), FAMILY.space, Variant(config["joint_attention_dim"], method))
+    return Model(weights, FAMILY, flux_flow(MU), FAMILY.space, QwenImageVariant(config["joint_attention_dim"], method))
 
 
 def configuration(view: WeightView) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
     """The velocity (noise - picture) of ``x``, [rows, 16, frames, height, width], of any height and width.
 
     ``inputs``: ``context``, the encoded prompt, [rows, tokens, width]; references as :mod:`nodes.diffusion.references`
-    names them. ``call.control``: :class:`Residuals`.
+    names them. ``call.control``: :class:`BlockResiduals`.
     """
     weight = module.img_in.weight
     x, inputs = beside(weight, x), {name: beside(weight, value) for name, value in inputs.items()}
@@ -96,7 +96,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
             made = best(block, state["image"], state["text"], time, *turns, count)
             return {**state, "image": made[:, : state["image"].shape[1]], "text": made[:, state["image"].shape[1] :]}
 
-        site = Site("double", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
+        site = HookSite("double", number, 0, (x.shape[-2], x.shape[-1]), call.rows, call.sigma)
         state = through(call.patches.around_block, run, {"image": image, "text": text}, site)
         image, text = state["image"], state["text"]
         if number < len(added) and (more := added[number]) is not None:
@@ -107,7 +107,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
 
 
 def _added(call: Call) -> tuple[Tensor | None, ...]:
-    return call.control.blocks if isinstance(call.control, Residuals) else ()
+    return call.control.blocks if isinstance(call.control, BlockResiduals) else ()
 
 
 def embed_time(module: Any, sigma: Tensor, dtype: torch.dtype) -> Tensor:
@@ -164,7 +164,7 @@ def embedded(
 ) -> tuple[Tensor, tuple[Tensor, Tensor], int]:
     """The picture's tokens with the references' behind them, rotations (text, picture), and how many are its own."""
     tokens = [frames_to_tokens(x)]
-    own = [_positions(x, Place(0, 0, 0))]
+    own = [_positions(x, ReferencePosition(0, 0, 0))]
     for latent, place in zip(references, places(map(size_of, references), method, PATCH), strict=True):
         frames = latent if latent.ndim == 5 else latent[:, :, None]
         tokens.append(frames_to_tokens(frames.expand(x.shape[0], -1, -1, -1, -1)))
@@ -175,7 +175,7 @@ def embedded(
     return module.img_in(torch.cat(tokens, dim=1)), turns, tokens[0].shape[1]
 
 
-def _positions(latent: Tensor, place: Place) -> Tensor:
+def _positions(latent: Tensor, place: ReferencePosition) -> Tensor:
     """Frame, row and column of each patch, counted from the middle; a single frame stands on the place's layer."""
     rows, columns = grid_size(latent, PATCH)
     grid = grid_positions(rows, columns, latent.device)

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from nodes.diffusion.language.encoding import Layers, one_prompt, read
-from nodes.diffusion.language.pieces import Picture, Piece, pieces_of
+from nodes.diffusion.language.pieces import PicturePiece, Piece, pieces_of
 from nodes.diffusion.language.qwen25_vl import ROTATION
 from nodes.diffusion.language.qwen_tokenizer import IM_START, IMAGE_PAD, PAD, STOPS, spelled, token_ids
 from nodes.diffusion.language.writing import Writer
@@ -81,7 +81,7 @@ def _with_pictures(pieces: Sequence[Piece], pictures: Sequence[Tensor]) -> list[
         if not isinstance(piece, int) or piece != IMAGE_PAD:
             return piece
         picture = next(rest, None)
-        return piece if picture is None else Picture(picture)
+        return piece if picture is None else PicturePiece(picture)
 
     return [placed(piece) for piece in pieces]
 

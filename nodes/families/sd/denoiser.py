@@ -15,7 +15,7 @@ from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightView
 from nodes.families.family import Family
 from nodes.families.sd import FAMILY
-from nodes.families.sd.variant import Variant, read_variant
+from nodes.families.sd.variant import SDVariant, read_variant
 from nodes.hooks import Call
 from nodes.values import Model
 
@@ -54,7 +54,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
     )
 
 
-def model_of(family: Family, network: WeightView, variant: Variant, prediction: Prediction) -> Model:
+def model_of(family: Family, network: WeightView, variant: SDVariant, prediction: Prediction) -> Model:
     """A model of a UNet's tensors under diffusers' names.
 
     Finetunes mark themselves with the tensors ``v_pred`` and ``ztsnr`` (its schedule ends at zero terminal SNR, Lin et

@@ -9,7 +9,7 @@ from engine.errors import InputInvalid
 from nodes.diffusion.inputs import Input, Scene, spread_batch
 from nodes.diffusion.latents import resize
 from nodes.diffusion.noise_levels import LogUniform
-from nodes.families.sd.variant import Variant
+from nodes.families.sd.variant import SDVariant
 from nodes.values import Cond
 
 # The mean colour of what VAE encoders make of mid grey, which is what inpainting models were shown for "nothing".
@@ -18,7 +18,7 @@ BLANK_INPAINT_LATENT = (0.8223, -0.6876, 0.6364, 0.1380)
 
 def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     """``context``, and ``channels`` where the network has them. Raises ``InputInvalid`` for another family's prompt."""
-    variant: Variant = scene.model.variant
+    variant: SDVariant = scene.model.variant
     width = entry.context.shape[-1]
     if width != variant.context_width:
         raise InputInvalid(
@@ -31,7 +31,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     return found if channels is None else {**found, "channels": Input(channels, "cut")}
 
 
-def _channels(entry: Cond, scene: Scene, variant: Variant) -> Tensor | None:
+def _channels(entry: Cond, scene: Scene, variant: SDVariant) -> Tensor | None:
     if variant.concat == ("image",):
         return _instruction_channels(entry, scene)
     parts = [_inpaint_part(part, entry, scene) for part in variant.concat]

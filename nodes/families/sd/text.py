@@ -8,12 +8,12 @@ from pathlib import Path
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from nodes.diffusion.text.clip import Prompts, encode_clip, tokenized
-from nodes.diffusion.text.encoder import Reading
+from nodes.diffusion.text.encoder import EncoderReading
 from nodes.values import Clip, Cond
 
-_READINGS: Mapping[str, Reading] = {
-    "sd15": Reading(None, norm=True, projected=False),
-    "sd2": Reading(-2, norm=True, projected=True),
+_READINGS: Mapping[str, EncoderReading] = {
+    "sd15": EncoderReading(None, norm=True, projected=False),
+    "sd2": EncoderReading(-2, norm=True, projected=True),
 }
 
 

@@ -15,7 +15,7 @@ _CONCAT: Mapping[int, tuple[ConcatPart, ...]] = {4: (), 8: ("image",), 9: ("mask
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class SDVariant:
     """``context_width``: of the prompts' tokens. ``concat``: what the network gets in further input channels, in order.
 
     ``texts``: the name of the set of encoders that it was trained with.
@@ -26,7 +26,7 @@ class Variant:
     concat: tuple[ConcatPart, ...] = ()
 
 
-def read_variant(unet: WeightView, texts: str) -> Variant:
+def read_variant(unet: WeightView, texts: str) -> SDVariant:
     """Of a UNet's tensors under diffusers' names. Raises ``ModelUnreadable`` for one of no known kind."""
     in_channels = unet.shape("conv_in.weight")[1]
     if in_channels not in _CONCAT:
@@ -40,4 +40,4 @@ def read_variant(unet: WeightView, texts: str) -> Variant:
             f"'{unet.file.path.name}' holds a UNet without text attention, of no known family",
             remedy="take a model that reads prompts",
         )
-    return Variant(texts, unet.shape(attention)[1], _CONCAT[in_channels])
+    return SDVariant(texts, unet.shape(attention)[1], _CONCAT[in_channels])

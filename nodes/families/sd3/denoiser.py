@@ -22,8 +22,8 @@ from nodes.diffusion.weights import WeightView
 from nodes.families.sd3 import FAMILY
 from nodes.families.sd3.blocks import joint_block
 from nodes.families.sd3.names import name_map
-from nodes.families.sd3.variant import PATCH, Variant
-from nodes.hooks import Call, Site
+from nodes.families.sd3.variant import PATCH, SD3Variant
+from nodes.hooks import Call, HookSite
 from nodes.values import Model
 
 HEAD_WIDTH = 64
@@ -35,7 +35,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, in its authors' layout or diffusers'."""
     config = configuration(view)
     weights = weights_of("sd3", view, lambda: SD3Transformer2DModel(**config), name_map)
-    return Model(weights, FAMILY, flow(SHIFT, 1000.0), FAMILY.space, Variant(config["joint_attention_dim"]))
+    return Model(weights, FAMILY, flow(SHIFT, 1000.0), FAMILY.space, SD3Variant(config["joint_attention_dim"]))
 
 
 def configuration(view: WeightView) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
             made = backend.best(joint_block)(block, state["image"], state["text"], time, backend.mix)
             return {"image": made[0], "text": made[1]}
 
-        site = Site("double", number, 0, size, call.rows, call.sigma)
+        site = HookSite("double", number, 0, size, call.rows, call.sigma)
         state = through(wrappers, run, {"image": image, "text": text}, site)
         image, text = with_residual(state["image"], added.doubles, number), state["text"]
     scale, shift = module.norm_out.linear(time).chunk(2, dim=-1)

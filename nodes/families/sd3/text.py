@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.model_store import ModelStore
 from nodes.diffusion.text.clip import Prompts, encode_clip, prompt_for, side_by_side, tokenized
-from nodes.diffusion.text.encoder import Reading
+from nodes.diffusion.text.encoder import EncoderReading
 from nodes.diffusion.text.lengths import Length
 from nodes.diffusion.text.t5 import encode_prompt
 from nodes.values import Clip, Cond
@@ -20,9 +20,9 @@ LENGTH = Length(77)
 
 # Widths of the published encoders, for one that is missing: CLIP-L's tokens and summary, bigG's summary, all tokens.
 _L_WIDTH, _G_WIDTH, _WIDTH = 768, 1280, 4096
-_READINGS: Mapping[str, Reading] = {
-    "clip_l": Reading(-2, norm=False, projected=False),
-    "clip_g": Reading(-2, norm=False, projected=True),
+_READINGS: Mapping[str, EncoderReading] = {
+    "clip_l": EncoderReading(-2, norm=False, projected=False),
+    "clip_g": EncoderReading(-2, norm=False, projected=True),
 }
 
 

@@ -8,7 +8,7 @@ PATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class SD3Variant:
     """``context_width``: of the prompts' tokens."""
 
     context_width: int

@@ -8,10 +8,10 @@ from pathlib import Path
 from engine.errors import InputInvalid
 from engine.model_store import ModelStore
 from nodes.diffusion.text.clip import Prompts, encode_clip, side_by_side, tokenized
-from nodes.diffusion.text.encoder import Reading
+from nodes.diffusion.text.encoder import EncoderReading
 from nodes.values import Clip, Cond
 
-_READING = Reading(-2, norm=False, projected=True)
+_READING = EncoderReading(-2, norm=False, projected=True)
 
 
 def encode(models: ModelStore, clip: Clip, text: Prompts, embeddings: Sequence[Path] = ()) -> Cond:

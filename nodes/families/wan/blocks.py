@@ -14,7 +14,7 @@ from nodes.families.wan.network import HEAD_WIDTH
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class BlockInputs:
     """What all blocks of one pass are given beside their tokens.
 
     ``time``: [rows, 1 or frames, 6, width]; ``turns``: how far the film's heads turn; ``seen``: how many of the

@@ -17,11 +17,11 @@ from nodes.diffusion.tokens import padded
 from nodes.diffusion.transformers import beside, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.wan import FAMILY
-from nodes.families.wan.blocks import Block, modulated
+from nodes.families.wan.blocks import BlockInputs, modulated
 from nodes.families.wan.names import name_map
 from nodes.families.wan.network import CAMERA, HEAD_WIDTH, PATCH, PICTURE, REFERENCE, VACE, build
 from nodes.families.wan.spaces import SPACE, SPACE_22
-from nodes.hooks import Call, Site
+from nodes.hooks import Call, HookSite
 from nodes.values import Model
 
 SHIFT = 8.0
@@ -30,7 +30,7 @@ THETA = 10000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class WanVariant:
     """``context_width``: of the encoded prompts. ``channels``: that the network gets, noise included.
 
     ``reads_pictures``: as an encoder of pictures sees them; ``masked``: whether a mask goes before the picture's
@@ -52,7 +52,7 @@ def load(view: WeightView) -> Model:
     drawn = view.shape("head.head.weight")[0] // PATCH**2
     # Wan 2.2's 5B model has a space of its own, and is shown what a mask keeps without noise.
     is_5b = drawn == SPACE_22.channels
-    variant = Variant(
+    variant = WanVariant(
         context_width=view.shape("text_embedding.0.weight")[1],
         channels=channels,
         reads_pictures=PICTURE in view,
@@ -82,13 +82,13 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
     time = _time(module, timestep, given.get("noisy"), tokens.dtype)
     context, seen = _context(module, given)
     frames = grid[0] + (reference is not None)
-    block = Block(
+    block = BlockInputs(
         torch.unflatten(module.condition_embedder.time_proj(torch.nn.functional.silu(time)), -1, (6, -1)),
         film_turns((frames, *grid[1:]), AXES, THETA, tokens.device),
         seen,
     )
     tokens = _through_blocks(
-        module, tokens, context, block, given, Site("double", 0, 0, (size[3], size[4]), call.rows, call.sigma), call
+        module, tokens, context, block, given, HookSite("double", 0, 0, (size[3], size[4]), call.rows, call.sigma), call
     )
     shift, scale = (module.scale_shift_table[:, None] + time[:, :, None]).unbind(2)
     tokens = module.proj_out(modulated(module.norm_out(tokens), shift, scale))
@@ -133,9 +133,15 @@ def _context(module: Any, given: Mapping[str, Any]) -> tuple[Tensor, int]:
 
 
 def _through_blocks(
-    module: Any, tokens: Tensor, context: Tensor, block: Block, given: Mapping[str, Any], site: Site, call: Call
+    module: Any,
+    tokens: Tensor,
+    context: Tensor,
+    block: BlockInputs,
+    given: Mapping[str, Any],
+    site: HookSite,
+    call: Call,
 ) -> Tensor:
-    best = current().best(Block.run)
+    best = current().best(BlockInputs.run)
     hints = _hints(module, given, tokens)
     strengths = given.get("vace_strength", ())
     stride = len(module.blocks) // len(module.vace_blocks) if hints else 0
@@ -145,7 +151,7 @@ def _through_blocks(
         def run(state: State, layer: Any = layer) -> State:
             return {**state, "image": best(block, layer, state["image"], state["text"])}
 
-        here = Site(site.stage, number, 0, site.latent_px, site.rows, site.sigma)
+        here = HookSite(site.stage, number, 0, site.latent_px, site.rows, site.sigma)
         state = through(call.patches.around_block, run, {"image": tokens, "text": context}, here)
         tokens, context = state["image"], state["text"]
         if hints and number % stride == 0 and number // stride < len(module.vace_blocks):

@@ -10,7 +10,7 @@ from engine.errors import InputInvalid
 from nodes.diffusion.inputs import Input, Scene, repeat_batch
 from nodes.diffusion.latents import resize
 from nodes.diffusion.transformers import context_of
-from nodes.families.wan.denoiser import Variant
+from nodes.families.wan.denoiser import WanVariant
 from nodes.latent_space import LatentSpace
 from nodes.values import Cond
 
@@ -20,7 +20,7 @@ MASKS = 4
 
 def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     """By name, see :func:`nodes.families.wan.denoiser.step`. Raises ``InputInvalid`` for another family's prompt."""
-    variant: Variant = scene.model.variant
+    variant: WanVariant = scene.model.variant
     found = {"context": context_of(entry, scene, variant.context_width)}
     device, space = scene.latent.device, scene.model.space
     if (more := _beside(entry, scene, variant)) is not None:
@@ -38,7 +38,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     return found | (_vace(entry, scene) if variant.has_vace else {})
 
 
-def _beside(entry: Cond, scene: Scene, variant: Variant) -> Tensor | None:
+def _beside(entry: Cond, scene: Scene, variant: WanVariant) -> Tensor | None:
     """The channels after the noisy ones: a mask where there is room for one, and pictures."""
     latent = scene.latent
     room = variant.channels - latent.shape[1]

@@ -31,7 +31,7 @@ SHIFT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class ZImageVariant:
     """``context_width``: of the encoded prompts that the network reads."""
 
     context_width: int
@@ -41,7 +41,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, in its authors' layout or diffusers'."""
     config = configuration(view)
     weights = weights_of("z_image", view, lambda: ZImageTransformer2DModel(**config), name_map)
-    return Model(weights, FAMILY, flow(SHIFT, multiplier=1.0), FAMILY.space, Variant(config["cap_feat_dim"]))
+    return Model(weights, FAMILY, flow(SHIFT, multiplier=1.0), FAMILY.space, ZImageVariant(config["cap_feat_dim"]))
 
 
 def configuration(view: WeightView) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from nodes.diffusion.weights import WeightView
 from nodes.families.marks import Shapes
 from nodes.families.z_image import FAMILY, FUN_CONTROL
 from nodes.families.z_image.denoiser import HEAD_WIDTH, PATCH, run_block
-from nodes.hooks import NetworkPatches, Site
+from nodes.hooks import HookSite, NetworkPatches
 from nodes.values import Companion, ModelPatch
 
 # Blocks of the published model, over which the network's are spread.
@@ -122,7 +122,7 @@ class _Added:
         self._adds_early = hasattr(refiners[0], "after_proj")
         self._skips_refiner = self._adds_early and len(layers) == DEEP and not bool(refiners[0].after_proj.weight.any())
 
-    def __call__(self, run: Callable[[State], State], state: State, site: Site) -> State:
+    def __call__(self, run: Callable[[State], State], state: State, site: HookSite) -> State:
         made = run(state)
         count = self._seen.shape[1]
         x, turns, time = state["image"][:, :count].to(self._seen), state["turns"][:count], state["time"].to(self._seen)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from nodes.diffusion.inputs import Input, Scene
 from nodes.diffusion.transformers import context_of
-from nodes.families.z_image.denoiser import Variant
+from nodes.families.z_image.denoiser import ZImageVariant
 from nodes.values import Cond
 
 
 def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     """``context``. Raises ``InputInvalid`` for another family's prompt."""
-    variant: Variant = scene.model.variant
+    variant: ZImageVariant = scene.model.variant
     return {"context": context_of(entry, scene, variant.context_width)}

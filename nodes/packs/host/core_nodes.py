@@ -20,7 +20,7 @@ from nodes.packs import running
 from nodes.packs.host import folder_paths
 from nodes.packs.host import sample as sampling
 from nodes.packs.missing import HostLacks
-from nodes.packs.values import Given, to_ours, to_theirs
+from nodes.packs.values import CallInputs, to_ours, to_theirs
 
 MAX_RESOLUTION = MAX_SIDE_PX
 
@@ -34,7 +34,7 @@ def called(name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
     spec = running.classes().get(name)
     if spec is None:
         raise HostLacks(f"the pack calls ComfyUI's class {name}, which is not here")
-    given, ctx = Given(), running.context()
+    given, ctx = CallInputs(), running.context()
     arguments = {**_bound(spec, args, kwargs), **{k: v for k, v in kwargs.items() if k in spec.inputs}}
     ours = {key: to_ours(value, spec.inputs[key].wire, given) for key, value in arguments.items()}
     defaults = {s.name: s.default for s in spec.given_inputs if s.required and s.is_widget and s.name not in ours}
@@ -59,7 +59,7 @@ def _bound(spec: NodeSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 def _fits(spec: InputSpec, value: Any) -> bool:
     if value is None:
         return not spec.required
-    ours = to_ours(value, "*", Given())
+    ours = to_ours(value, "*", CallInputs())
     wire = getattr(type(ours), "wire", None)
     if isinstance(value, torch.Tensor):
         return spec.wire in ("IMAGE", "MASK", "SIGMAS", "*")

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.errors import InputInvalid
-from nodes.diffusion.noise_levels import Flow, LogUniform, scaled_linear_betas, sigmas_of_betas, with_zero_terminal_snr
+from nodes.diffusion.noise_levels import (
+    FlowLevels,
+    LogUniform,
+    scaled_linear_betas,
+    sigmas_of_betas,
+    with_zero_terminal_snr,
+)
 from nodes.diffusion.parameterization import (
     Parameterization,
     continuous_edm,
@@ -109,7 +115,7 @@ def test_flow_levels() -> None:
     assert flow(1.0).percent_to_sigma(0.25) == pytest.approx(0.75)
     assert flux_flow(0.0).percent_to_sigma(0.25) == pytest.approx(0.75)
     assert len(flux_flow().sigmas) == 10_000
-    assert Flow(1.0).sigma(torch.tensor(300.0)).item() == pytest.approx(0.3)
+    assert FlowLevels(1.0).sigma(torch.tensor(300.0)).item() == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

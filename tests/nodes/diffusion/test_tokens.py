@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.diffusion.modulation import gated, modulated
-from nodes.diffusion.references import Place, places
+from nodes.diffusion.references import ReferencePosition, places
 from nodes.diffusion.rotary import rotate, rotations
 from nodes.diffusion.tokens import PatchOrder, grid_positions, grid_size, padded, to_latent, to_tokens
 
@@ -57,17 +57,20 @@ def test_a_grid_goes_row_by_row() -> None:
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
-        ("index", [Place(10, 0, 0), Place(20, 0, 0), Place(30, 0, 0)]),
-        ("index_timestep_zero", [Place(10, 0, 0), Place(20, 0, 0), Place(30, 0, 0)]),
-        ("negative_index", [Place(-10, 0, 0), Place(-20, 0, 0), Place(-30, 0, 0)]),
+        ("index", [ReferencePosition(10, 0, 0), ReferencePosition(20, 0, 0), ReferencePosition(30, 0, 0)]),
+        (
+            "index_timestep_zero",
+            [ReferencePosition(10, 0, 0), ReferencePosition(20, 0, 0), ReferencePosition(30, 0, 0)],
+        ),
+        ("negative_index", [ReferencePosition(-10, 0, 0), ReferencePosition(-20, 0, 0), ReferencePosition(-30, 0, 0)]),
         # The second goes to the right of the first, since below it the whole would be taller than it is wide.
-        ("offset", [Place(1, 0, 0), Place(1, 0, 3), Place(1, 4, 0)]),
-        ("uxo", [Place(0, 5, 6), Place(0, 9, 9), Place(0, 13, 11)]),
+        ("offset", [ReferencePosition(1, 0, 0), ReferencePosition(1, 0, 3), ReferencePosition(1, 4, 0)]),
+        ("uxo", [ReferencePosition(0, 5, 6), ReferencePosition(0, 9, 9), ReferencePosition(0, 13, 11)]),
     ],
 )
-def test_references_stand_where_the_method_says(method: str, expected: list[Place]) -> None:
+def test_references_stand_where_the_method_says(method: str, expected: list[ReferencePosition]) -> None:
     sizes = [(8, 6), (8, 4), (4, 6)]
-    assert places(sizes, method, 2, 10, Place(0, 5, 6)) == expected  # type: ignore[arg-type]
+    assert places(sizes, method, 2, 10, ReferencePosition(0, 5, 6)) == expected  # type: ignore[arg-type]
 
 
 def test_tokens_of_references_follow_a_modulation_of_their_own() -> None:

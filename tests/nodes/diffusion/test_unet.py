@@ -16,7 +16,7 @@ from nodes.diffusion import unet
 from nodes.diffusion.kernels import sdpa
 from nodes.diffusion.unet_config import as_diffusers, build_unet
 from nodes.diffusion.weights import WeightFile
-from nodes.hooks import NetworkPatches, Site
+from nodes.hooks import HookSite, NetworkPatches
 
 FAMILY_NAMES = ["sd15", "sd2", "sdxl", "sdxl_refiner", "ssd_1b"]
 Write = Callable[..., Any]
@@ -111,17 +111,17 @@ def test_half_networks_compute_in_their_own_format(tmp_path: Path, write_unet: W
 
 def test_every_hook_is_called_where_the_ldm_layout_counts(tmp_path: Path, write_unet: Write) -> None:
     network = write_unet(tmp_path / "m.safetensors", "sdxl")
-    called: list[tuple[str, Site]] = []
+    called: list[tuple[str, HookSite]] = []
 
     def block(kind: str) -> Any:
         return lambda hidden, site: (called.append((kind, site)), hidden)[1]
 
-    def skip(hidden: Tensor, kept: Tensor, site: Site) -> tuple[Tensor, Tensor]:
+    def skip(hidden: Tensor, kept: Tensor, site: HookSite) -> tuple[Tensor, Tensor]:
         called.append(("before_output", site))
         return hidden, kept
 
     def attention(kind: str) -> Any:
-        def patch(attend: Any, q: Tensor, k: Tensor, v: Tensor, site: Site, module: Any) -> Tensor:
+        def patch(attend: Any, q: Tensor, k: Tensor, v: Tensor, site: HookSite, module: Any) -> Tensor:
             assert (k is q) == (kind == "self_attention")
             called.append((kind, site))
             return attend(q, k, v)
@@ -156,7 +156,7 @@ def test_the_first_attention_patch_is_outermost(tmp_path: Path, write_unet: Writ
     order: list[str] = []
 
     def named(name: str) -> Any:
-        def patch(attend: Any, q: Tensor, k: Tensor, v: Tensor, site: Site, module: Any) -> Tensor:
+        def patch(attend: Any, q: Tensor, k: Tensor, v: Tensor, site: HookSite, module: Any) -> Tensor:
             order.append(name)
             return attend(q, k, v)
 
@@ -172,14 +172,14 @@ def test_skips_as_residuals_are_added_where_they_are_read(tmp_path: Path, write_
     given = inputs(network)
     kept: dict[int, Tensor] = {}
 
-    def keep(hidden: Tensor, site: Site) -> Tensor:
+    def keep(hidden: Tensor, site: HookSite) -> Tensor:
         kept[site.block] = hidden
         return hidden
 
     unet.predict(network, **given, patches=NetworkPatches(after_input=(keep,)))
     residuals = unet.ControlResiduals(skips=(None, -kept[1]))
 
-    def drop(hidden: Tensor, skip: Tensor, site: Site) -> tuple[Tensor, Tensor]:
+    def drop(hidden: Tensor, skip: Tensor, site: HookSite) -> tuple[Tensor, Tensor]:
         return hidden, skip * 0 if site.block == len(kept) - 2 else skip
 
     by_residual = unet.predict(network, **given, control=residuals)

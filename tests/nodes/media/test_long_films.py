@@ -16,8 +16,8 @@ from engine.limits import Limits
 from engine.sizes import measure
 from engine.types import Video
 from nodes.media import film, images, saving
-from nodes.media.colour import Picture
-from nodes.media.saving import Wanted
+from nodes.media.colour import DecodedPicture
+from nodes.media.saving import WantedFile
 
 
 @pytest.fixture
@@ -65,15 +65,15 @@ def test_it_is_written_frame_by_frame(
 ) -> None:
     made_rgb = []
 
-    def keep(self: Picture, *arguments: object) -> Picture:
+    def keep(self: DecodedPicture, *arguments: object) -> DecodedPicture:
         made_rgb.append(self)
         return self
 
     with monkeypatch.context() as patch:
         patch.setattr(images, "tensor_of", no_reading)
-        patch.setattr(Picture, "turned", keep)
+        patch.setattr(DecodedPicture, "turned", keep)
         video = Video(frames=long, frame_rate=Fraction(30), audio=long.film.audio())
-        saving.save(tmp_path / f"a.{suffix}", video, Wanted(suffix), {})
+        saving.save(tmp_path / f"a.{suffix}", video, WantedFile(suffix), {})
     assert made_rgb == [], "not even RGB is made of them"
     found = film.look(tmp_path / f"a.{suffix}")
     assert (found.clock.rate, found.count) == (30, 12)

@@ -14,7 +14,7 @@ from engine.errors import InputInvalid
 from engine.types import Audio, Image, Video
 from nodes import video as nodes
 from nodes.media import film, images, parts, saving
-from nodes.media.saving import Wanted
+from nodes.media.saving import WantedFile
 
 
 @pytest.fixture(params=["file", "silent file", "pictures", "uneven file", "early sound"])
@@ -88,13 +88,13 @@ def test_what_is_not_there_is_refused(ctx: Context, whole: Video) -> None:
 
 def test_the_whole_of_a_film_stays_a_copy(ctx: Context, tmp_path: Path) -> None:
     source = Film(sound=tone()).write(tmp_path / "whole.mp4")
-    saving.save(tmp_path / "same.mp4", nodes.slice_video(ctx, video=Video(file=source)), Wanted(), {})
+    saving.save(tmp_path / "same.mp4", nodes.slice_video(ctx, video=Video(file=source)), WantedFile(), {})
     assert torch.equal(pixels(tmp_path / "same.mp4"), pixels(source))
 
 
 def test_a_part_is_saved_as_it_is_seen(ctx: Context, whole: Video, tmp_path: Path) -> None:
     part = nodes.slice_video(ctx, video=whole, start_time=0.4, duration=0.4)
-    saving.save(tmp_path / "part.mp4", part, Wanted("mp4", "h264", crf=5), {})
+    saving.save(tmp_path / "part.mp4", part, WantedFile("mp4", "h264", crf=5), {})
     saved = components(ctx, Video(file=tmp_path / "part.mp4"))
     expected = components(ctx, part)
     assert saved[0] == expected[0]

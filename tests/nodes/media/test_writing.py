@@ -16,7 +16,7 @@ from engine.errors import InputInvalid
 from engine.limits import Limits
 from engine.types import Audio, Image, Video
 from nodes.media import film, images, saving, sound_files, writing
-from nodes.media.saving import Wanted
+from nodes.media.saving import WantedFile
 from nodes.media.telling import Nobody
 from tests.nodes.media.conftest import Listener
 
@@ -87,15 +87,15 @@ def test_webm_round_trip(tmp_path: Path, codec: str) -> None:
 
 
 def test_fitting_file_is_copied_without_loss(mp4: Path, tmp_path: Path) -> None:
-    saving.save(tmp_path / "copy.mp4", Video(file=mp4), Wanted("mp4", "h264"), {"prompt": "new"})
+    saving.save(tmp_path / "copy.mp4", Video(file=mp4), WantedFile("mp4", "h264"), {"prompt": "new"})
     assert torch.equal(pixels_of(tmp_path / "copy.mp4"), pixels_of(mp4))
     assert texts_of(tmp_path / "copy.mp4")["prompt"] == "new"
     assert texts_of(tmp_path / "copy.mp4")["workflow"] == "[]"
 
 
 def test_other_codec_is_encoded_again_where_asked(webm: Path, tmp_path: Path) -> None:
-    saving.save(tmp_path / "as_is.mp4", Video(file=webm), Wanted(), {})
-    saving.save(tmp_path / "again.mp4", Video(file=webm), Wanted(codec="h264"), {})
+    saving.save(tmp_path / "as_is.mp4", Video(file=webm), WantedFile(), {})
+    saving.save(tmp_path / "again.mp4", Video(file=webm), WantedFile(codec="h264"), {})
     assert codec_of(tmp_path / "as_is.mp4") == "vp9"
     assert codec_of(tmp_path / "again.mp4") == "h264"
     assert film.look(tmp_path / "again.mp4").clock.rate == Fraction(25, 2)
@@ -108,13 +108,13 @@ def test_every_container_and_codec(mp4: Path, tmp_path: Path) -> None:
             if video is not made and codec == "av1" and form != "webm":
                 continue
             path = tmp_path / f"a.{form}"
-            saving.save(path, video, Wanted(form, codec, crf=50), {})
+            saving.save(path, video, WantedFile(form, codec, crf=50), {})
             assert codec_of(path) == ("h264" if codec == "h264" else "av1")
             audio = film.look(path).audio()
             assert audio is not None
             assert audio.sample_rate_hz == (48000 if form == "webm" else 16000)
     with pytest.raises(InputInvalid, match=r"WEBM has no H.264"):
-        saving.save(tmp_path / "b.webm", made, Wanted("webm", "h264"), {})
+        saving.save(tmp_path / "b.webm", made, WantedFile("webm", "h264"), {})
 
 
 def test_crf_makes_files_smaller_and_is_encoded_anew(tmp_path: Path) -> None:
@@ -122,17 +122,19 @@ def test_crf_makes_files_smaller_and_is_encoded_anew(tmp_path: Path) -> None:
     made = Video(frames=Image(noise), frame_rate=Fraction(8))
     sizes = []
     for crf in (5, 30, 50):
-        saving.save(tmp_path / "a.mp4", made, Wanted("mp4", "h264", crf=crf), {})
+        saving.save(tmp_path / "a.mp4", made, WantedFile("mp4", "h264", crf=crf), {})
         sizes.append((tmp_path / "a.mp4").stat().st_size)
     assert sizes[0] > 2 * sizes[1] > 4 * sizes[2]
-    saving.save(tmp_path / "b.mp4", Video(file=write(tmp_path / "n.mp4", noise, 8, "h264")), Wanted(crf=50), {})
+    saving.save(tmp_path / "b.mp4", Video(file=write(tmp_path / "n.mp4", noise, 8, "h264")), WantedFile(crf=50), {})
     assert (tmp_path / "b.mp4").stat().st_size < (tmp_path / "n.mp4").stat().st_size / 3
 
 
 def test_colours_that_pixels_do_not_have_are_not_asked_of_a_file(mp4: Path, tmp_path: Path) -> None:
     with pytest.raises(InputInvalid, match="the film is sRGB, and is not converted to HDR"):
-        saving.save(tmp_path / "a.mp4", Video(file=mp4), Wanted(color_space="HDR"), {})
-    saving.save(tmp_path / "a.mp4", Video(frames=Image(FRAMES), frame_rate=Fraction(8)), Wanted(color_space="HDR"), {})
+        saving.save(tmp_path / "a.mp4", Video(file=mp4), WantedFile(color_space="HDR"), {})
+    saving.save(
+        tmp_path / "a.mp4", Video(frames=Image(FRAMES), frame_rate=Fraction(8)), WantedFile(color_space="HDR"), {}
+    )
     found = film.look(tmp_path / "a.mp4")
     assert (found.meaning.transfer, found.meaning.primaries, found.meaning.bits) == ("hlg", "bt2020", 10)
 
@@ -161,7 +163,7 @@ def test_a_silent_track_that_nothing_decodes_is_no_reason_to_encode_anew(tmp_pat
     assert found.audio(run) is None
     assert len(pixels_of(path)) == 25
     assert any("sound track of an unknown kind" in note for note in run.notes)
-    saving.save(tmp_path / "copy.mp4", Video(file=path), Wanted(), {})
+    saving.save(tmp_path / "copy.mp4", Video(file=path), WantedFile(), {})
     assert torch.equal(pixels_of(tmp_path / "copy.mp4"), pixels_of(path))
 
 

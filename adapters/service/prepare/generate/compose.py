@@ -11,7 +11,7 @@ from adapters.service.prepare.generate.choices import CheckpointFacts, checkpoin
 from adapters.service.prepare.generate.controls import apply_controls
 from adapters.service.prepare.generate.parameters import LoraParameters, PictureParameters
 from adapters.service.prepare.generate.prompt import Link, Prompt, output
-from adapters.service.prepare.generate.sampling import Drawing, sampled, without_useless_refiner
+from adapters.service.prepare.generate.sampling import SamplerInputs, sampled, without_useless_refiner
 from engine.folders import Folders
 
 _MAX_RANDOM_SEED = 2**32
@@ -69,7 +69,7 @@ def compose(parameters: PictureParameters, folders: Folders, preferred: Sequence
     negative = output(add("CLIPTextEncode", "Negative", text=parameters.negative_prompt, clip=clip))
     positive, negative = apply_controls(parts.prompt, parts.files, folders, parameters.controls, positive, negative)
     start = _start(parts, parameters, facts, vae, positive, negative)
-    drawing = Drawing(model, start.positive, start.negative, start.latent)
+    drawing = SamplerInputs(model, start.positive, start.negative, start.latent)
     sides = parameters.width or facts.side_px, parameters.height or facts.side_px
     drawn = sampled(parts.prompt, parameters, folders, drawing, seed, sides)
     picture = output(add("VAEDecode", "Decode", samples=drawn, vae=vae))

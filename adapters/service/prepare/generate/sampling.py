@@ -17,7 +17,7 @@ _GOOD, _BAD = 6.0, 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class SamplerInputs:
     """What a sampler takes: the model with its two conditionings, and the latent to start from."""
 
     model: Link
@@ -30,7 +30,7 @@ def sampled(
     prompt: Prompt,
     parameters: PictureParameters,
     folders: Folders,
-    drawing: Drawing,
+    drawing: SamplerInputs,
     seed: int,
     side_px: tuple[int, int],
 ) -> Link:
@@ -42,7 +42,7 @@ def sampled(
     if (hires := parameters.hires) is None:
         return drawn
     larger = prompt.add("LatentUpscaleBy", "Larger", samples=drawn, upscale_method=hires.method, scale_by=hires.scale)
-    again = Drawing(drawing.model, drawing.positive, drawing.negative, output(larger))
+    again = SamplerInputs(drawing.model, drawing.positive, drawing.negative, output(larger))
     steps = hires.steps or parameters.steps
     return _once(prompt, "Second sampler", parameters, again, seed, steps, hires.strength)
 
@@ -73,7 +73,13 @@ def denoise_of(parameters: PictureParameters) -> float:
 
 
 def _once(
-    prompt: Prompt, title: str, parameters: PictureParameters, drawing: Drawing, seed: int, steps: int, denoise: float
+    prompt: Prompt,
+    title: str,
+    parameters: PictureParameters,
+    drawing: SamplerInputs,
+    seed: int,
+    steps: int,
+    denoise: float,
 ) -> Link:
     return output(
         prompt.add("KSampler", title, **_inputs(parameters, drawing), seed=seed, steps=steps, denoise=denoise)
@@ -85,10 +91,10 @@ def _with_refiner(
     parameters: PictureParameters,
     refiner: RefinerParameters,
     folders: Folders,
-    drawing: Drawing,
+    drawing: SamplerInputs,
     seed: int,
     side_px: tuple[int, int],
-) -> tuple[Drawing, Link]:
+) -> tuple[SamplerInputs, Link]:
     """What the refiner draws with, and what it drew; it goes on from the noise that the base model leaves."""
     name = chosen_refiner(folders, refiner.model)
     loader = prompt.add("CheckpointLoaderSimple", "Load refiner", ckpt_name=name)
@@ -123,7 +129,7 @@ def _with_refiner(
         end_at_step=round(base_steps * refiner.start),
         return_with_leftover_noise="enable",
     )
-    rest = Drawing(output(loader, 0), positive, negative, output(base))
+    rest = SamplerInputs(output(loader, 0), positive, negative, output(base))
     last = prompt.add(
         "KSamplerAdvanced",
         "Refiner",
@@ -138,7 +144,7 @@ def _with_refiner(
     return rest, output(last)
 
 
-def _inputs(parameters: PictureParameters, drawing: Drawing) -> dict[str, Any]:
+def _inputs(parameters: PictureParameters, drawing: SamplerInputs) -> dict[str, Any]:
     return {
         "model": drawing.model,
         "positive": drawing.positive,

@@ -12,7 +12,8 @@ from engine.inputs import Choice, Count, Float
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
-from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Parts, Side, with_seen
+from nodes.families.film_parts import FilmParts
+from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE
 from nodes.latent import empty
 from nodes.values import ClipVisionOutput, Conditioning, Vae
@@ -91,7 +92,7 @@ def camera_image_to_film(
     clip_vision_output: ClipVisionOutput | None = None,
     start_image: Image | None = None,
     camera_conditions: CameraEmbedding | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film that starts with pictures and whose camera moves as ``camera_conditions`` says."""
     films, latent = diffusion.film_frames, empty(SPACE, width, height, frames=length, batch=batch_size)
     if start_image is not None:
@@ -104,4 +105,4 @@ def camera_image_to_film(
     if camera_conditions is not None:
         rays = camera_conditions.rays
         positive, negative = (each.with_extra(camera_conditions=rays) for each in (positive, negative))
-    return Parts(with_seen(positive, clip_vision_output), with_seen(negative, clip_vision_output), latent)
+    return FilmParts(with_seen(positive, clip_vision_output), with_seen(negative, clip_vision_output), latent)

@@ -11,7 +11,8 @@ from engine.inputs import Count, Float
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import diffusion
-from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Parts, Side, with_seen
+from nodes.families.film_parts import FilmParts
+from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE, SPACE_22
 from nodes.latent import empty
 from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
@@ -57,7 +58,7 @@ def fun_control_to_film(
     clip_vision_output: ClipVisionOutput | None = None,
     start_image: Image | None = None,
     control_video: Image | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film that follows the lines, depths or poses of ``control_video``, and may start with pictures."""
     films, latent = diffusion.film_frames, empty(SPACE, width, height, frames=length, batch=batch_size)
     known = SPACE.from_model(latent.samples).repeat(1, 2, 1, 1, 1)
@@ -66,7 +67,7 @@ def fun_control_to_film(
             part = films.framed_and_encoded(ctx, vae, clip.pixels, width, height, length, input=name)
             known = films.laid_over(known, part, first)
     positive, negative = (with_seen(each.set(concat_latent=known), clip_vision_output) for each in (positive, negative))
-    return Parts(positive, negative, latent)
+    return FilmParts(positive, negative, latent)
 
 
 @node("Wan22FunControlToVideo", category=f"{CATEGORY}/fun control", keep=True)
@@ -82,7 +83,7 @@ def fun_control_to_film_22(
     batch_size: Count = 1,
     ref_image: Image | None = None,
     control_video: Image | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film of Wan 2.2 that follows ``control_video`` and looks like ``ref_image``."""
     films, latent = diffusion.film_frames, empty(vae.space, width, height, frames=length, batch=batch_size)
     channels, own = vae.space.channels, SPACE_22 if vae.space.channels == SPACE_22.channels else SPACE
@@ -99,7 +100,7 @@ def fun_control_to_film_22(
     if ref_image is not None:
         reference = films.framed_and_encoded(ctx, vae, ref_image.pixels, width, height, 1, input="ref_image")
         positive, negative = (each.appended(reference_latents=reference) for each in (positive, negative))
-    return Parts(positive, negative, latent)
+    return FilmParts(positive, negative, latent)
 
 
 @node(

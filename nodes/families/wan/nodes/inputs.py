@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from engine.inputs import MAX_SIDE_PX, Int
-from nodes.values import ClipVisionOutput, Conditioning, Latent
+from nodes.values import ClipVisionOutput, Conditioning
 
 Side = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 Frames = Annotated[int, Int(min=1, max=MAX_SIDE_PX, step=4)]
 CATEGORY = "model/conditioning/wan"
-
-
-class Parts(NamedTuple):
-    """Both prompts with what the model is given beside them, and the latent to denoise."""
-
-    positive: Conditioning
-    negative: Conditioning
-    latent: Latent
 
 
 def with_seen(prompt: Conditioning, seen: ClipVisionOutput | None) -> Conditioning:

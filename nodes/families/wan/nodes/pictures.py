@@ -12,7 +12,8 @@ from engine.inputs import MAX_SIDE_PX, Count, Int
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
-from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Parts, Side, with_seen
+from nodes.families.film_parts import FilmParts
+from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE, SPACE_22
 from nodes.latent import empty
 from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
@@ -40,7 +41,7 @@ def image_to_film(
     batch_size: Count = 1,
     clip_vision_output: ClipVisionOutput | None = None,
     start_image: Image | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film that starts with the pictures of ``start_image``; the model draws the rest."""
     latent = empty(SPACE, width, height, frames=length, batch=batch_size)
     if start_image is not None:
@@ -49,7 +50,7 @@ def image_to_film(
         mask = torch.ones(1, 1, latent.samples.shape[2], *known.shape[-2:])
         mask[:, :, : (start.shape[0] - 1) // STEP + 1] = 0
         positive, negative = (each.set(concat_latent=known, concat_mask=mask) for each in (positive, negative))
-    return Parts(with_seen(positive, clip_vision_output), with_seen(negative, clip_vision_output), latent)
+    return FilmParts(with_seen(positive, clip_vision_output), with_seen(negative, clip_vision_output), latent)
 
 
 @node("WanFirstLastFrameToVideo", category=CATEGORY, keep=True)
@@ -67,7 +68,7 @@ def first_and_last_to_film(
     clip_vision_end_image: ClipVisionOutput | None = None,
     start_image: Image | None = None,
     end_image: Image | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film between its first pictures and its last ones."""
     latent = empty(vae.space, width, height, frames=length, batch=batch_size)
     frames = torch.full((length, height, width, 3), diffusion.film_frames.GREY)
@@ -86,7 +87,7 @@ def first_and_last_to_film(
     positive, negative = (
         with_seen(each.set(concat_latent=known, concat_mask=mask), seen) for each in (positive, negative)
     )
-    return Parts(positive, negative, latent)
+    return FilmParts(positive, negative, latent)
 
 
 @node("WanFunInpaintToVideo", category=f"{CATEGORY}/fun inpaint", keep=True)
@@ -103,7 +104,7 @@ def inpaint_to_film(
     clip_vision_output: ClipVisionOutput | None = None,
     start_image: Image | None = None,
     end_image: Image | None = None,
-) -> Parts:
+) -> FilmParts:
     """A film between its first pictures and its last ones, for the Fun models, which see one of them as a whole."""
     return first_and_last_to_film(
         ctx,

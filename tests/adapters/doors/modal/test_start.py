@@ -17,7 +17,7 @@ from adapters.doors.modal.container import GpuContainer, Taken
 from adapters.doors.modal.places import MountedPaths
 from adapters.doors.modal.start import ContainerStart
 from adapters.host.settings import EMBEDDED_MODELS, Settings
-from adapters.run.direct.messages import Failed
+from adapters.run.direct.messages import FailedEnd
 from adapters.run.direct.tries import TRIES
 from adapters.run.relay.far import Unable
 from tests.adapters.doors.modal.volumes import FolderVolume
@@ -85,7 +85,7 @@ def refused(places: MountedPaths, settings: Settings, tmp_path: Path, kind: type
 
 
 def test_a_missing_model_of_the_manifest_is_one_error(places: MountedPaths, tmp_path: Path) -> None:
-    error, retired = refused(places, with_manifest(places, tmp_path, there=False), tmp_path, Failed)
+    error, retired = refused(places, with_manifest(places, tmp_path, there=False), tmp_path, FailedEnd)
     assert (error["type"], error["phase"], error["tries"], retired) == ("ManifestUnmet", "load", TRIES, 1)
     assert "checkpoints/own.safetensors (missing)" in error["message"] and "pull_models" in error["remedy"]
 

@@ -18,7 +18,7 @@ from adapters.doors.ray.replica import ReplicaOfGpu
 from adapters.doors.ray.settings import RaySettings, read_ray_settings
 from adapters.host.loading import load_folders, load_registry
 from adapters.host.settings import Settings
-from adapters.run.direct.messages import Completed, Failed, Stopped
+from adapters.run.direct.messages import Completed, FailedEnd, Stopped
 from adapters.run.direct.tries import TRIES
 from adapters.run.relay.far import Alive, FarMessage, Unable
 from adapters.service.blobs.store import BlobStore
@@ -78,7 +78,7 @@ def test_a_job_goes_by_the_largest_model_file(settings: Settings) -> None:
 
 def test_a_cluster_without_the_gpus_is_one_error(settings: Settings) -> None:
     (end,) = far(settings, Response(Alive()), has_gpus=False)({"prompt": {}}, CancelToken())
-    assert isinstance(end, Failed) and end.error["type"] == "GpuMissing"
+    assert isinstance(end, FailedEnd) and end.error["type"] == "GpuMissing"
 
 
 def test_an_output_that_the_api_cannot_read_is_one_error(settings: Settings) -> None:
@@ -86,7 +86,7 @@ def test_an_output_that_the_api_cannot_read_is_one_error(settings: Settings) -> 
     ends = [Completed((output(digest),), 1.0, (), {}) for digest in (kept, "ab" * 32)]
     seen, unseen = far(settings, Response(*ends))({"prompt": {}}, CancelToken())
     assert seen == ends[0]
-    assert isinstance(unseen, Failed) and unseen.error["type"] == "BlobMissing"
+    assert isinstance(unseen, FailedEnd) and unseen.error["type"] == "BlobMissing"
     assert "DAGFUSION_BLOBS" in unseen.error["remedy"]
 
 
@@ -128,7 +128,7 @@ def test_a_replica_whose_settings_are_wrong_fails_the_job(settings: Settings) ->
     left = threading.Event()
     replica = ReplicaOfGpu(wrong, _ignore, leave=left.set, pause_s=0.0)
     _, end = answers(replica, {"id": "a", "prompt": {}}, left)
-    assert isinstance(end, Failed) and "none.safetensors" in str(end.error)
+    assert isinstance(end, FailedEnd) and "none.safetensors" in str(end.error)
 
 
 def test_a_replica_that_is_sick_leaves_and_takes_no_more_jobs(settings: Settings) -> None:

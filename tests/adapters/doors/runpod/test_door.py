@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from adapters.doors.runpod.door import Door, Steps
+from adapters.doors.runpod.door import RunPodDoor, Steps
 from adapters.host.settings import Settings
 from adapters.run.direct.runner import DirectRunner
 from tests.adapters.services import picture_prompt
 
 
 @pytest.fixture
-def door(settings: Settings, runner: DirectRunner) -> Door:
-    return Door(settings, runner, Steps())
+def door(settings: Settings, runner: DirectRunner) -> RunPodDoor:
+    return RunPodDoor(settings, runner, Steps())
 
 
 def waiting(tenths: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def test_a_job_whose_task_is_cancelled_stops_and_the_next_one_runs(settings: Set
             if progress["node_id"]:
                 told.set()
 
-        door = Door(settings, runner, Steps(report))
+        door = RunPodDoor(settings, runner, Steps(report))
         task = asyncio.create_task(door.answer(waiting(6000)))
         await asyncio.wait_for(told.wait(), 60)
         task.cancel()
@@ -47,7 +47,7 @@ def test_a_job_whose_task_is_cancelled_stops_and_the_next_one_runs(settings: Set
     assert asyncio.run(run())["images"]
 
 
-def test_a_stream_can_be_closed_by_whoever_reads_it(door: Door) -> None:
+def test_a_stream_can_be_closed_by_whoever_reads_it(door: RunPodDoor) -> None:
     """RunPod's SDK leaves a stream at its first error, and the event loop closes it from elsewhere."""
 
     async def run() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_a_stream_can_be_closed_by_whoever_reads_it(door: Door) -> None:
     assert json.loads(asyncio.run(run())["error"])["type"] == "RequestInvalid"
 
 
-def test_a_job_may_not_run_longer_than_the_worker_lets_it(door: Door, settings: Settings) -> None:
+def test_a_job_may_not_run_longer_than_the_worker_lets_it(door: RunPodDoor, settings: Settings) -> None:
     job = waiting(1)
     job["input"]["time_limit_s"] = settings.time_limit_s + 1
     assert json.loads(asyncio.run(door.answer(job))["error"])["message"].startswith("time_limit_s: 3601 is more than")
@@ -69,7 +69,7 @@ def test_a_job_may_not_run_longer_than_the_worker_lets_it(door: Door, settings: 
 
 
 def test_what_nobody_has_thought_of_is_no_traceback_for_clients(
-    door: Door, runner: DirectRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    door: RunPodDoor, runner: DirectRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(runner, "run", lambda *_: 1 / 0)
     error = json.loads(asyncio.run(door.answer(PICTURE))["error"])
@@ -77,7 +77,7 @@ def test_what_nobody_has_thought_of_is_no_traceback_for_clients(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_a_job_was_refused_for_stands_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_job_was_refused_for_stands_in_the_log(door: RunPodDoor, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         asyncio.run(door.answer({"id": "job-1", "input": {"prompt": "a", "stepz": 3}}))
     (record,) = [

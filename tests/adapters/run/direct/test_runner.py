@@ -18,7 +18,7 @@ from PIL import Image
 
 from adapters.host.settings import Settings
 from adapters.run.direct.document import job_document
-from adapters.run.direct.messages import Completed, End, Failed, Happened, Message, Previewed, Stopped
+from adapters.run.direct.messages import Completed, End, FailedEnd, Happened, Message, Previewed, Stopped
 from adapters.run.direct.runner import DirectRunner
 from adapters.service.blobs.store import BlobStore
 from adapters.service.store import Store
@@ -94,7 +94,7 @@ def test_a_job_of_the_queue_travels_as_json_with_its_files(runner: DirectRunner,
 def test_a_node_that_fails_ends_the_job_with_an_error_document(runner: DirectRunner) -> None:
     messages = list(runner.run(document({"1": {"class_type": "Hog", "inputs": {"seed": 1}}})))
     end = ended(messages)
-    assert isinstance(end, Failed)
+    assert isinstance(end, FailedEnd)
     assert (end.error["type"], end.error["node_id"], end.error["class_type"]) == ("OutOfMemory", "1", "Hog")
     assert kinds(messages)[:2] == ["run_started", "node_started"]
     assert runner.sick is None
@@ -102,7 +102,7 @@ def test_a_node_that_fails_ends_the_job_with_an_error_document(runner: DirectRun
 
 def test_a_workflow_that_cannot_run_tells_all_its_problems(runner: DirectRunner) -> None:
     end = ended(list(runner.run(document({"1": {"class_type": "Nothing", "inputs": {}}, "2": waiting(-1)["1"]}))))
-    assert isinstance(end, Failed)
+    assert isinstance(end, FailedEnd)
     assert end.error["type"] == "GraphInvalid" and end.error["problems"]
 
 
@@ -122,7 +122,7 @@ def test_a_workflow_that_cannot_run_tells_all_its_problems(runner: DirectRunner)
 )
 def test_what_is_no_job_document_fails(runner: DirectRunner, junk: Any) -> None:
     end = ended(list(runner.run(junk)))
-    assert isinstance(end, Failed)
+    assert isinstance(end, FailedEnd)
     assert (end.error["type"], end.error["message"][:23]) == ("WorkflowUnreadable", "that is no job document")
 
 
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_fails_the_job(runner: DirectRunner) -> None:
     digest = "ab" * 32
     file = {"name": "x", "digest": digest, "stored_name": f".uploads/{digest}.png", "media_type": "", "size_bytes": 1}
     end = ended(list(runner.run(document(picture_prompt(), files=[file]))))
-    assert isinstance(end, Failed) and end.error["type"] == "BlobMissing"
+    assert isinstance(end, FailedEnd) and end.error["type"] == "BlobMissing"
 
 
 def test_a_job_is_cancelled_while_it_runs_and_while_it_waits(runner: DirectRunner) -> None:
@@ -156,7 +156,7 @@ def test_closing_the_messages_stops_the_job_and_frees_the_device(runner: DirectR
 
 def test_a_job_that_runs_too_long_fails(runner: DirectRunner) -> None:
     end = ended(list(runner.run(document(waiting(600), time_limit_s=0.3))))
-    assert isinstance(end, Failed)
+    assert isinstance(end, FailedEnd)
     assert (end.error["type"], "0.3 s" in end.error["message"]) == ("TimeLimit", True)
 
 
@@ -179,10 +179,10 @@ def test_a_node_that_does_not_stop_makes_the_worker_sick(
     sick = DirectRunner(runner.engine, BlobStore(settings.blob_url), stop_grace_s=0.3)
     prompt = {"1": {"class_type": "Stubborn", "inputs": {"tenths": 600, "end": str(tmp_path / "end")}}}
     end = ended(list(sick.run(document(prompt, time_limit_s=3.0))))  # the node has begun by then
-    assert isinstance(end, Failed) and end.error["type"] == "TimeLimit"
+    assert isinstance(end, FailedEnd) and end.error["type"] == "TimeLimit"
     assert sick.sick is not None and "does not stop" in sick.sick
     refused = ended(list(sick.run(document(picture_prompt()))))
-    assert isinstance(refused, Failed) and refused.error["type"] == "WorkerLost"
+    assert isinstance(refused, FailedEnd) and refused.error["type"] == "WorkerLost"
     (tmp_path / "end").touch()
     for thread in threading.enumerate():  # The node stops at last: torch is not to be in use when the interpreter ends.
         if thread.name.startswith("perform"):

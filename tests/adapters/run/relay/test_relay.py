@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from adapters.run.direct.messages import Failed, Stopped
+from adapters.run.direct.messages import FailedEnd, Stopped
 from adapters.run.relay.far import Alive, FarMessage, Unable
 from adapters.service.store import Store
 from adapters.service.store.records import InputFile, Job, JobState, Lease, NewJob
@@ -137,7 +137,7 @@ def test_a_far_side_that_has_to_go_or_is_sick_gives_the_job_back(store: Store, r
         yield Stopped()
 
     def sick(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
-        yield Failed({"type": "WorkerLost", "message": "the device fails", "remedy": ""})
+        yield FailedEnd({"type": "WorkerLost", "message": "the device fails", "remedy": ""})
 
     def unable(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
         yield Unable({"type": "GpuMissing", "message": "torch finds none", "remedy": ""})
@@ -151,7 +151,7 @@ def test_a_failure_of_the_job_is_final(store: Store, relay: OpenRelay) -> None:
     error = {"type": "NodeFailed", "message": "node 1 (X): no", "remedy": "", "node_id": "1"}
 
     def fails(_document: Mapping[str, Any], _cancel: CancelToken) -> Iterator[FarMessage]:
-        yield Failed(error)
+        yield FailedEnd(error)
 
     job_id = submit(store)
     relay(fails)

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from adapters.service.store import Store
 from adapters.service.store.errors import OwnQueueFull, QueueFull
-from adapters.service.store.fairness import AGING_S, Flow, Waiting, in_order, in_turn
+from adapters.service.store.fairness import AGING_S, Flow, WaitingJob, in_order, in_turn
 from adapters.service.store.records import JobState, KeyLimits, NewJob
 from adapters.service.store.tables import counters
 
@@ -203,7 +203,7 @@ def test_two_claims_at_once_take_two_turns(store: Store) -> None:
     st.dictionaries(st.sampled_from("abc"), st.integers(1, 9)),
 )
 def test_the_order_is_that_of_one_turn_after_the_other(jobs: list[tuple[str, int]], turns: dict[str, int]) -> None:
-    waiting = [Waiting(str(number), *job) for number, job in enumerate(jobs)]
+    waiting = [WaitingJob(str(number), *job) for number, job in enumerate(jobs)]
     flows = {job: Flow(*job, since=0.0, turn=turns.get(job[0], 0)) for job in set(jobs)}
     order = list(in_order(waiting, flows.values(), 10.0))
     assert sorted(order) == sorted(job.id for job in waiting)

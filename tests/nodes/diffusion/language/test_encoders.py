@@ -27,7 +27,7 @@ from engine.errors import ModelUnreadable
 from engine.model_store import ModelStore
 from nodes.diffusion.language import gemma2, mistral, qwen3, qwen25_vl
 from nodes.diffusion.language.decoder import hidden_states
-from nodes.diffusion.language.pieces import EmbeddingFiles, Picture, embed, pieces_of
+from nodes.diffusion.language.pieces import EmbeddingFiles, PicturePiece, embed, pieces_of
 from nodes.diffusion.language.qwen_vision import size_px
 from nodes.diffusion.weights import WeightFile
 
@@ -130,7 +130,7 @@ def test_a_picture_stands_among_the_tokens_as_in_qwen25_vl(tmp_path: Path, heigh
         ModelStore("cpu", precision="float32").lease(qwen25_vl.load(WeightFile(file).view(""), "encoder")) as module,
     ):
         given: Any = module
-        embedded = embed(given, [*before, Picture(picture), *after], pad=151643)
+        embedded = embed(given, [*before, PicturePiece(picture), *after], pad=151643)
         (found,) = hidden_states(given.model, embedded.vectors, [3], qwen25_vl.ROTATION, embedded.positions)
         found = given.model.norm(found)
         rows, columns = height // 28, width // 28

@@ -13,13 +13,13 @@ from nodes.diffusion.patches.hypertile import Tiling, token_grid
 from nodes.diffusion.patches.scaling import scale_projections
 from nodes.diffusion.patches.spectrum import scale_frequencies
 from nodes.diffusion.patches.tome import Merging
-from nodes.hooks import Site
+from nodes.hooks import HookSite
 
 WIDTH = 16
 
 
-def site(height: int = 8, width: int = 8, block: int = 3, sigma: float = 1.0) -> Site:
-    return Site("output", block, 0, (height, width), (0, 1), sigma)
+def site(height: int = 8, width: int = 8, block: int = 3, sigma: float = 1.0) -> HookSite:
+    return HookSite("output", block, 0, (height, width), (0, 1), sigma)
 
 
 def test_low_and_high_frequencies_are_scaled_apart() -> None:

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from nodes.diffusion.text.chunks import Chunk, Vocabulary, tokenize
-from nodes.diffusion.text.encoder import Reading, encode_chunks
+from nodes.diffusion.text.encoder import EncoderReading, encode_chunks
 from nodes.diffusion.text.tokenizer import END
 
 from .conftest import MakeEncoder
 
 WORDS = Vocabulary()
-LAST = Reading(None, norm=True, projected=True)
+LAST = EncoderReading(None, norm=True, projected=True)
 
 
 def close(found: Tensor, wanted: Tensor) -> bool:
@@ -38,10 +38,10 @@ def test_equals_transformers(make_encoder: MakeEncoder, activation: str) -> None
     assert close(context, theirs.last_hidden_state)
     assert close(pooled, theirs.text_embeds)
     for layer in (-1, -2, -3):
-        context, pooled = encode_chunks(module, [chunk], WORDS, Reading(layer, norm=False, projected=True))
+        context, pooled = encode_chunks(module, [chunk], WORDS, EncoderReading(layer, norm=False, projected=True))
         assert close(context, theirs.hidden_states[layer])
         assert close(pooled, theirs.text_embeds)
-        context, _ = encode_chunks(module, [chunk], WORDS, Reading(layer, norm=True, projected=True))
+        context, _ = encode_chunks(module, [chunk], WORDS, EncoderReading(layer, norm=True, projected=True))
         assert close(context, module.text_model.final_layer_norm(theirs.hidden_states[layer]))
 
 
@@ -50,7 +50,7 @@ def test_layers_that_are_not_there_mean_the_last(make_encoder: MakeEncoder) -> N
     chunks = tokenize("a cat", WORDS)
     last, _ = encode_chunks(module, chunks, WORDS, LAST)
     for layer in (-4, -24):
-        assert torch.equal(encode_chunks(module, chunks, WORDS, Reading(layer, False, True))[0], last)
+        assert torch.equal(encode_chunks(module, chunks, WORDS, EncoderReading(layer, False, True))[0], last)
 
 
 def test_vit_h_without_its_last_layer(make_encoder: MakeEncoder) -> None:
@@ -59,14 +59,14 @@ def test_vit_h_without_its_last_layer(make_encoder: MakeEncoder) -> None:
     (chunk,) = tokenize("a cat", WORDS)
     hidden = outputs(module, chunk).hidden_states
     for layer, index in ((-2, 23), (-1, 23), (-3, 22), (-24, 1)):
-        assert close(encode_chunks(module, [chunk], WORDS, Reading(layer, False, True))[0], hidden[index])
+        assert close(encode_chunks(module, [chunk], WORDS, EncoderReading(layer, False, True))[0], hidden[index])
 
 
 def test_pooled_is_the_first_end_of_the_first_chunk(make_encoder: MakeEncoder) -> None:
     module = make_encoder()
     chunks = tokenize("a <|endoftext|> cat " + "cat " * 80, WORDS)
     assert len(chunks) == 2
-    context, pooled = encode_chunks(module, chunks, WORDS, Reading(None, norm=True, projected=False))
+    context, pooled = encode_chunks(module, chunks, WORDS, EncoderReading(None, norm=True, projected=False))
     assert context.shape == (1, 154, 64)
     assert close(pooled, context[:, 2])
 

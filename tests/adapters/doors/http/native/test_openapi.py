@@ -81,7 +81,7 @@ def test_every_operation_is_described_with_its_errors(document: dict[str, Any]) 
                 assert media_type == "application/problem+json", (name, status)
         if "/v1/" in name:
             assert {"401", "422", "429"} <= operation["responses"].keys(), name
-    for name in ("JobRequest", "WorkflowRequest", "GenerateRequest", "JobDocument", "EventDocument", "Problem"):
+    for name in ("JobRequest", "WorkflowRequest", "GenerateRequest", "JobDocument", "EventDocument", "ProblemDetails"):
         assert schemas[name]["description"], name
     assert schemas["JobRequest"]["example"]["workflow"]
     assert document["components"]["securitySchemes"].keys() == {"bearer", "header"}
