@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.encoded import digest_of
@@ -22,6 +22,7 @@ class Journal:
     root: Path
     work: str
     attempt: int
+    _put: list[tuple[Path, str]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def again(self) -> bool:
@@ -35,6 +36,7 @@ class Journal:
 
     def put(self, path: Path, digest: str) -> None:
         """A new file is about to appear as ``path``, unless another one takes the name first."""
+        self._put.append((path, digest))
         self._add(path, digest)
 
     def uses(self, path: Path) -> None:
@@ -46,9 +48,13 @@ class Journal:
         own = {path for attempt, path, _digest in self._lines() if attempt == self.attempt}
         for attempt, path, digest in self._lines():
             if attempt < self.attempt and digest and path not in own:
-                with suppress(OSError):  # it never got its name, or somebody else has removed it
-                    if digest_of(self.root / path) == digest:
-                        (self.root / path).unlink()
+                _remove_if_same(self.root / path, digest)
+
+    def take_back(self, but: Container[Path]) -> None:
+        """Remove the files of this attempt, except ``but``: another one did the work, and gave out those."""
+        for path, digest in self._put:
+            if path not in but:
+                _remove_if_same(path, digest)
 
     def close(self) -> None:
         """No attempt follows."""
@@ -71,3 +77,9 @@ class Journal:
                 with suppress(ValueError):  # cut short with the process that wrote it
                     attempt, path, digest = json.loads(line)
                     yield attempt, path, digest
+
+
+def _remove_if_same(path: Path, digest: str) -> None:
+    with suppress(OSError):  # it never got its name, or somebody else has removed it
+        if digest_of(path) == digest:
+            path.unlink()

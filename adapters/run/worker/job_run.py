@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from adapters.run.worker.admission import PATIENCE_S
 from adapters.run.worker.device import Device, Work
 from adapters.run.worker.end import write_end
@@ -20,7 +22,8 @@ from adapters.run.worker.store_sink import StoreSink
 from adapters.service.blobs.store import BlobStore
 from adapters.service.error_documents import error_document
 from adapters.service.store import Store
-from adapters.service.store.records import Output
+from adapters.service.store.outage import report_outage
+from adapters.service.store.records import JobState, Output
 from engine.counted import counted
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
@@ -73,8 +76,23 @@ class QueueRunner:
             if hand.why is not Stop.LOST:
                 journal.leave_own()
             self._completed(hand, recorder, progress, result, made)
-        if hand.why is not Stop.LOST:
-            journal.close()
+            if hand.why is not Stop.LOST and journal.again:
+                journal.leave_own()  # the earlier attempt may have gone on meanwhile; from now on it sees the end
+        self._close(hand, journal)
+
+    def _close(self, hand: LeasedJob, journal: Journal) -> None:
+        """No more files come of this attempt; none of its own stay where another one has done the job."""
+        if hand.why is Stop.LOST:
+            try:
+                job = self.store.jobs.get(hand.job.id)
+                if job is not None and not job.state.ended:
+                    return  # the attempt that is to follow, or is under way, reads the journal
+                if job is not None and job.state is JobState.COMPLETED:
+                    made = self.store.jobs.outputs(job.id)
+                    journal.take_back(but={journal.root / (one.subfolder or "") / (one.filename or "") for one in made})
+            except SQLAlchemyError as error:
+                report_outage(_log, error, "files of job %s may be there twice", hand.job.id)
+        journal.close()
 
     def _work(self, hand: LeasedJob) -> Work:
         job = hand.job

@@ -15,6 +15,8 @@ PATIENCE_S = 8.0  # for one statement; the server gives up first, where it can
 _CONNECT_S = 5
 _POOL, _OVERFLOW = 10, 20
 _LONGEST_S = 3600.0  # for what is known to take its time
+# The second: a process that is stopped amid a transaction keeps the rows that it locked from everybody.
+_BOUNDS = ("statement_timeout", "idle_in_transaction_session_timeout")
 _NETWORK = {
     "connect_timeout": _CONNECT_S,
     "keepalives": 1,
@@ -31,13 +33,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     patience_s = PATIENCE_S
 
     def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's own. Raises ``psycopg.OperationalError`` where no answer comes in time."""
+        """As psycopg's own. Raises ``psycopg.OperationalError`` where no answer comes in time, or this is late."""
         bound_s = self.patience_s + 1 if timeout is None else timeout
         try:
             return super().wait(gen, interval, bound_s)
         except psycopg.errors._WaitTimeout as error:
             self.pgconn.finish()  # an answer that comes yet is to a question that nobody asks any more
             raise psycopg.OperationalError(f"no answer within {bound_s:g} s") from error
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:  # for psycopg, an error of the server's own
+            raise psycopg.OperationalError("the server has ended a transaction that stood still") from error
 
 
 def connect(url: URL) -> BoundedConnection:
@@ -68,7 +72,8 @@ def patient(connection: Connection) -> Iterator[None]:
     bounded: Any = connection.connection.dbapi_connection
     bounded.patience_s = _LONGEST_S
     try:
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        for bound in _BOUNDS:
+            connection.exec_driver_sql(f"SET LOCAL {bound} = 0")
         yield
     finally:
         bounded.patience_s = PATIENCE_S
@@ -81,5 +86,6 @@ def _connect(_dialect: object, _record: object, arguments: Any, options: Any) ->
 def _bound(connection: BoundedConnection, _record: object) -> None:
     before = connection.autocommit
     connection.autocommit = True
-    connection.execute(f"SET statement_timeout = {int(PATIENCE_S * 1000)}")
+    for bound in _BOUNDS:
+        connection.execute(f"SET {bound} = {int(PATIENCE_S * 1000)}")
     connection.autocommit = before

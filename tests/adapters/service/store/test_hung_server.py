@@ -84,6 +84,26 @@ def test_a_statement_that_waits_for_a_lock_is_ended_by_the_server(url: str, monk
     store.close()
 
 
+def test_a_transaction_of_a_process_that_was_stopped_amid_it_is_ended_by_the_server(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the rows that it has locked would be nobody's: a job of a worker that was stopped, say."""
+    monkeypatch.setattr(postgres, "PATIENCE_S", 0.3)
+    stopped, other = Store(url), Store(url)
+    job = stopped.jobs.submit(NewJob(prompt={}))[0]
+    assert stopped.leases.claim("w", 0.1) is not None
+
+    def stand_still() -> None:
+        with stopped.database.write() as connection:
+            connection.execute(text("SELECT id FROM jobs FOR UPDATE")).all()
+            until(lambda: other.leases.take_back(None, {"type": "WorkerLost", "message": "", "remedy": ""}) == [job.id])
+
+    with pytest.raises(AWAY):
+        stand_still()
+    stopped.close()
+    other.close()
+
+
 @pytest.mark.skipif("CI" in os.environ, reason="it goes by a stopped server's real seconds, a minute of them: by hand")
 def test_a_service_on_a_server_that_hangs_says_so_and_does_the_rest(
     url: str, server: psutil.Process, tmp_path: Path

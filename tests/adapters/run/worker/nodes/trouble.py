@@ -106,3 +106,14 @@ def hold_interpreter(ctx: Context, *, seconds: Number = 60) -> None:
     import ctypes
 
     ctypes.PyDLL(None).sleep(seconds)
+
+
+@node("GatedPicture", category="test", cacheable=False)
+def gated_picture(ctx: Context, *, folder: Words = "") -> Image:
+    """A picture of one colour, for whoever is let through as in :func:`gate`, even though told to stop meanwhile."""
+    import torch
+
+    (Path(folder) / f"at-{os.getpid()}").touch()
+    while not Path(folder, f"go-{os.getpid()}").exists():
+        time.sleep(0.01)
+    return Image(torch.full((1, 8, 8, 3), 0.5))
