@@ -69,5 +69,8 @@ def load_vae(ctx: Context, *, vae_name: Annotated[str, FileChoice("vae", after=(
 
 def _outputs(checkpoint: diffusion.checkpoints.Checkpoint, name: str) -> CheckpointOutputs:
     no_clip = Absent(f"checkpoint '{name}' holds no text encoder", "load one with CLIPLoader or DualCLIPLoader")
+    if not checkpoint.model.family.texts:
+        title = checkpoint.model.family.title
+        no_clip = Absent(f"{title} reads pictures and no prompts", "load it with ImageOnlyCheckpointLoader")
     no_vae = Absent(f"checkpoint '{name}' holds no VAE", "load one with VAELoader")
     return CheckpointOutputs(checkpoint.model, checkpoint.clip or no_clip, checkpoint.vae or no_vae)

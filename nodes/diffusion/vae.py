@@ -42,7 +42,9 @@ def decode(ctx: Context, vae: Vae, samples: Tensor, noise_end: Tensor | None = N
         if not _fits(ctx, network, samples[:1], network.factor):
             return _decode_tiled(ctx, network, samples, FALLBACK_TILE_PX, FALLBACK_DECODE_OVERLAP_PX)
         try:
-            pictures = [_each(ctx, network.decode, item) for item in samples.chunk(len(samples))]
+            count = _at_once(network, samples)
+            parts = (samples[start : start + count] for start in range(0, len(samples), count))
+            pictures = [_each(ctx, network.decode, part) for part in parts]
             return _to_picture(torch.cat(pictures))
         except torch.OutOfMemoryError:
             log.warning("the VAE ran out of memory; decoding in tiles of %d px instead", FALLBACK_TILE_PX)
@@ -174,6 +176,14 @@ def _fits(ctx: Context, network: _Network, item: Tensor, factor: int) -> bool:
     if not fits:
         log.warning("memory does not hold the VAE's work on %.0f megapixels; it is done in tiles", pixels / 1e6)
     return fits
+
+
+def _at_once(network: _Network, samples: Tensor) -> int:
+    """How many latents are decoded together: one; of a film's frames as many as memory holds."""
+    if not network.vae.kind.together:
+        return 1
+    pixels = samples.shape[-1] * samples.shape[-2] * network.factor**2
+    return max(1, max(free_memory_bytes(), _ALWAYS_BYTES) // (pixels * _WORK_BYTES_PER_PIXEL))
 
 
 def _each(ctx: Context, run: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:

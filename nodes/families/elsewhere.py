@@ -45,5 +45,8 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("OmniGen 2", "time_caption_embed.timestep_embedder.linear_1.bias"),
     _named("Kandinsky 5", "visual_transformer_blocks.0.cross_attention.key_norm.weight"),
     _named("Ideogram 4", "embed_image_indicator.weight"),
-    Elsewhere("Stable Video Diffusion", (Marks(test=holds("time_stack.")), Marks(test=holds("time_mixer")))),
+    Elsewhere(
+        "Stable Video Diffusion's kin (such as SV3D)",
+        (Marks(test=holds("time_stack.")), Marks(test=holds("time_mixer"))),
+    ),
 )

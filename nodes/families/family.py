@@ -46,6 +46,7 @@ class VaeKind:
     """One kind of VAE; ``module`` builds and runs it, see :class:`nodes.families.parts.VaePart`.
 
     ``draws``: its decoder mixes noise into latents, so that it is given where to draw that from.
+    ``together``: a batch is a film, whose frames are decoded together.
     """
 
     name: str
@@ -53,6 +54,7 @@ class VaeKind:
     marks: tuple[Marks, ...]
     module: str
     draws: bool = False
+    together: bool = False
 
     @property
     def part(self) -> VaePart:

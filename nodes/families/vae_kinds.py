@@ -13,7 +13,13 @@ def _of_pictures(shapes: Shapes) -> bool:
 KL = VaeKind(
     "kl",
     "KL autoencoder",
-    (Marks(("encoder.conv_in.weight", "decoder.conv_in.weight"), ("bn.running_mean",), _of_pictures),),
+    (
+        Marks(
+            ("encoder.conv_in.weight", "decoder.conv_in.weight"),
+            ("bn.running_mean", "decoder.mid.block_1.mix_factor"),
+            _of_pictures,
+        ),
+    ),
     "nodes.diffusion.vae_kl",
 )
 

@@ -65,6 +65,7 @@ FILM_STAND_INS = {
         "text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors": "tiny_umt5_fp8_scaled.safetensors",
         "vae/wan_2.1_vae.safetensors": "tiny_wan21_vae.safetensors",
     },
+    "svd": {"checkpoints/svd_xt.safetensors": "tiny_svd.safetensors"},
     "ltx": {
         "checkpoints/ltx-video-2b-v0.9.5.safetensors": "tiny_ltxv_097.safetensors",
         "text_encoders/t5xxl_fp8_e4m3fn_scaled.safetensors": "tiny_t5xxl.safetensors",
@@ -161,6 +162,8 @@ def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
             inputs |= {side: min(inputs[side], LARGEST_PX) for side in ("width", "height")}
         if entry["class_type"] == "TextEncodeQwenImageEditPlus":
             del inputs["vae"]  # The reference is of 1024 x 1024 pixels whatever the picture is.
+        if "video_frames" in inputs:
+            inputs |= {"width": FILM_PX, "height": FILM_PX, "video_frames": STEPS}
         if "length" in inputs:
             inputs |= {"width": FILM_PX, "height": FILM_PX, "length": FRAMES}
         scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1

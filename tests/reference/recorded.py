@@ -63,9 +63,9 @@ def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -
         found |= {f"{i}.{part}": given for part, given in parts.items() if given is not None}
         if (glyphs := entry.extra.get("conditioning_byt5small")) is not None:
             found[f"{i}.conditioning_byt5small"] = glyphs
-        for name in ("frame_rate", "keyframe_idxs"):
+        for name in ("frame_rate", "keyframe_idxs", "fps", "motion_bucket_id", "augmentation_level"):
             if (value := entry.extra.get(name)) is not None:
-                found[f"{i}.{name}"] = torch.as_tensor(value).reshape(-1) if isinstance(value, float) else value
+                found[f"{i}.{name}"] = torch.as_tensor(value).reshape(-1) if isinstance(value, int | float) else value
         for j, latent in enumerate(entry.extra.get("reference_latents", ())):
             found[f"{i}.reference.{j}"] = latent
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,24 @@ def rescale_cfg(multiplier: float, *, is_flow: bool = False) -> GuidancePatches:
         return x - rescaled(cond, uncond, guided.cfg) * sigma / total
 
     return GuidancePatches(combine=combine_clean if is_flow else combine, keep_uncond=True)
+
+
+def over_frames(least: float, form: Literal["line", "triangle"]) -> GuidancePatches:
+    """A scale for each item of a batch, which are a film's frames: from ``least`` to the guider's own scale, along a
+    line, or up to the middle and down again.
+    """
+
+    def combine(guided: Guided) -> Tensor:
+        assert guided.uncond is not None
+        places = torch.linspace(0, 1, len(guided.cond), device=guided.cond.device)
+        if form == "triangle":
+            scale = 2 * (places - torch.floor(places + 0.5)).abs() * (guided.cfg - least) + least
+        else:
+            scale = torch.linspace(least, guided.cfg, len(guided.cond), device=guided.cond.device)
+        scale = scale.reshape(-1, *[1] * (guided.cond.ndim - 1))
+        return guided.uncond + scale * (guided.cond - guided.uncond)
+
+    return GuidancePatches(combine=combine)
 
 
 def cfg_zero_star(guided: Guided) -> Tensor:

@@ -18,6 +18,7 @@ from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.identity import what_it_is
 from nodes.diffusion.text.clip_model import head_count
+from nodes.diffusion.vision.open_clip import COLUMNS, Projection, from_open_clip, is_open_clip
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.values import ClipVision, ClipVisionOutput
 
@@ -36,13 +37,21 @@ _H_HEAD_WIDTH, _HEAD_WIDTH = 80, 64
 
 def load_vision(path: Path) -> ClipVision:
     """A picture encoder from a file of its own. Raises ``ModelUnreadable`` where it is none."""
+    return load_vision_of(path, "visual.", "", input="clip_name")
+
+
+def load_vision_of(path: Path, *prefixes: str, input: str) -> ClipVision:
+    """The picture encoder in a file, under the first of ``prefixes`` that there is, in Hugging Face's layout or
+    OpenCLIP's. Raises ``ModelUnreadable`` (``input``) where there is none.
+    """
     file = WeightFile(path)
-    view = file.view("")
+    view = file.view(*prefixes)
+    view = from_open_clip(view) if is_open_clip(view) else view
     if _PATCHES not in view or _POSITIONS not in view:
         raise ModelUnreadable(
             f"'{path.name}' holds no picture encoder that is known{what_it_is(file)}",
-            input="clip_name",
-            remedy="take a CLIP or SigLIP vision model in Hugging Face's layout",
+            input=input,
+            remedy="take a CLIP or SigLIP vision model in Hugging Face's layout, or OpenCLIP's",
         )
     is_siglip = _CLASS not in view
     build = _siglip if is_siglip else _clip
@@ -145,7 +154,9 @@ def _clip(view: WeightView) -> nn.Module:
 
     def make() -> CLIPVisionModelWithProjection:
         module = CLIPVisionModelWithProjection(config)
-        if _PROJECTION not in view:
+        if COLUMNS in view:
+            module.visual_projection = Projection(*view.shape(COLUMNS))
+        elif _PROJECTION not in view:
             module.visual_projection = nn.Identity()
         return module
 

@@ -25,7 +25,7 @@ CONTROL = ("zero_convs.0.0.weight", "controlnet_cond_embedding.conv_in.weight")
 """Names that a UNet's copy in a ControlNet has and the UNet itself has not."""
 
 
-def _of_pictures(shapes: Shapes) -> bool:
+def of_pictures(shapes: Shapes) -> bool:
     """Whether a UNet has no layers that mix frames."""
     return not holds("time_stack.")(shapes) and not holds("time_mixer")(shapes)
 
@@ -41,8 +41,8 @@ def tells_tasks(shapes: Shapes) -> bool:
 
 
 def tells_sizes(shapes: Shapes) -> bool:
-    """Whether it says what sizes pictures have."""
-    return not tells_tasks(shapes)
+    """Whether it says what sizes pictures have; no UNet of films does."""
+    return not tells_tasks(shapes) and of_pictures(shapes)
 
 
 UNET_HOOKS = (
@@ -61,7 +61,7 @@ FAMILY = Family(
     title="Stable Diffusion 1 and 2",
     package=__name__,
     marks=(
-        Marks(("input_blocks.0.0.weight", "time_embed.0.weight"), ("label_emb.0.0.weight", *CONTROL), _of_pictures),
+        Marks(("input_blocks.0.0.weight", "time_embed.0.weight"), ("label_emb.0.0.weight", *CONTROL), of_pictures),
         Marks(
             ("conv_in.weight", "down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.weight"),
             ("add_embedding.linear_1.weight", "class_embedding.linear_1.weight", *CONTROL),
