@@ -32,7 +32,7 @@ LIMITS = (20, 2048, 2048)
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class LTXVariant:
     """What the header of a file says and its tensors do not.
 
     ``limits``: the largest place in time, height and width; ``causal``: whether the first step in time is one frame;
@@ -49,7 +49,7 @@ class Variant:
 def load(view: WeightView) -> Model:
     """The model in ``view``; what its header leaves out is as in version 0.9.0."""
     config = described(view, "transformer")
-    variant = Variant(
+    variant = LTXVariant(
         context_width=view.shape("caption_projection.linear_1.weight")[1],
         limits=tuple(config.get("positional_embedding_max_pos", LIMITS)),
         theta=float(config.get("positional_embedding_theta", 10000.0)),

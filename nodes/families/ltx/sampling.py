@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.errors import InputInvalid
 from nodes.diffusion.inputs import Input, Scene
 from nodes.diffusion.transformers import context_of
-from nodes.families.ltx.denoiser import Variant
+from nodes.families.ltx.denoiser import LTXVariant
 from nodes.families.ltx.guides import token_weights
 from nodes.values import Cond
 
@@ -20,7 +20,7 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
 
     Raises ``InputInvalid`` for another family's prompt, and for guides of another size than the latent.
     """
-    variant: Variant = scene.model.variant
+    variant: LTXVariant = scene.model.variant
     context = known_tokens(context_of(entry, scene, variant.context_width).value, entry)
     return {"context": Input(context, "pad"), "variant": Input(variant, "same")} | film_inputs(entry, scene)
 

@@ -24,7 +24,7 @@ SIGMA_MIN, SIGMA_MAX = 0.002, 700.0
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class SVDVariant:
     """``context_width``: of the encoded picture."""
 
     context_width: int
@@ -34,7 +34,7 @@ def load(view: WeightView) -> Model:
     """The model in ``view``, which has LDM's names."""
     config = configuration(view)
     weights = weights_of("svd", view, lambda: UNetSpatioTemporalConditionModel(**config), name_map)
-    variant = Variant(config["cross_attention_dim"])
+    variant = SVDVariant(config["cross_attention_dim"])
     return Model(weights, FAMILY, continuous_edm("v", SIGMA_MIN, SIGMA_MAX), SPACE, variant)
 
 

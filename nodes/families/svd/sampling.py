@@ -7,7 +7,7 @@ import torch
 from nodes.diffusion.inputs import Input, Scene, repeat_batch
 from nodes.diffusion.latents import resize
 from nodes.diffusion.transformers import context_of
-from nodes.families.svd.denoiser import Variant
+from nodes.families.svd.denoiser import SVDVariant
 from nodes.values import Cond
 
 FPS, MOTION, NOISE = 6, 127, 0.0
@@ -15,7 +15,7 @@ FPS, MOTION, NOISE = 6, 127, 0.0
 
 def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
     """By name, see :func:`nodes.families.svd.denoiser.step`. Raises ``InputInvalid`` for another family's prompt."""
-    variant: Variant = scene.model.variant
+    variant: SVDVariant = scene.model.variant
     latent = scene.latent
     picture = torch.zeros_like(latent)
     if entry.concat_latent is not None:

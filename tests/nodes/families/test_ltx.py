@@ -15,7 +15,7 @@ from engine.types import Image
 from nodes import builtin_registry, media
 from nodes.diffusion.inputs import Scene
 from nodes.families.found import families
-from nodes.families.ltx.denoiser import Variant, cells_of, tokens_there
+from nodes.families.ltx.denoiser import LTXVariant, cells_of, tokens_there
 from nodes.families.ltx.guides import GuideWeights, of_cells, token_weights
 from nodes.families.ltx.nodes import guides
 from nodes.families.ltx.places import bounds
@@ -110,7 +110,7 @@ def test_a_smaller_guide_has_cells_apart_and_the_network_gets_no_others(vae: Vae
 def test_guides_of_another_size_are_refused_with_the_prompts_name(vae: Vae) -> None:
     positive, _, _ = guided(vae, 1, 0)
     family = families()["ltx"]
-    variant = Variant(8, (20, 2048, 2048), 1e4, True, 1000.0)
+    variant = LTXVariant(8, (20, 2048, 2048), 1e4, True, 1000.0)
     model = type("M", (), {"variant": variant, "family": family, "space": SPACE})
     scene = Scene(cast(Any, model), torch.zeros(1, 128, 3, 3, 3), None, torch.zeros(1), "negative")
     with pytest.raises(InputInvalid, match="guides have 4 tokens") as caught:

@@ -13,7 +13,7 @@ from engine.inputs import MAX_SIDE_PX, Count, Float, Int
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion, memory
-from nodes.families.ltx.nodes.inputs import CATEGORY, Parts, Prompts, Share, Side, mask_of
+from nodes.families.ltx.nodes.inputs import CATEGORY, GuidedFilm, Prompts, Share, Side, mask_of
 from nodes.families.ltx.spaces import SPACE
 from nodes.latent import empty
 from nodes.values import Conditioning, Latent, Vae
@@ -66,12 +66,12 @@ def image_to_film(
     length: Annotated[int, Int(min=9, max=MAX_SIDE_PX, step=8)] = 97,
     batch_size: Count = 1,
     strength: Share = 1.0,
-) -> Parts:
+) -> GuidedFilm:
     """A film that starts with the pictures of ``image``; ``strength``: how much of them is kept."""
     latent = empty(SPACE, width, height, frames=length, batch=batch_size)
     films = diffusion.film_frames
     known = films.framed_and_encoded(ctx, vae, image.pixels, width, height, length, input="image")
-    return Parts(positive, negative, _started(latent, known, strength))
+    return GuidedFilm(positive, negative, _started(latent, known, strength))
 
 
 @node("LTXVImgToVideoInplace", category=CATEGORY, keep=True)

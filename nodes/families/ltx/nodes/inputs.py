@@ -27,7 +27,7 @@ class Prompts(NamedTuple):
     negative: Conditioning
 
 
-class Parts(NamedTuple):
+class GuidedFilm(NamedTuple):
     """Both prompts with what the model is given beside them, and the latent to denoise."""
 
     positive: Conditioning
