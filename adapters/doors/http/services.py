@@ -9,11 +9,12 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from adapters.doors.http.kept_bytes import KeptBytes
 from adapters.doors.http.rates import Rates
 from adapters.doors.http.tail import Tail
 from adapters.host.loading import load_folders, load_registry, warm_names
 from adapters.host.secret import load_secret
-from adapters.host.settings import Settings
+from adapters.host.settings import MIB, Settings
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
 from adapters.service.folder_faults import FolderFaults
@@ -24,13 +25,15 @@ from adapters.service.store import Store
 from engine.folders import Folders
 from engine.registry import Registry
 
+_QUEUE_ITEMS_MIB = 32
+
 
 @dataclass(frozen=True)
 class Services:
     """``registry`` and ``folders`` serve checking and listing; nothing is computed here.
 
     ``secret`` signs download links. ``outbound`` is for addresses that users give, which ``addresses`` allows or not.
-    ``warm``: what workers load before their first job.
+    ``warm``: what workers load before their first job. ``queue_items``: jobs under way as ComfyUI's queue tells them.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class Services:
     secret: bytes
     warm: Sequence[str]
     folder_faults: FolderFaults
+    queue_items: KeptBytes
 
 
 def open_services(settings: Settings) -> Services:
@@ -70,6 +74,7 @@ def open_services(settings: Settings) -> Services:
         secret=load_secret(settings),
         warm=warm_names(settings),
         folder_faults=FolderFaults(store, blobs),
+        queue_items=KeptBytes(_QUEUE_ITEMS_MIB * MIB),
     )
 
 

@@ -17,7 +17,7 @@ from adapters.service.store.database import Database, unique_violation
 from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, OwnQueueFull, QueueFull
 from adapters.service.store.events import change
 from adapters.service.store.queue import Can, Queue, anything, meeting
-from adapters.service.store.records import ENDED, InputFile, Job, JobState, NewEvent, NewJob, Output
+from adapters.service.store.records import ENDED, InputFile, Job, JobState, NewEvent, NewJob, Output, Standing
 from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
 from adapters.service.store.tables import counters, inputs, jobs, outputs
 
@@ -35,6 +35,7 @@ _OWNER = select(jobs.c.owner).where(jobs.c.id == bindparam("job"))
 _OUTPUT = select(outputs).where(outputs.c.job_id == bindparam("job"), outputs.c.name == bindparam("output"))
 _OUTPUTS = select(outputs).where(outputs.c.job_id == bindparam("job")).order_by(outputs.c.place)
 _INPUTS = select(inputs).where(inputs.c.job_id == bindparam("job")).order_by(inputs.c.name)
+_AT_ONCE = 500  # rows looked up by their numbers: a statement takes no more than some thousands
 _COUNT = select(func.count()).select_from(jobs).where(jobs.c.state == bindparam("state"))
 
 
@@ -123,12 +124,20 @@ class Jobs:
 
     def queue(self) -> tuple[list[Job], list[Job]]:
         """The running jobs, and the waiting ones in the order in which they will run."""
-        running = select(jobs).where(jobs.c.state == JobState.RUNNING).order_by(jobs.c.started_at)
+        running, waiting = self.standing()
+        found = {job.sequence: job for job in self.numbered([one.sequence for one in (*running, *waiting)])}
+        in_order = [[found[one.sequence] for one in side if one.sequence in found] for side in (running, waiting)]
+        return in_order[0], in_order[1]
+
+    def standing(self) -> tuple[list[Standing], list[Standing]]:
+        """As :meth:`queue`, without what the jobs are to do, which takes long to read of thousands."""
         with self._database.read() as connection:
-            order = {job_id: place for place, job_id in enumerate(self._queue.ids(connection))}
-        waiting = self._fetch(select(jobs).where(_QUEUED))
-        # One that came since is at the end.
-        return self._fetch(running), sorted(waiting, key=lambda job: (order.get(job.id, len(order)), job.sequence))
+            return self._queue.standing(connection)
+
+    def numbered(self, sequences: Sequence[int]) -> list[Job]:
+        """The jobs of these ``sequence`` numbers, as far as they are there, in no order."""
+        chunks = [sequences[start : start + _AT_ONCE] for start in range(0, len(sequences), _AT_ONCE)]
+        return [job for chunk in chunks for job in self._fetch(select(jobs).where(jobs.c.sequence.in_(chunk)))]
 
     def needs_waiting(self) -> dict[str, tuple[str, ...]]:
         """What waiting jobs need, each set once, by its digest; the empty one is nothing."""

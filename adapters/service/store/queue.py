@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindpar
 
 from adapters.service.store.database import Database
 from adapters.service.store.fairness import Flow, WaitingJob, in_order, in_turn
-from adapters.service.store.records import JobState
+from adapters.service.store.records import JobState, Standing
 from adapters.service.store.tables import api_keys, counters, jobs, turns
 
 Can = Callable[[Sequence[str]], bool]
@@ -59,6 +59,9 @@ _NEEDS = (
 _NEEDED = select(jobs.c.needs_digest, jobs.c.needs).where(jobs.c.sequence.in_(bindparam("firsts", expanding=True)))
 _WITHIN = (jobs.c.rank, jobs.c.sequence)
 _WAITING = select(jobs.c.id, jobs.c.owner, jobs.c.priority).where(_QUEUED).order_by(*_WITHIN)
+_UNDER_WAY = select(jobs.c.sequence, jobs.c.id, jobs.c.owner, jobs.c.state, jobs.c.started_at).where(
+    jobs.c.state.in_([str(JobState.RUNNING), str(JobState.QUEUED)])
+)
 _FIRST = (
     select(jobs.c.id, jobs.c.attempts, jobs.c.owner, jobs.c.priority)
     .where(_QUEUED, jobs.c.owner == bindparam("flow_owner"), jobs.c.priority == bindparam("flow_priority"), _MET)
@@ -93,6 +96,17 @@ class Queue:
         """Ids of all waiting jobs in the order in which they will run."""
         flows = self._flows(connection.execute(_FLOWS), connection)
         return self._in_order(connection, connection.execute(_WAITING), flows)
+
+    def standing(self, connection: Connection) -> tuple[list[Standing], list[Standing]]:
+        """The running jobs as they started, and the waiting ones in the order in which they will run."""
+        order = {job_id: place for place, job_id in enumerate(self.ids(connection))}
+        rows = connection.execute(_UNDER_WAY).all()
+        running = sorted((row for row in rows if row.state == JobState.RUNNING), key=lambda row: row.started_at)
+        waiting = [row for row in rows if row.state == JobState.QUEUED]
+        waiting.sort(
+            key=lambda row: (order.get(row.id, len(order)), row.sequence)
+        )  # One that came since is at the end.
+        return [_standing(row) for row in running], [_standing(row) for row in waiting]
 
     def next_ids(self, connection: Connection, count: int, met: Sequence[str]) -> list[str]:
         """The first ``count`` of those that could be started now, by one who meets the needs of these digests."""
@@ -155,3 +169,7 @@ class Queue:
 
 def _values(flow: Flow, met: Sequence[str]) -> dict[str, Any]:
     return {"flow_owner": flow.owner, "flow_priority": flow.priority, "met": met}
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(row.sequence, row.id, row.owner)

@@ -126,6 +126,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Of a job that waits or runs, no more than who it is and whose. ``sequence`` is its number for good."""
+
+    sequence: int
+    id: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """A worker's right to run a job: good for one attempt, until it runs out or is taken away."""
 

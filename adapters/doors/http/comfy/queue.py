@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,19 +11,20 @@ from fastapi import APIRouter, Depends, Request, Response
 from adapters.doors.http.auth import Caller, require
 from adapters.doors.http.comfy.bodies import ids_of, read_object
 from adapters.doors.http.comfy.history_entry import queue_item
-from adapters.doors.http.comfy.replies import WireJSON
+from adapters.doors.http.comfy.replies import WireJSON, wire_json
 from adapters.doors.http.services import Services, ServicesNow
-from adapters.service.store.records import Job, JobState
+from adapters.service.store.records import JobState, Standing
 
 router = APIRouter()
 _Submitter = Annotated[Caller, Depends(require("submit"))]
 
 
 @router.get("/queue")
-def get_queue(now: ServicesNow, caller: Annotated[Caller, Depends(require("read"))]) -> WireJSON:
+def get_queue(now: ServicesNow, caller: Annotated[Caller, Depends(require("read"))]) -> Response:
     """The running jobs, and the waiting ones in the order in which they will run; of all doors."""
-    running, waiting = now.store.jobs.queue()
-    return WireJSON({"queue_running": _items(running, now, caller), "queue_pending": _items(waiting, now, caller)})
+    running, waiting = (_items(jobs, now, caller) for jobs in now.store.jobs.standing())
+    body = b'{"queue_running": [%b], "queue_pending": [%b]}' % (b", ".join(running), b", ".join(waiting))
+    return Response(body, media_type=WireJSON.media_type)
 
 
 @router.post("/queue")
@@ -41,18 +43,24 @@ async def interrupt(request: Request, now: ServicesNow, caller: _Submitter) -> R
     return Response()
 
 
-def _items(jobs: list[Job], now: Services, caller: Caller) -> list[list[Any]]:
-    return [queue_item(job, now.registry) for job in jobs if caller.sees(job.owner)]
+def _items(jobs: list[Standing], now: Services, caller: Caller) -> list[bytes]:
+    """Each job as :func:`queue_item` writes it, which it does once: nothing of it changes."""
+
+    def encoded(numbers: Sequence[int]) -> dict[int, bytes]:
+        found = now.store.jobs.numbered(numbers)
+        return {job.sequence: wire_json(queue_item(job, now.registry)) for job in found}
+
+    return now.queue_items.of([job.sequence for job in jobs if caller.sees(job.owner)], encoded)
 
 
 def _remove(now: Services, caller: Caller, clear: bool, job_ids: list[str]) -> None:
-    waiting = now.store.jobs.queue()[1]
-    for job in waiting:
-        if caller.sees(job.owner) and (clear or job.id in job_ids):
+    wanted = set(job_ids)
+    for job in now.store.jobs.standing()[1]:
+        if caller.sees(job.owner) and (clear or job.id in wanted):
             now.store.jobs.cancel(job.id, only=JobState.QUEUED)
 
 
 def _interrupt(now: Services, caller: Caller, job_id: object) -> None:
-    for job in now.store.jobs.queue()[0]:
+    for job in now.store.jobs.standing()[0]:
         if caller.sees(job.owner) and (not job_id or job.id == job_id):
             now.store.jobs.cancel(job.id, only=JobState.RUNNING)

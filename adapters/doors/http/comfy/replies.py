@@ -8,11 +8,16 @@ from typing import Any
 from starlette.responses import Response
 
 
+def wire_json(content: Any) -> bytes:
+    """The bytes of a reply. Raises ``ValueError`` for NaN, which clients in other languages cannot read."""
+    return json.dumps(content, allow_nan=False, separators=(", ", ": ")).encode()
+
+
 class WireJSON(Response):
     """A JSON reply."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Raises ``ValueError`` for NaN, which clients in other languages cannot read."""
-        return json.dumps(content, allow_nan=False, separators=(", ", ": ")).encode()
+        """See :func:`wire_json`."""
+        return wire_json(content)
