@@ -40,6 +40,20 @@ def measure(names: Sequence[str], axes: Sequence[str], path: Path | None, *, app
             raise DagfusionError(f"case '{case.name}' measures nothing at these parameters", remedy="see `bench list`")
 
 
+def show_beside(axes: Sequence[str], path: Path | None, *, append: bool, **options: Any) -> None:
+    """Measure this project's server and another one, and print the page about both."""
+    from benchmarks.beside import beside
+    from benchmarks.page import page
+
+    chosen = BenchOptions(axes=read_axes(axes, [beside]), **options)
+    records = list(run(beside, chosen, started=lambda point: _say(beside, point)))
+    if path is not None:
+        if not append:
+            path.unlink(missing_ok=True)
+        append_records(records, path)
+    print(page(records), end="")
+
+
 def _say(case: BenchCase, point: Mapping[str, Value]) -> None:
     if sys.stderr.isatty():
         print(f"{case.name}: {show.described(point)} ...", file=sys.stderr)

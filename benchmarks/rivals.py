@@ -30,14 +30,35 @@ class Server:
     def version(self) -> str:
         """What it says it is. Raises ``DagfusionError`` where nothing answers there."""
         try:
-            reply = httpx.get(f"{self.url}/system_stats", timeout=30).raise_for_status().json()
-            return str(reply["system"]["comfyui_version"])
+            return str(self.stats()["system"]["comfyui_version"])
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             hint = "start it first; --against takes the address of a server that speaks ComfyUI's protocol"
             raise DagfusionError(f"{self.url} does not answer as ComfyUI does: {error}", remedy=hint) from error
 
-    def run(self, prompt: Prompt) -> None:
-        """Submit and wait until it has ended. Raises ``DagfusionError`` where it does not end well."""
+    def stats(self) -> dict[str, Any]:
+        """What it says of its machine. Raises ``httpx.HTTPError``."""
+        return dict(httpx.get(f"{self.url}/system_stats", timeout=30).raise_for_status().json())
+
+    def checkpoints(self) -> list[str]:
+        """The checkpoints that its workflows can name; both ways in which ComfyUI writes choices are read."""
+        known = httpx.get(f"{self.url}/object_info/CheckpointLoaderSimple", timeout=120).raise_for_status().json()
+        kind, *options = known["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
+        return [str(name) for name in (kind if isinstance(kind, list) else options[0]["options"])]
+
+    def free(self) -> None:
+        """Have it let go of its models and of what it keeps of earlier runs, before its next job."""
+        wishes = {"unload_models": True, "free_memory": True}
+        httpx.post(f"{self.url}/free", json=wishes, timeout=60).raise_for_status()
+
+    def picture(self, prompt_id: str) -> bytes:
+        """The file of the first picture that the workflow saved."""
+        made = httpx.get(f"{self.url}/history/{prompt_id}", timeout=60).raise_for_status().json()[prompt_id]["outputs"]
+        (saved, *_) = next(one["images"] for one in made.values() if one.get("images"))
+        where = {name: saved[name] for name in ("filename", "subfolder", "type")}
+        return httpx.get(f"{self.url}/view", params=where, timeout=60).raise_for_status().content
+
+    def run(self, prompt: Prompt) -> str:
+        """Submit and wait until it has ended; its id there. Raises ``DagfusionError`` where it does not end well."""
         client = uuid.uuid4().hex
         body = {
             "client_id": client,
@@ -48,7 +69,7 @@ class Server:
             reply = httpx.post(f"{self.url}/prompt", json=body, timeout=120)
             if reply.is_error:
                 raise DagfusionError(f"{self.url} does not take the workflow: {reply.text[:500]}")
-            prompt_id = reply.json()["prompt_id"]
+            prompt_id = str(reply.json()["prompt_id"])
             while True:
                 kind, data = _next(socket.recv(LONGEST_S))
                 if data.get("prompt_id") != prompt_id:
@@ -58,7 +79,7 @@ class Server:
                         f"the workflow failed at {self.url}: {str(data.get('exception_message', kind))[:300]}"
                     )
                 if kind == "execution_success" or (kind == "executing" and data.get("node") is None):
-                    return
+                    return prompt_id
 
 
 def _next(message: str | bytes) -> tuple[str, dict[str, Any]]:

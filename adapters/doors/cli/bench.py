@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from typer.core import TyperGroup
 
 from adapters.doors.cli import exits
 from adapters.doors.cli.options import DebugOption
+from engine.errors import DagfusionError
 
 
 class _CasesByDefault(TyperGroup):
@@ -28,7 +30,10 @@ RecordsArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Records, 
 
 @bench.command()
 def run(
-    cases: Annotated[list[str], typer.Argument(metavar="CASE...", help="What to measure; see `dagfusion bench list`.")],
+    cases: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CASE...]", help="What to measure; see `dagfusion bench list`."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE[,VALUE]", help="Values of a case's parameter; may be repeated."),
@@ -50,15 +55,20 @@ def run(
     ] = None,
     debug: DebugOption = False,
 ) -> None:
-    """Measure cases and print a table for each (`dagfusion bench CASE...` is short for this)."""
+    """Measure cases and print a table for each (`dagfusion bench CASE...` is short for this).
+
+    With --against and no case, measure both servers and print a page (Markdown) that says how they compare.
+    """
     from adapters.host.settings import let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
     with exits.reported(json=False, debug=debug):
         from benchmarks import command
 
-        command.measure(
-            cases,
+        if not cases and against is None:
+            raise DagfusionError("there is nothing to measure", remedy="name a case; `dagfusion bench list` has them")
+        measure = partial(command.measure, cases) if cases else command.show_beside
+        measure(
             set_ or [],
             json,
             append=append,
