@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.media_films import Film
+from benchmarks.media.films import Film
 from engine.engine import Engine
 from engine.errors import GraphInvalid, NodeFailed
 from engine.folders import Folders

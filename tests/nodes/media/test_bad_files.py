@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.media_films import Film, tone
-from benchmarks.media_rows_faulty import song_with_bomb
+from benchmarks.media.films import Film, tone
+from benchmarks.media.rows.faulty import song_with_bomb
 from engine.errors import InputInvalid
 from nodes.media import clock, film, images, sound
 from tests.nodes.media.conftest import Listener

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
-from benchmarks.media_rows_colours import hdr_patches, two_fields
+from benchmarks.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WHITE_16, WIDTH, X265, Film, colours, patches
+from benchmarks.media.rows.colours import hdr_patches, two_fields
 from nodes.media import film, images, tone, transcoding, writing
 
 EXPECTED = (RED, GREEN, BLUE, GREY)

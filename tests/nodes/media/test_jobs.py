@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from benchmarks.media_films import colours
-from benchmarks.media_row import UPRIGHT, Row
-from benchmarks.media_rows import rows
-from benchmarks.media_rows_faulty import faulty_rows, song_with_bomb
+from benchmarks.media.films import colours
+from benchmarks.media.row import UPRIGHT, Row
+from benchmarks.media.rows import rows
+from benchmarks.media.rows.faulty import faulty_rows, song_with_bomb
 from engine.engine import Engine
 from engine.errors import NodeFailed
 from engine.events import Event, NodeNote

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.media_films import Film, frame_number, numbered, tone
+from benchmarks.media.films import Film, frame_number, numbered, tone
 from engine.errors import InputInvalid
 from engine.limits import Limits
 from engine.sizes import measure

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.media_films import BLUE, GREEN, GREY, RED, Film, colours
+from benchmarks.media.films import BLUE, GREEN, GREY, RED, Film, colours
 from nodes.media import copying, film, images, orientation, transcoding, writing
 
 # What stands in the corners (top left, top right, bottom left, bottom right) once the film is upright.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.media_films import Film, frame_number, numbered, onset_s, tone
+from benchmarks.media.films import Film, frame_number, numbered, onset_s, tone
 from engine.context import Context
 from engine.errors import InputInvalid
 from engine.types import Audio, Image, Video

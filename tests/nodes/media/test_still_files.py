@@ -16,8 +16,8 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from benchmarks.media_films import BLUE, GREEN, GREY, HEIGHT, RED, WIDTH, Film, colours, numbered, patches
-from benchmarks.media_heif import avif, heic
+from benchmarks.media.films import BLUE, GREEN, GREY, HEIGHT, RED, WIDTH, Film, colours, numbered, patches
+from benchmarks.media.heif import avif, heic
 from engine.errors import InputInvalid
 from nodes.media import jxl, stills
 from tests.nodes.media.conftest import Listener

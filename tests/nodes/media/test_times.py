@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.media_films import Film, frame_number, numbered, onset_s, tone
+from benchmarks.media.films import Film, frame_number, numbered, onset_s, tone
 from nodes.media import clock, film, images, sound
 from tests.nodes.media.conftest import Listener
 

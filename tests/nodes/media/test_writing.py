@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.media_films import Film, tone
+from benchmarks.media.films import Film, tone
 from engine.errors import InputInvalid
 from engine.limits import Limits
 from engine.types import Audio, Image, Video

@@ -20,8 +20,8 @@ from PIL import Image as Pillow
 from adapters.service.intake import picture_sizes
 from adapters.service.intake.contents import check_contents
 from adapters.service.intake.errors import InputRefused, InputTooLarge
-from benchmarks.media_films import patches
-from benchmarks.media_heif import heic
+from benchmarks.media.films import patches
+from benchmarks.media.heif import heic
 from tests.adapters.service.intake import files
 from tests.adapters.service.intake.files import picture, png_chunk, png_claiming, safetensors
 

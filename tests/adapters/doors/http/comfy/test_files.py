@@ -11,8 +11,8 @@ import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
-from benchmarks.media_films import patches
-from benchmarks.media_heif import heic
+from benchmarks.media.films import patches
+from benchmarks.media.heif import heic
 from tests.adapters.services import Service, picture_prompt
 
 

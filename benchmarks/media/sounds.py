@@ -11,7 +11,7 @@ import av
 import numpy as np
 from PIL import Image as Pillow
 
-from benchmarks.media_films import LAYOUTS, patches, tone
+from benchmarks.media.films import LAYOUTS, patches, tone
 
 
 @dataclass

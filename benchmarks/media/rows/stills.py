@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks import media_stills as stills
-from benchmarks.media_films import BLUE, GREEN, GREY, RED, Film, patches
-from benchmarks.media_heif import avif, heic
-from benchmarks.media_row import TAGS_709, TURNED, Row, picture
-from benchmarks.media_spoiling import cut
+from benchmarks.media import stills
+from benchmarks.media.films import BLUE, GREEN, GREY, RED, Film, patches
+from benchmarks.media.heif import avif, heic
+from benchmarks.media.row import TAGS_709, TURNED, Row, picture
+from benchmarks.media.spoiling import cut
 
 _FINE: dict[str, Any] = {"quality": 95, "subsampling": 0}
 _AVIF_TAGS = {**TAGS_709, "color_range": 1}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 
-from benchmarks.media_films import Film
+from benchmarks.media.films import Film
 
 Make = Callable[[Path], object]
 

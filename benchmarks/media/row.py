@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.media_films import BLUE, GREEN, GREY, RED, Film
-from benchmarks.media_sounds import Sound
+from benchmarks.media.films import BLUE, GREEN, GREY, RED, Film
+from benchmarks.media.sounds import Sound
 
 Kind = Literal["film", "picture", "sound", "written"]
 UPRIGHT = (RED, GREEN, BLUE, GREY)

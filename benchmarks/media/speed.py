@@ -11,7 +11,7 @@ import av
 import numpy as np
 import torch
 
-from benchmarks.media_films import Film
+from benchmarks.media.films import Film
 from engine.types import Image
 from nodes.media import film, images, writing
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import av
 
-from benchmarks import media_stills as stills
-from benchmarks.media_films import Film, tone
-from benchmarks.media_row import Row, refused
-from benchmarks.media_rows_films import joined
-from benchmarks.media_spoiling import cut
+from benchmarks.media import stills
+from benchmarks.media.films import Film, tone
+from benchmarks.media.row import Row, refused
+from benchmarks.media.rows.films import joined
+from benchmarks.media.spoiling import cut
 
 
 def faulty_rows() -> list[Row]:

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image as Pillow
 
-from benchmarks.media_films import patches
+from benchmarks.media.films import patches
 
 Make = Callable[[Path], object]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.media_films import HEIGHT, WHITE_16, WIDTH, X265, Film, patches
-from benchmarks.media_row import TAGS_709, UPRIGHT, Row, film
+from benchmarks.media.films import HEIGHT, WHITE_16, WIDTH, X265, Film, patches
+from benchmarks.media.row import TAGS_709, UPRIGHT, Row, film
 
 _DEEP: dict[str, Any] = {"codec": "libx265", "pixel_format": "yuv420p10le", "frames": 1}
 _DEEP["options"] = {"crf": "4", "x265-params": X265}

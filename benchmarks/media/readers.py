@@ -14,8 +14,8 @@ import av
 import httpx
 import numpy as np
 
-from benchmarks.media_films import colours, frame_number, onset_s
-from benchmarks.media_row import Row
+from benchmarks.media.films import colours, frame_number, onset_s
+from benchmarks.media.row import Row
 
 Found = Mapping[str, Any]
 _SOUNDS = (".flac", ".mp3", ".opus")

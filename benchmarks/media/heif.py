@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation
 
-from benchmarks.media_films import X265
+from benchmarks.media.films import X265
 
 
 @dataclass(frozen=True)

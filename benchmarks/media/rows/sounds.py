@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.media_row import Row, sound
-from benchmarks.media_sounds import Sound, chained
-from benchmarks.media_spoiling import cut
+from benchmarks.media.row import Row, sound
+from benchmarks.media.sounds import Sound, chained
+from benchmarks.media.spoiling import cut
 
 
 def sound_rows() -> list[Row]:

@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchmarks.media_films import Film, numbered, patches, tone
-from benchmarks.media_row import TURNED, UPRIGHT, Row, film
-from benchmarks.media_spoiling import spoiled, without_decoder
+from benchmarks.media.films import Film, numbered, patches, tone
+from benchmarks.media.row import TURNED, UPRIGHT, Row, film
+from benchmarks.media.spoiling import spoiled, without_decoder
 
 _ONE = 65536
 _WEBM: dict[str, Any] = {"codec": "libvpx-vp9", "sound_codec": "libopus", "options": {"deadline": "realtime"}}

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.media_films import RATE_HZ, Film, numbered, patches, tone
-from benchmarks.media_row import UPRIGHT, Row
+from benchmarks.media.films import RATE_HZ, Film, numbered, patches, tone
+from benchmarks.media.row import UPRIGHT, Row
 from engine.types import Audio, Image, Video
 
 Make = Callable[[Path], object]

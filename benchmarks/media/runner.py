@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.media_readers import Found, by_comfyui, by_ffmpeg, ours
-from benchmarks.media_row import Row
-from benchmarks.media_rows import rows
+from benchmarks.media.readers import Found, by_comfyui, by_ffmpeg, ours
+from benchmarks.media.row import Row
+from benchmarks.media.rows import rows
 
 Look = Callable[[Row, Path], Found]
 _TOLERANCES = {"corners": 3.0, "alpha": 2.0, "length_s": 0.045, "onset_s": 0.045, "sound_s": 0.045, "rate": 1e-6}
@@ -78,7 +77,7 @@ def main() -> int:
         columns["comfyui"] = lambda row, path: by_comfyui(options.comfyui, row, path)
     wrong = print_table(options.folder, columns)
     if options.speed:
-        from benchmarks.media_speed import print_speed
+        from benchmarks.media.speed import print_speed
 
         print_speed(options.folder)
     return 1 if wrong else 0
@@ -100,7 +99,3 @@ def print_table(folder: Path, columns: dict[str, Look]) -> int:
         print(f"{row.name:34}" + "".join(f"{cell[: _WIDTH - 2]:{_WIDTH}}" for cell in cells))
     print(f"of {len(all_rows)} rows wrong: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     return counts["here"]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
