@@ -34,6 +34,11 @@ def names_input(function: Callable[..., Any] | None, name: str) -> bool:
     return name in needed or name in optional
 
 
+def takes_input(function: Callable[..., Any] | None, name: str) -> bool:
+    """Whether ``function`` gets this input, by a parameter of its own or among all others."""
+    return function is not None and (names_input(function, name) or _parameters(function)[2])
+
+
 def names_with_default(function: Callable[..., Any]) -> frozenset[str] | None:
     """The inputs that ``function`` would go without, were they left out; ``None``: all that it does not need."""
     _, optional, takes_all = _parameters(function)

@@ -15,11 +15,18 @@ _PRIMITIVES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "*")
 
 
 class ValueWrong(Exception):
-    """A value that an input does not take: ComfyUI's wire code, what is wrong, and what to do about it."""
+    """A value that an input does not take: ComfyUI's wire code, what is wrong, and what to do about it.
 
-    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+    ``value``: what it would be, were it allowed; classes that check their inputs themselves get that.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str = "", value: Any = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.remedy = code, message, remedy
+        self.code, self.message, self.remedy, self.value = code, message, remedy, value
+
+
+OF_THE_CLASS = frozenset({"value_not_in_list", "value_smaller_than_min", "value_bigger_than_max"})
+"""What a class that checks an input itself decides about, instead of the input's choices and range."""
 
 
 def coerce(spec: InputSpec, value: Any) -> Any:
@@ -66,12 +73,14 @@ def _choice(marker: Choice | DynamicChoice, value: Any) -> Any:
     near = nearest(value, marker.values) if isinstance(value, str) else ""
     some = ", ".join(map(str, marker.values[:20])) + (" ..." if len(marker.values) > 20 else "")
     remedy = f"did you mean {near}?" if near else f"there are: {some}"
-    raise ValueWrong("value_not_in_list", f"{_shown(value)} is not among the choices", remedy)
+    raise ValueWrong("value_not_in_list", f"{_shown(value)} is not among the choices", remedy, value)
 
 
 def _socket(marker: Wire, value: Any) -> Any:
-    if isinstance(value, str | int | float | None) and not any(
-        primitive in marker.name.split(",") for primitive in _PRIMITIVES
+    if (
+        not marker.literal
+        and isinstance(value, str | int | float | None)
+        and not any(primitive in marker.name.split(",") for primitive in _PRIMITIVES)
     ):
         raise ValueWrong(
             "invalid_input_type", f"{_shown(value)} was typed in, but it takes a link to a {marker.name} output"
@@ -82,9 +91,9 @@ def _socket(marker: Wire, value: Any) -> Any:
 def _check_range(marker: Int | Float, value: float) -> None:
     low, high = marker.min, marker.max
     if low is not None and value < low:
-        raise ValueWrong("value_smaller_than_min", f"{value} is smaller than {low}", _allowed(low, high))
+        raise ValueWrong("value_smaller_than_min", f"{value} is smaller than {low}", _allowed(low, high), value)
     if high is not None and value > high:
-        raise ValueWrong("value_bigger_than_max", f"{value} is bigger than {high}", _allowed(low, high))
+        raise ValueWrong("value_bigger_than_max", f"{value} is bigger than {high}", _allowed(low, high), value)
 
 
 def _allowed(low: float | None, high: float | None) -> str:

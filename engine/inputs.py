@@ -136,12 +136,16 @@ class DynamicChoice:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """An input or output that is passed along a link and has this wire type; ``"*"`` takes anything."""
+    """An input or output that is passed along a link and has this wire type; ``"*"`` takes anything.
+
+    ``literal``: values may be typed in as well, whatever they are, such as those of a front end's extension.
+    """
 
     name: str
     optional: bool = False
     lazy: bool = False
     tooltip: str = ""
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.calls import call_with_known, names_input
-from engine.coerce import ValueWrong, coerce
+from engine.calls import call_with_known, names_input, takes_input
+from engine.coerce import OF_THE_CLASS, ValueWrong, coerce
 from engine.context import Context
 from engine.errors import ModelMissing
 from engine.file_inputs import named_file
@@ -17,6 +17,9 @@ from engine.resolved import ResolvedNode
 from engine.schema import NO_DEFAULT, InputSpec, NodeSpec
 from engine.types import Link
 from engine.workflow import NodeDocument
+
+LINKED_TYPES = "input_types"
+"""What a class's check calls the types of what is linked to its inputs, by input, where it wants to know them."""
 
 
 def resolve(
@@ -32,7 +35,8 @@ def resolve(
     broken: list[BrokenInput] = []
     for name, known in given_inputs(spec, node.inputs):
         if name in links and (wrong := mismatch(name, known, links[name], upstream[links[name].node_id])):
-            broken.append(wrong)
+            checks_types = wrong.code == "return_type_mismatch" and names_input(spec.validate, LINKED_TYPES)
+            broken += [] if checks_types else [wrong]
         value = node.inputs.get(name, NO_DEFAULT)
         if value is NO_DEFAULT:
             if known is not None and known.required:
@@ -46,7 +50,7 @@ def resolve(
     if spec.lazy_inputs:
         resolved.lazy = spec.lazy_inputs & links.keys()
     if spec.validate is not None and not broken:
-        broken += _own_validation(resolved, folders)
+        broken += _own_validation(resolved, folders, upstream)
     return resolved, broken
 
 
@@ -76,14 +80,14 @@ def _take(node: ResolvedNode, spec: InputSpec, value: Any, folders: Folders) -> 
             node.literals[spec.name] = coerce(spec, value)
     except (ValueWrong, ModelMissing) as error:
         code = error.code if isinstance(error, ValueWrong) else "value_not_in_list"
-        if code == "value_not_in_list" and names_input(node.spec.validate, spec.name):
-            node.literals[spec.name] = value  # The class checks this one itself.
+        if code in OF_THE_CLASS and takes_input(node.spec.validate, spec.name):
+            node.literals[spec.name] = error.value if isinstance(error, ValueWrong) else value
             return None
         return BrokenInput(code, error.message, error.remedy, spec.name)
     return None
 
 
-def _own_validation(node: ResolvedNode, folders: Folders) -> list[BrokenInput]:
+def _own_validation(node: ResolvedNode, folders: Folders, upstream: Mapping[str, NodeSpec | None]) -> list[BrokenInput]:
     assert node.spec.validate is not None
     defaults = {
         s.name: s.default for s in node.spec.given_inputs if s.default is not NO_DEFAULT and s.name not in node.links
@@ -91,10 +95,24 @@ def _own_validation(node: ResolvedNode, folders: Folders) -> list[BrokenInput]:
     no_models: Any = None  # Checking loads none, nor what it takes to load them.
     ctx = Context(folders, no_models, node_id=node.id, class_type=node.class_type)
     try:
-        found = call_with_known(node.spec.validate, ctx, {**defaults, **node.literals})
+        found = call_with_known(node.spec.validate, ctx, {**defaults, **node.literals, **_linked_types(node, upstream)})
     except Exception as error:  # noqa: BLE001 - a user's function; whatever it raises is a problem of the workflow
         text = f"checking the inputs failed: {type(error).__name__}: {error}"
         return [BrokenInput("exception_during_validation", text, getattr(error, "remedy", ""))]
     if found is None or found is True:
         return []
     return [BrokenInput("custom_validation_failed", str(found) if found else "the node does not take these inputs")]
+
+
+def _linked_types(node: ResolvedNode, upstream: Mapping[str, NodeSpec | None]) -> dict[str, dict[str, str]]:
+    """What there is under ``LINKED_TYPES``: nothing for checks that do not name it."""
+    if not names_input(node.spec.validate, LINKED_TYPES):
+        return {}
+    makers = ((name, link, upstream[link.node_id]) for name, link in node.links.items())
+    return {
+        LINKED_TYPES: {
+            name: maker.outputs[link.slot].wire
+            for name, link, maker in makers
+            if maker is not None and link.slot < len(maker.outputs)
+        }
+    }

@@ -23,7 +23,6 @@ _KEYS: Mapping[str, str] = {
     "control_apply_to_uncond": "control_apply_to_uncond",
     "concat_latent": "concat_latent_image",
     "concat_mask": "concat_mask",
-    "guidance": "guidance",
     "default": "default",
 }
 _SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height", "aesthetic_score")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = 3
+FORMAT = 4
 """Descriptions of another format are read anew."""
 
 

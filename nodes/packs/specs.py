@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from engine.inputs import Bool, Choice, DynamicChoice, FileChoice, Float, Given, Hidden, Int, Text, Wire
 from engine.registry import USER_NODES
+from engine.resolve import LINKED_TYPES
 from engine.schema import NO_DEFAULT, NodeSpec
 from nodes.packs import running
 from nodes.packs.description import PackClass, PackInput
@@ -96,7 +97,7 @@ def _returned(described: PackClass) -> Any:
 def _validate(node: _Node) -> Callable[..., Any]:
     """The class's own check, with the parameters that it names: those it checks instead of us."""
     names = node.described.validates or []
-    known = {given.name for given in node.described.inputs}
+    known = {LINKED_TYPES, *(given.name for given in node.described.inputs)}
 
     def validate(ctx: Any, **literals: Any) -> Any:
         # It takes the pack's code, which the processes that only take and check workflows do without.
@@ -167,7 +168,7 @@ def _dynamic(given: PackInput) -> Any:
 
 
 def _link(given: PackInput) -> Any:
-    return Annotated[Any, Wire(given.type, **_shared(given))]
+    return Annotated[Any, Wire(given.type, **_shared(given), literal="default" in given.options)]
 
 
 def _shared(given: PackInput) -> dict[str, Any]:

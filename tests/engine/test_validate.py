@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.context import Context
 from engine.document import read_workflow
 from engine.engine import Engine
+from engine.inputs import Float
 from engine.validate import MAX_CYCLES, dependent_outputs
 from engine.workflow import NodeDocument, Workflow
 from tests.engine.convert.drawing import Drawing
-from tests.engine.toys import chain, codes, one, toy_engine, workflow
+from tests.engine.toys import add_node, chain, codes, one, toy_engine, workflow
 
 
 @pytest.fixture
@@ -198,9 +200,30 @@ def test_own_validation(engine: Engine) -> None:
     assert engine.check(flow(size=16, scale=1)) == ()
     problem = one(engine, flow(size=9, scale=1))
     assert (problem.code, problem.message) == ("custom_validation_failed", "9 is not in eights")
-    # It is not asked where an input is wrong in itself; what is linked is not known, so that its function gets None.
-    assert one(engine, flow(size=99, scale=1)).code == "value_bigger_than_max"
+    # It decides about the inputs that it names, also beyond their range, but not about others.
+    assert one(engine, flow(size=99, scale=1)).message == "99 is not in eights"
+    assert engine.check(flow(size=96, scale=1)) == ()
+    assert one(engine, flow(size="x", scale=1)).code == "invalid_input_type"
+    # What is linked is not known, so that its function gets None.
     assert one(engine, flow(size=["n", 0], scale=1)).code == "exception_during_validation"
+
+
+def test_a_check_may_take_all_inputs_and_the_types_of_what_is_linked(engine: Engine) -> None:
+    def whole(ctx: Context, *, input_types: dict[str, str], **others: Any) -> str | None:
+        return None if set(input_types.values()) <= {"INT"} else f"{others['ratio']}, linked to {input_types}"
+
+    def judged(ctx: Context, *, ratio: Annotated[float, Float(max=1.0)], text: str) -> float:
+        return ratio
+
+    add_node(engine, judged, "Judged", validate=whole)
+
+    def flow(source: str, ratio: float) -> Workflow:
+        judged = ("Judged", {"ratio": ratio, "text": ["source", 0]})
+        return workflow(source=(source, {}), j=judged, s=("Show", {"value": ["j", 0]}))
+
+    # Beyond the range, and linked to another type: the class says that both are right.
+    assert engine.check(flow("Number", 5)) == ()
+    assert one(engine, flow("MakePicture", 5)).message == "5.0, linked to {'text': 'IMAGE'}"
 
 
 def test_files(engine: Engine, tmp_path: Path) -> None:

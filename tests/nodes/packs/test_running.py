@@ -263,3 +263,13 @@ def test_our_own_package_stays_as_it_is(engine: Engine) -> None:
 
     engine.run(workflow(invert=("Plain Invert", INVERT), picture=PICTURE), ["invert"])
     assert not hasattr(nodes, "MAX_RESOLUTION")
+
+
+def test_a_class_checks_ranges_and_what_is_linked_to_it_and_takes_what_it_did_not_declare(run: Run) -> None:
+    number = ("PrimitiveInt", {"value": 4})
+    given = {"first": 2, "second": ["number", 0], "loud": True, "third": ["number", 0]}
+    made = run("judged", number=number, judged=("Plain Judged", given))
+    assert of(made, "judged") == "2.0 4 [('THIRD', 4)]"
+    for wrong, told in (({"first": 7}, "no sevens"), ({"second": ["picture", 0]}, "not numbers: .*IMAGE")):
+        with pytest.raises(GraphInvalid, match=told):
+            run("judged", number=number, picture=PICTURE, judged=("Plain Judged", {**given, **wrong}))

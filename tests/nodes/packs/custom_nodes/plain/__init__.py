@@ -342,7 +342,33 @@ class Unreadable:
     FUNCTION = "run"
 
 
+class Judged:
+    """Checks its inputs itself, also what is linked to them, and takes any number of further ones."""
+
+    @classmethod
+    def INPUT_TYPES(s):
+        return {
+            "required": {"first": ("FLOAT", {"min": 0.0, "max": 1.0})},
+            "optional": {"second": ("IMAGE",), "loud": ("BOOL", {"default": False})},
+        }
+
+    RETURN_TYPES = ("STRING",)
+    FUNCTION = "run"
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, input_types, **kwargs):
+        if kwargs.get("first") == 7.0:
+            return "no sevens"
+        wrong = {name: kind for name, kind in input_types.items() if kind not in ("INT", "FLOAT")}
+        return f"not numbers: {wrong}" if wrong else True
+
+    def run(self, first, second=None, loud=False, **more):
+        told = f"{first} {second} {sorted(more.items())}"
+        return (told.upper() if loud else told,)
+
+
 NODE_CLASS_MAPPINGS = {
+    "Plain Judged": Judged,
     "Plain Invert": Invert,
     "Plain Sampled": Sampled,
     "Plain Kept": Kept,
