@@ -52,7 +52,7 @@ def together(
     seconds = in_turns({"alone": all_jobs(1), "together": all_jobs(together)}, bench.repeats)
     for name, at_once in (("alone", 1), ("together", together)):
         yield Figure(f"pictures {name}", "1/min", [60 * jobs / taken for taken in seconds[name]], better="higher")
-        assert draw[at_once].engine.turns.joined > 0 or at_once == 1
+        assert draw[at_once].engine.scheduler.joined > 0 or at_once == 1
     promised = PROMISED_ON_A_GPU if bench.device != "cpu" and (model, size_px, jobs) == PROMISED_AT else None
     yield Figure("gain", "x", ratios(seconds["alone"], seconds["together"]), better="higher", bound=promised)
 

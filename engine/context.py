@@ -50,7 +50,7 @@ class CancelToken:
 class Context:
     """Passed to every node function as its first argument; one per node call.
 
-    ``folders`` finds files, ``models`` holds loaded weights, and at ``turns`` runs that share the device meet.
+    ``folders`` finds files, ``models`` holds loaded weights, and at ``scheduler`` runs that share the device meet.
     ``limits``: how much the node may make. ``hdr``: how pictures of HDR films are read. The request itself is not here:
     what a node makes may be another request's too. A node that needs it has a hidden input.
     """
@@ -61,7 +61,7 @@ class Context:
     class_type: str = ""
     log: EventLog = field(default_factory=EventLog)
     cancel: CancelToken = field(default_factory=CancelToken)
-    turns: DeviceScheduler = field(default_factory=DeviceScheduler)
+    scheduler: DeviceScheduler = field(default_factory=DeviceScheduler)
     limits: Limits = field(default_factory=Limits)
     previews: bool = False
     hdr: Hdr = "sdr"

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from engine.context import CancelToken
 from engine.device_scheduler import DeviceScheduler
-from engine.underway import Underway
+from engine.in_progress import InProgress
 
 # Waits until the run may have the device, and holds it for as long as the context is open.
 Admit = Callable[[], AbstractContextManager[object]]
@@ -17,11 +17,11 @@ Admit = Callable[[], AbstractContextManager[object]]
 class DeviceSlot:
     """Held in its ``with`` block, but while :meth:`for_step` has given it up.
 
-    ``underway``: where the run tells what it still makes when others have the device, and looks for what they make.
+    ``in_progress``: where the run tells what it still makes when others have the device, and looks for what they make.
     """
 
-    def __init__(self, admit: Admit, turns: DeviceScheduler, underway: Underway) -> None:
-        self._admit, self._turns, self._underway = admit, turns, underway
+    def __init__(self, admit: Admit, scheduler: DeviceScheduler, in_progress: InProgress) -> None:
+        self._admit, self._scheduler, self._in_progress = admit, scheduler, in_progress
         self._held: ExitStack | None = None
         self._to_make: Sequence[str] = ()
 
@@ -31,7 +31,7 @@ class DeviceSlot:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._leave(())
-        self._underway.remove(self, self._to_make)
+        self._in_progress.remove(self, self._to_make)
 
     @property
     def held(self) -> bool:
@@ -49,20 +49,20 @@ class DeviceSlot:
             self._take()
         elif last:
             self._leave(last)
-        with self._turns.aside() if aside and self.held else nullcontext():
+        with self._scheduler.aside() if aside and self.held else nullcontext():
             yield
         if not self.held:
-            self._underway.remove(self, (key,))
+            self._in_progress.remove(self, (key,))
 
     def await_others(self, key: str, cancel: CancelToken) -> None:
         """Until no run that had the device before is still making ``key``."""
-        self._underway.wait(self, key, cancel)
+        self._in_progress.wait(self, key, cancel)
 
     def _take(self) -> None:
         if self.held:
             return
         # Whoever has the device may be waiting for what this run was to make.
-        self._underway.remove(self, self._to_make)
+        self._in_progress.remove(self, self._to_make)
         with ExitStack() as entered:
             entered.enter_context(self._admit())
             self._held = entered.pop_all()
@@ -71,5 +71,5 @@ class DeviceSlot:
         held, self._held = self._held, None
         if held is not None:
             self._to_make = last
-            self._underway.add(self, last)
+            self._in_progress.add(self, last)
             held.close()

@@ -57,7 +57,7 @@ class Engine:
         self.models = models
         self.cache = Cache(cache_budget_bytes, disk_cache)
         self.named = PublishedFiles()
-        self.turns = DeviceScheduler()
+        self.scheduler = DeviceScheduler()
         self.at_once = at_once
         self.hdr: Hdr = hdr
         self.limits = limits or Limits()
@@ -125,7 +125,7 @@ class Engine:
                     self.folders,
                     self.models,
                     self.cache,
-                    self.turns,
+                    self.scheduler,
                     named=self.named,
                     hdr=self.hdr,
                     limits=self.limits,

@@ -50,7 +50,7 @@ class Executor:
         """
         if checked.problems:
             raise GraphInvalid(checked.problems)
-        place = DeviceSlot(partial(self._at_device, admit), self._around.turns, self._around.underway)
+        place = DeviceSlot(partial(self._at_device, admit), self._around.scheduler, self._around.in_progress)
         cancel = cancel or CancelToken()
         around = self._around if folders is None else replace(self._around, folders=folders)
         run = Run(around, workflow, checked, place, log=log, cancel=cancel, previews=previews, journal=journal)
@@ -76,5 +76,5 @@ class Executor:
 
     @contextmanager
     def _at_device(self, admit: Admit) -> Iterator[None]:
-        with admit(), self._places, self._around.turns.run():
+        with admit(), self._places, self._around.scheduler.run():
             yield

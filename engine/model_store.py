@@ -202,11 +202,11 @@ class ModelStore:
             with self._lock:
                 if key in self._loaded:
                     return self._touch(self._loaded[key])
-                underway = self._loading.get(key)
-                if underway is None:
+                loading = self._loading.get(key)
+                if loading is None:
                     mine = self._loading[key] = Future()
                     break
-            wait([underway])
+            wait([loading])
         try:
             loaded = self._retrying(load)
             with self._lock:

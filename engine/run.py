@@ -25,6 +25,7 @@ from engine.expand import Subgraph
 from engine.failures import failure
 from engine.folders import Folders
 from engine.graph import build_graph, extend_graph, resolved
+from engine.in_progress import InProgress
 from engine.journal import Journal
 from engine.keys import ONCE, CacheKeys
 from engine.limits import Limits
@@ -40,7 +41,6 @@ from engine.resolved import ResolvedNode
 from engine.result import RunResult
 from engine.schema import NodeSpec
 from engine.types import Hdr
-from engine.underway import Underway
 from engine.validate import Checked
 from engine.workflow import Workflow
 
@@ -56,8 +56,8 @@ class RunSetting:
     folders: Folders
     models: ModelStore
     cache: Cache
-    turns: DeviceScheduler = field(default_factory=DeviceScheduler)
-    underway: Underway = field(default_factory=Underway)
+    scheduler: DeviceScheduler = field(default_factory=DeviceScheduler)
+    in_progress: InProgress = field(default_factory=InProgress)
     named: PublishedFiles = field(default_factory=PublishedFiles)
     hdr: Hdr = "sdr"
     limits: Limits = field(default_factory=Limits)
@@ -197,7 +197,7 @@ class Run:
             stack.append(stack.pop(ready))
             return
         if done is None:
-            with self._around.turns.aside() if self._place.held else nullcontext():
+            with self._around.scheduler.aside() if self._place.held else nullcontext():
                 done = self._async.first_done(self._cancel)
         stack.append(done)
 
@@ -290,7 +290,7 @@ class Run:
             class_type=node.class_type,
             log=self._log,
             cancel=self._cancel,
-            turns=self._around.turns,
+            scheduler=self._around.scheduler,
             limits=self._around.limits,
             previews=self._previews,
             hdr=self._around.hdr,

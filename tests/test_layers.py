@@ -33,7 +33,7 @@ LIGHT_ENGINE = {
     *("errors", "types", "inputs", "schema", "registry", "events", "context", "folders"),
     *("suggest", "workflow", "calls", "coerce", "links", "resolve", "resolved", "validate"),
     *("left_out", "packs", "file_inputs", "object_info", "fingerprint", "sizes", "entry", "cache"),
-    *("result", "engine", "collection", "sources", "device_scheduler", "computing", "device_slot", "underway"),
+    *("result", "engine", "collection", "sources", "device_scheduler", "computing", "device_slot", "in_progress"),
     *("counted", "notes", "limits", "disk_room", "journal", "prefix_check", "host_memory", "memory_check"),
     *("media_suffixes", "dynamic", "encoded", "scratch", "publishing", "output_names", "request"),
 }

@@ -83,9 +83,9 @@ JOBS = (
 @contextmanager
 def nobody_yet(engine: Engine, runs: int) -> Iterator[None]:
     """Nothing computes until so many runs wait for it, so that they begin together."""
-    with engine.turns.run():
+    with engine.scheduler.run():
         yield
-        until(lambda: engine.turns.waiting == runs)
+        until(lambda: engine.scheduler.waiting == runs)
 
 
 def pixels(engine: Engine, job: Workflow, **options: Any) -> Tensor:

@@ -65,9 +65,9 @@ class RunPodDoor:
         """Previews, if they are wanted, then the reply. Raises nothing but ``CancelledError``."""
         job_id = str(job.get("id", ""))
         try:
-            wish = await run_sync(read_input, job.get("input"), MAX_INPUT_BYTES)
-            order = await self._desk.take(job_id, wish, previews=previews)
-            reply = Reply(job_id, limit_of(job_id), wish.output, order.notes, order.seed, self._bucket)
+            request = await run_sync(read_input, job.get("input"), MAX_INPUT_BYTES)
+            order = await self._desk.take(job_id, request, previews=previews)
+            reply = Reply(job_id, limit_of(job_id), request.output, order.notes, order.seed, self._bucket)
             cancel = CancelToken()
             end: Message = Stopped()
             async with aclosing(self._follow(job, self._runner.run(order.document, cancel), cancel)) as parts:

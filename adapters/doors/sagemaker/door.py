@@ -53,15 +53,15 @@ class SageMakerDoor:
         job_id = secrets.token_hex(8)
         try:
             given = await run_sync(_document, await _body(request))
-            wish = await run_sync(read_input, given, MAX_BYTES)
-            order = await self._desk.take(job_id, wish, previews=False)
+            asked = await run_sync(read_input, given, MAX_BYTES)
+            order = await self._desk.take(job_id, asked, previews=False)
             end = await self._run(order.document)
             if not isinstance(end, Completed):
                 return _refusal(end.error if isinstance(end, FailedEnd) else error_document(Cancelled()))
             if request.headers.get("accept", "").startswith("image/") and (picture := _first_picture(end.outputs)):
                 blob = await run_sync(self._contents, picture)
                 return Response(blob, media_type=picture.media_type)
-            reply = Reply(job_id, MAX_BYTES, wish.output, order.notes, order.seed)
+            reply = Reply(job_id, MAX_BYTES, asked.output, order.notes, order.seed)
             return JSONResponse(await run_sync(reply.completed, end.outputs, self._runner.blobs, self._conversions))
         except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
             document = public_document(error)

@@ -17,7 +17,7 @@ from adapters.service.outbound.client import OutboundClient
 from adapters.service.outbound.policy import AddressPolicy, AllowList
 from adapters.service.prepare.generate.compose import compose
 from adapters.service.prepare.preparing import Preparation
-from adapters.service.prepare.requests import PictureInput, RunWish, WorkflowInput
+from adapters.service.prepare.requests import PictureInput, RunRequest, WorkflowInput
 from engine.errors import GraphInvalid
 
 
@@ -42,18 +42,20 @@ class Desk:
         outbound = OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts)))
         self._intake = Intake(runner.blobs, outbound, IntakeLimits.of(settings))
 
-    async def take(self, job_id: str, wish: WorkflowInput | PictureInput, *, previews: bool) -> Order:
+    async def take(self, job_id: str, request: WorkflowInput | PictureInput, *, previews: bool) -> Order:
         """Raises ``GraphInvalid``, ``RequestInvalid``, and what taking files and preparing raise."""
         seed: int | None = None
-        if isinstance(wish, PictureInput):
-            made = await run_sync(compose, wish, self._folders, warm_names(self._settings))
+        if isinstance(request, PictureInput):
+            made = await run_sync(compose, request, self._folders, warm_names(self._settings))
             seed, notes = made.seed, made.notes
             files = await self._intake.take(made.files)
             prepared = await run_sync(self._preparation.prepare, made.nodes, files)
         else:
-            notes = wish.notes
-            files = await self._intake.take(wish.sources)
-            prepared = await run_sync(self._preparation.prepare, wish.workflow, files, wish.overrides, wish.targets)
+            notes = request.notes
+            files = await self._intake.take(request.sources)
+            prepared = await run_sync(
+                self._preparation.prepare, request.workflow, files, request.overrides, request.targets
+            )
         if prepared.checked.problems:
             raise GraphInvalid(prepared.checked.problems)
         document = {
@@ -62,13 +64,15 @@ class Desk:
             "extra_pnginfo": prepared.workflow.extra_pnginfo,
             "targets": prepared.targets,
             "files": [asdict(file) for file in files],
-            "options": {"previews": previews if wish.previews is None else wish.previews},
-            "time_limit_s": self._time_limit_s(wish),
+            "options": {"previews": previews if request.previews is None else request.previews},
+            "time_limit_s": self._time_limit_s(request),
         }
         return Order(document, (*notes, *prepared.notes), seed)
 
-    def _time_limit_s(self, wish: RunWish) -> float:
+    def _time_limit_s(self, request: RunRequest) -> float:
         limit = self._settings.time_limit_s
-        if wish.time_limit_s is not None and wish.time_limit_s > limit:
-            raise RequestInvalid(f"time_limit_s: {wish.time_limit_s:g} is more than {limit:g}", remedy="ask for less")
-        return wish.time_limit_s or limit
+        if request.time_limit_s is not None and request.time_limit_s > limit:
+            raise RequestInvalid(
+                f"time_limit_s: {request.time_limit_s:g} is more than {limit:g}", remedy="ask for less"
+            )
+        return request.time_limit_s or limit

@@ -11,7 +11,7 @@ from adapters.run.direct.reply_files import LINK_S, Fit, OutFile
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
 from adapters.service.errors import BodyTooLarge
-from adapters.service.prepare.requests import OutputWish
+from adapters.service.prepare.requests import OutputRequest
 from adapters.service.store.records import Output
 
 _NOTE_BYTES = 1000  # at most, to say what became of a file
@@ -33,14 +33,14 @@ class Reply:
 
     job_id: str
     limit_bytes: int
-    wish: OutputWish
+    request: OutputRequest
     notes: Sequence[str] = ()
     seed: int | None = None
     bucket: Bucket | None = None
 
     def completed(self, outputs: Sequence[Output], blobs: BlobStore, conversions: Conversions) -> dict[str, Any]:
         """The reply. Reads files, converts and uploads them. Raises ``BodyTooLarge`` where texts alone are too much."""
-        files = {one.name: OutFile(one, blobs, conversions, self.wish) for one in outputs if one.digest is not None}
+        files = {one.name: OutFile(one, blobs, conversions, self.request) for one in outputs if one.digest is not None}
         notes: list[str] = []
         if self.bucket is not None:
             for file in files.values():

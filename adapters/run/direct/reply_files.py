@@ -13,7 +13,7 @@ from typing import Literal
 from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import SUFFIXES, Conversions, PictureFormat, media_type_of
 from adapters.service.errors import MediaTypeRefused
-from adapters.service.prepare.requests import OutputWish
+from adapters.service.prepare.requests import OutputRequest
 from adapters.service.store.records import Output
 
 _QUALITIES = (90, 75, 50, 25)
@@ -25,7 +25,7 @@ Way = Literal["base64", "s3_url", "path"]
 class OutFile:
     """``way``: whether :meth:`data` is the contents, a URL, or where this worker keeps the file."""
 
-    def __init__(self, output: Output, blobs: BlobStore, conversions: Conversions, wish: OutputWish) -> None:
+    def __init__(self, output: Output, blobs: BlobStore, conversions: Conversions, request: OutputRequest) -> None:
         self.output = output
         self.way: Way = "base64"
         self.copies = 1  # in the reply
@@ -37,10 +37,10 @@ class OutFile:
         self._blobs, self._conversions = blobs, conversions
         self.is_picture = self.media_type.startswith("image/")
         # WebP keeps what moves and what is transparent; whoever wants JPEG has said so.
-        smaller: PictureFormat = "jpeg" if wish.format == "jpeg" else "webp"
+        smaller: PictureFormat = "jpeg" if request.format == "jpeg" else "webp"
         self._smaller = iter([(smaller, quality) for quality in _QUALITIES if self.is_picture])
-        if wish.format is not None and self.is_picture and self.media_type != media_type_of(wish.format):
-            self._convert(wish.format, wish.quality)
+        if request.format is not None and self.is_picture and self.media_type != media_type_of(request.format):
+            self._convert(request.format, request.quality)
 
     @property
     def data_chars(self) -> int:

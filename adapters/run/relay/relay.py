@@ -56,14 +56,17 @@ class Relay(PeriodicThread):
         self._store, self._far, self._name, self._lease_s = store, run, name, lease_s
         self._patience = patience or Patience()
         self._tick, self._after_job = tick, after_job
-        self._hands = LeasedJobs()
+        self._leased_jobs = LeasedJobs()
         self._slots = threading.Semaphore(slots)
         told = {"slots": slots, **(about or {})}
         self._heartbeat = Heartbeat(
-            store, name, lease_s / _BEATS_A_LEASE, lambda: {"jobs": [hand.job.id for hand in self._hands.all()], **told}
+            store,
+            name,
+            lease_s / _BEATS_A_LEASE,
+            lambda: {"jobs": [leased.job.id for leased in self._leased_jobs.all()], **told},
         )
         # Jobs that do not stop are on another machine: the relay leaves them to themselves.
-        self._watch = Watch(store, self._hands, lease_s=lease_s, grace_s=0.0, stuck=lambda _hand: None)
+        self._watch = Watch(store, self._leased_jobs, lease_s=lease_s, grace_s=0.0, stuck=lambda _leased: None)
 
     def start(self) -> None:
         """Enter the relay as a worker that is ready, and take jobs from now on."""
@@ -79,8 +82,8 @@ class Relay(PeriodicThread):
         super().close()
         self._heartbeat.change("draining")
         self._wait_for_hands(drain_s)
-        for hand in self._hands.all():
-            self._give_back(hand)
+        for leased in self._leased_jobs.all():
+            self._give_back(leased)
         self._wait_for_hands(_LAST_WORDS_S)
         self._watch.close()
         self._heartbeat.close()
@@ -98,10 +101,10 @@ class Relay(PeriodicThread):
             self._slots.release()
             self._wait(seen)
             return
-        hand = LeasedJob(*claimed)
-        job = FarJob(self._store, hand, self._patience)
-        self._hands.take(hand)
-        threading.Thread(target=self._follow, args=(job, hand), name=f"job {hand.job.id}", daemon=True).start()
+        leased = LeasedJob(*claimed)
+        job = FarJob(self._store, leased, self._patience)
+        self._leased_jobs.take(leased)
+        threading.Thread(target=self._follow, args=(job, leased), name=f"job {leased.job.id}", daemon=True).start()
 
     def _claim(self) -> tuple[Job, Lease] | None:
         try:
@@ -118,27 +121,27 @@ class Relay(PeriodicThread):
                 return
             self._tick()
 
-    def _follow(self, job: FarJob, hand: LeasedJob) -> None:
-        with about_job(hand.job.id):
+    def _follow(self, job: FarJob, leased: LeasedJob) -> None:
+        with about_job(leased.job.id):
             try:
-                _log.info("sent, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
+                _log.info("sent, attempt %d of %d", leased.job.attempts, leased.job.max_attempts)
                 job.follow(self._far)
             except Exception:  # noqa: BLE001 - the relay goes on with the next job
                 _log.exception("the end of the job could not be recorded; its lease will run out")
             finally:
-                self._hands.drop(hand)
+                self._leased_jobs.drop(leased)
                 self._slots.release()
                 self._after_job()
 
     def _wait_for_hands(self, limit_s: float) -> None:
         until = time.monotonic() + limit_s
-        while self._hands.all() and time.monotonic() < until:
+        while self._leased_jobs.all() and time.monotonic() < until:
             time.sleep(_TICK_S / 4)
 
-    def _give_back(self, hand: LeasedJob) -> None:
+    def _give_back(self, leased: LeasedJob) -> None:
         try:
-            self._store.leases.give_back(hand.lease, _STOPPED, spared=True)
-            _log.info("job %s is given back", hand.job.id)
+            self._store.leases.give_back(leased.lease, _STOPPED, spared=True)
+            _log.info("job %s is given back", leased.job.id)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.info("job %s is not given back: %s", hand.job.id, error)
-        hand.stop(Stop.LOST)
+            _log.info("job %s is not given back: %s", leased.job.id, error)
+        leased.stop(Stop.LOST)

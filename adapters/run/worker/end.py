@@ -19,14 +19,14 @@ _REFUSED = {"type": "ResultsRefused", "message": "the database refuses what the 
 _log = logging.getLogger(__name__)
 
 
-def write_end(store: Store, hand: LeasedJob, write: Callable[[], None]) -> None:
+def write_end(store: Store, leased: LeasedJob, write: Callable[[], None]) -> None:
     """Call ``write``, again and again while the database is away; nothing for a lost job."""
-    refused = partial(store.leases.fail, hand.lease, _REFUSED)
-    while hand.why is not Stop.LOST:
+    refused = partial(store.leases.fail, leased.lease, _REFUSED)
+    while leased.why is not Stop.LOST:
         try:
             return write()
         except LeaseLost:
-            hand.stop(Stop.LOST)
+            leased.stop(Stop.LOST)
         except AWAY as error:
             report_outage(_log, error, "the end of the job is not written yet")
             time.sleep(_RETRY_S)

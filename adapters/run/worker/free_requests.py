@@ -30,7 +30,7 @@ class FreeRequests:
         except SQLAlchemyError as error:
             report_outage(_log, error, "whether memory is to be freed is not known")
             return
-        new = {wish for wish, count in asked.items() if count > self._fulfilled.get(wish, 0)}
+        new = {kind for kind, count in asked.items() if count > self._fulfilled.get(kind, 0)}
         self._fulfilled = asked
         if FREE_CACHE in new:
             self._engine.cache.clear()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def worker_info(
     engine: Engine | None,
-    hands: LeasedJobs,
+    leased_jobs: LeasedJobs,
     faults: Sequence[str] = (),
     abilities: Mapping[str, Any] | None = None,
     measured: Measured | None = None,
@@ -28,7 +28,7 @@ def worker_info(
     ``faults``: what keeps the worker from taking jobs. ``abilities``: which jobs it can take. ``measured``: why so many
     jobs are computed at once, where that was left to the worker.
     """
-    info: dict[str, Any] = {"jobs": [hand.job.id for hand in hands.all()], "memory": _memory(engine)}
+    info: dict[str, Any] = {"jobs": [leased.job.id for leased in leased_jobs.all()], "memory": _memory(engine)}
     info |= abilities or {}
     if faults:
         info["faults"] = list(faults)
@@ -49,7 +49,7 @@ def worker_info(
         "model_loads": engine.models.loads,
         "most_memory_bytes": engine.limits.most_memory_bytes,
         "models_budget_bytes": engine.models.budget_bytes,
-        "steps_joined": engine.turns.joined,
+        "steps_joined": engine.scheduler.joined,
         "together": engine.at_once,
         "together_measured": None if measured is None else asdict(measured),
         "cache": asdict(engine.cache.statistics()),

@@ -56,46 +56,46 @@ class QueueRunner:
         """No job waits: free memory, if that was asked for and the device is not in use."""
         self.device.idle()
 
-    def run(self, hand: LeasedJob, left: Callable[[], None]) -> None:
+    def run(self, leased: LeasedJob, left: Callable[[], None]) -> None:
         """Run the job and record its end, whatever it is. ``left`` is called once, when the device is free again."""
-        recorder, progress = self.device.recorder(hand.job.prompt, StoreSink(self.store, hand))
-        journal = Journal(self.engine.folders.of(hand.job.space).output, hand.job.id, hand.job.attempts)
+        recorder, progress = self.device.recorder(leased.job.prompt, StoreSink(self.store, leased))
+        journal = Journal(self.engine.folders.of(leased.job.space).output, leased.job.id, leased.job.attempts)
         try:
             with ExitStack() as seat:
                 seat.callback(left)
-                work = self._work(hand)
-                with self._solitude.place(hand.cancel, alone=work.again):
-                    words = LastWords(hand.job.id, self.tell)
-                    result = self.device.compute(work, recorder, hand, seat.close, words, journal)
+                work = self._work(leased)
+                with self._solitude.place(leased.cancel, alone=work.again):
+                    words = LastWords(leased.job.id, self.tell)
+                    result = self.device.compute(work, recorder, leased, seat.close, words, journal)
                     made = self.device.outputs(result, work)
         except Cancelled:
-            self._stopped(hand, recorder)
+            self._stopped(leased, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
-            self._failed(hand, recorder, error)
+            self._failed(leased, recorder, error)
         else:
-            if hand.why is not Stop.LOST:
+            if leased.why is not Stop.LOST:
                 journal.leave_own()
-            self._completed(hand, recorder, progress, result, made)
-            if hand.why is not Stop.LOST and journal.again:
+            self._completed(leased, recorder, progress, result, made)
+            if leased.why is not Stop.LOST and journal.again:
                 journal.leave_own()  # the earlier attempt may have gone on meanwhile; from now on it sees the end
-        self._close(hand, journal)
+        self._close(leased, journal)
 
-    def _close(self, hand: LeasedJob, journal: Journal) -> None:
+    def _close(self, leased: LeasedJob, journal: Journal) -> None:
         """No more files come of this attempt; none of its own stay where another one has done the job."""
-        if hand.why is Stop.LOST:
+        if leased.why is Stop.LOST:
             try:
-                job = self.store.jobs.get(hand.job.id)
+                job = self.store.jobs.get(leased.job.id)
                 if job is not None and not job.state.ended:
                     return  # the attempt that is to follow, or is under way, reads the journal
                 if job is not None and job.state is JobState.COMPLETED:
                     made = self.store.jobs.outputs(job.id)
                     journal.take_back(but={journal.root / (one.subfolder or "") / (one.filename or "") for one in made})
             except SQLAlchemyError as error:
-                report_outage(_log, error, "files of job %s may be there twice", hand.job.id)
+                report_outage(_log, error, "files of job %s may be there twice", leased.job.id)
         journal.close()
 
-    def _work(self, hand: LeasedJob) -> Work:
-        job = hand.job
+    def _work(self, leased: LeasedJob) -> Work:
+        job = leased.job
         return Work(
             prompt=job.prompt,
             files=self.store.jobs.inputs(job.id),
@@ -107,30 +107,32 @@ class QueueRunner:
         )
 
     def _completed(
-        self, hand: LeasedJob, recorder: Recorder, progress: JobProgress, result: RunResult, made: list[Output]
+        self, leased: LeasedJob, recorder: Recorder, progress: JobProgress, result: RunResult, made: list[Output]
     ) -> None:
         data = {"seconds": round(result.seconds, 6)}
         last = progress.snapshot() | {"fraction": 1.0, "eta_s": 0.0}
         complete = self.store.leases.complete
-        write_end(self.store, hand, lambda: complete(hand.lease, made, data, first=recorder.unwritten, progress=last))
+        write_end(
+            self.store, leased, lambda: complete(leased.lease, made, data, first=recorder.unwritten, progress=last)
+        )
         _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
 
-    def _stopped(self, hand: LeasedJob, recorder: Recorder) -> None:
+    def _stopped(self, leased: LeasedJob, recorder: Recorder) -> None:
         leases, first = self.store.leases, recorder.unwritten
-        if hand.why is Stop.TIME_LIMIT:
-            error = time_limit_error(hand.job.time_limit_s)
-            write_end(self.store, hand, lambda: leases.fail(hand.lease, error, first=first))
+        if leased.why is Stop.TIME_LIMIT:
+            error = time_limit_error(leased.job.time_limit_s)
+            write_end(self.store, leased, lambda: leases.fail(leased.lease, error, first=first))
             _log.info("stopped: %s", error["message"])
         else:
-            write_end(self.store, hand, lambda: leases.cancelled(hand.lease, first=first))
-            if hand.why is not Stop.LOST:
+            write_end(self.store, leased, lambda: leases.cancelled(leased.lease, first=first))
+            if leased.why is not Stop.LOST:
                 _log.info("cancelled")
 
-    def _failed(self, hand: LeasedJob, recorder: Recorder, error: Exception) -> None:
+    def _failed(self, leased: LeasedJob, recorder: Recorder, error: Exception) -> None:
         if not isinstance(error, DagfusionError):
             _log.error("the job failed inside the worker", exc_info=error)
         document = error_document(error)
-        write_end(self.store, hand, lambda: self.store.leases.fail(hand.lease, document, first=recorder.unwritten))
+        write_end(self.store, leased, lambda: self.store.leases.fail(leased.lease, document, first=recorder.unwritten))
         _log.info("failed: %s", document["message"])
 
 

@@ -58,15 +58,15 @@ class LeasedJobs:
         self._lock = threading.Lock()
         self._held: dict[str, LeasedJob] = {}
 
-    def take(self, hand: LeasedJob) -> None:
+    def take(self, leased: LeasedJob) -> None:
         """One more."""
         with self._lock:
-            self._held[hand.lease.job_id] = hand
+            self._held[leased.lease.job_id] = leased
 
-    def drop(self, hand: LeasedJob) -> None:
+    def drop(self, leased: LeasedJob) -> None:
         """The job has ended, here at least."""
         with self._lock:
-            self._held.pop(hand.lease.job_id, None)
+            self._held.pop(leased.lease.job_id, None)
 
     def all(self) -> list[LeasedJob]:
         """Those held now."""

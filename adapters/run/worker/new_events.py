@@ -12,7 +12,7 @@ from engine.types import SavedFile
 _MOST_MESSAGE = 4000  # characters
 
 
-def happening(event: Event) -> NewEvent | None:
+def new_event_of(event: Event) -> NewEvent | None:
     """The entry; ``None`` for what the store says itself (how the run ended) and for pictures."""
     data: dict[str, object]
     match event:

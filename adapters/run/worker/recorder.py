@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adapters.run.worker.new_events import happening
+from adapters.run.worker.new_events import new_event_of
 from adapters.run.worker.progress import JobProgress
 from adapters.service.store.records import NewEvent
 from engine.context import CancelToken
@@ -82,7 +82,7 @@ class Recorder:
                 self._preview = event
                 self._condition.notify_all()
             return
-        entry = happening(event)
+        entry = new_event_of(event)
         if entry is None:
             return
         with self._condition:

@@ -21,15 +21,15 @@ _log = logging.getLogger(__name__)
 class StoreSink:
     """A recorder's sink. Where the lease is lost, the run is stopped."""
 
-    def __init__(self, store: Store, hand: LeasedJob) -> None:
-        self._store, self._hand = store, hand
+    def __init__(self, store: Store, leased: LeasedJob) -> None:
+        self._store, self._leased = store, leased
 
     def record(self, batch: Sequence[NewEvent], progress: Mapping[str, Any]) -> bool:
         """Write the events and the progress; false while the database is away."""
         try:
-            self._store.leases.record(self._hand.lease, batch, progress)
+            self._store.leases.record(self._leased.lease, batch, progress)
         except LeaseLost:
-            self._hand.stop(Stop.LOST)
+            self._leased.stop(Stop.LOST)
         except AWAY as error:
             report_outage(_log, error, "events are not written yet")
             return False
@@ -40,6 +40,6 @@ class StoreSink:
     def preview(self, node_id: str, media_type: str, picture: bytes) -> None:
         """Keep it as the job's newest."""
         try:
-            self._store.previews.put(self._hand.lease, node_id, media_type, picture)
+            self._store.previews.put(self._leased.lease, node_id, media_type, picture)
         except SQLAlchemyError as error:
             report_outage(_log, error, "previews are left out")

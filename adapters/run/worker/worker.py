@@ -55,7 +55,7 @@ class Worker:
         self._tell = tell
         self._settings, self._id = settings, worker_id
         self._store = Store(settings.database)
-        self._hands = LeasedJobs()
+        self._leased_jobs = LeasedJobs()
         self._engine: Engine | None = None
         self._abilities: Abilities | None = None
         self._folder_faults: FolderFaults | None = None
@@ -70,7 +70,7 @@ class Worker:
         self._heartbeat = Heartbeat(self._store, worker_id, every_s, self._info)
         self._watch = Watch(
             self._store,
-            self._hands,
+            self._leased_jobs,
             lease_s=settings.lease_s,
             grace_s=settings.stop_grace_s,
             stuck=self._end_stuck,
@@ -84,7 +84,7 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether jobs are in hand; after the end: given back, but their nodes do not stop."""
-        return bool(self._hands.all())
+        return bool(self._leased_jobs.all())
 
     @property
     def draining(self) -> bool:
@@ -190,7 +190,7 @@ class Worker:
     def _info(self) -> dict[str, Any]:
         abilities = self._abilities
         about = None if abilities is None else abilities.about(self._store.jobs.needs_waiting())
-        return worker_info(self._engine, self._hands, self._faults, about, self._measured)
+        return worker_info(self._engine, self._leased_jobs, self._faults, about, self._measured)
 
     def _acquire(self) -> bool:
         """A free hand and a turn at the device; False where the worker drains before there is one."""
@@ -207,58 +207,58 @@ class Worker:
         self,
         pool: ThreadPoolExecutor,
         runner: QueueRunner,
-        hand: LeasedJob,
+        leased: LeasedJob,
         left_device: Callable[[], None],
         ended: Callable[[], None],
     ) -> None:
-        self._hands.take(hand)
-        pool.submit(self._run_job, runner, hand, left_device, ended)
+        self._leased_jobs.take(leased)
+        pool.submit(self._run_job, runner, leased, left_device, ended)
 
     def _run_job(
-        self, runner: QueueRunner, hand: LeasedJob, left_device: Callable[[], None], ended: Callable[[], None]
+        self, runner: QueueRunner, leased: LeasedJob, left_device: Callable[[], None], ended: Callable[[], None]
     ) -> None:
-        with about_job(hand.job.id):
+        with about_job(leased.job.id):
             try:
-                _log.info("started, attempt %d of %d", hand.job.attempts, hand.job.max_attempts)
-                runner.run(hand, left_device)
+                _log.info("started, attempt %d of %d", leased.job.attempts, leased.job.max_attempts)
+                runner.run(leased, left_device)
             except Exception:  # noqa: BLE001 - the worker goes on with the next job
                 _log.exception("the end of the job could not be recorded; its lease will run out")
             finally:
-                self._hands.drop(hand)
+                self._leased_jobs.drop(leased)
                 ended()
 
     def _finish(self) -> None:
         """Let the jobs in hand end, for as long as that may take; give back the others."""
         until = time.monotonic() + self._settings.drain_s
-        while self._hands.all() and time.monotonic() < until and not self._at_once.is_set():
+        while self._leased_jobs.all() and time.monotonic() < until and not self._at_once.is_set():
             time.sleep(_TICK_S / 4)
-        for hand in self._hands.all():
-            self._give_back(hand, "WorkerStopped", "the worker was shut down")
+        for leased in self._leased_jobs.all():
+            self._give_back(leased, "WorkerStopped", "the worker was shut down")
         until = time.monotonic() + _LAST_WORDS_S
-        while self._hands.all() and time.monotonic() < until:
+        while self._leased_jobs.all() and time.monotonic() < until:
             time.sleep(_TICK_S / 4)
 
-    def _give_back(self, hand: LeasedJob, kind: str, message: str) -> None:
+    def _give_back(self, leased: LeasedJob, kind: str, message: str) -> None:
         try:
             reason = {"type": kind, "message": message, "remedy": ""}
-            self._store.leases.give_back(hand.lease, reason, spared=True)
-            _log.info("job %s is given back: %s", hand.job.id, message)
+            self._store.leases.give_back(leased.lease, reason, spared=True)
+            _log.info("job %s is given back: %s", leased.job.id, message)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.info("job %s is not given back: %s", hand.job.id, reason_of(error))
-        hand.stop(Stop.LOST)
+            _log.info("job %s is not given back: %s", leased.job.id, reason_of(error))
+        leased.stop(Stop.LOST)
 
-    def _end_stuck(self, hand: LeasedJob) -> None:
+    def _end_stuck(self, leased: LeasedJob) -> None:
         """A node does not heed that it is to stop: end the job, give back the others, and end the process."""
-        _log.error("job %s does not stop; this worker ends itself", hand.job.id)
+        _log.error("job %s does not stop; this worker ends itself", leased.job.id)
         leases = self._store.leases
         try:
-            if hand.why is Stop.TIME_LIMIT:
-                leases.fail(hand.lease, time_limit_error(hand.job.time_limit_s))
-            elif hand.why is Stop.CANCELLED:
-                leases.cancelled(hand.lease)
+            if leased.why is Stop.TIME_LIMIT:
+                leases.fail(leased.lease, time_limit_error(leased.job.time_limit_s))
+            elif leased.why is Stop.CANCELLED:
+                leases.cancelled(leased.lease)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.warning("the end of job %s is not written: %s", hand.job.id, reason_of(error))
-        for other in self._hands.all():
-            if other is not hand:
+            _log.warning("the end of job %s is not written: %s", leased.job.id, reason_of(error))
+        for other in self._leased_jobs.all():
+            if other is not leased:
                 self._give_back(other, "WorkerLost", "a node of another job did not stop, so the worker ended itself")
         os._exit(STUCK)

@@ -23,17 +23,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class OutputWish(_Strict):
+class OutputRequest(_Strict):
     """In which format still pictures are to come; as made if left out."""
 
     format: PictureFormat | None = None
     quality: int = Field(default=DEFAULT_QUALITY, ge=1, le=100)
 
 
-class RunWish(_Strict):
+class RunRequest(_Strict):
     """How a job is to be run. ``previews``: by default where the reply is a stream."""
 
-    output: OutputWish = OutputWish()
+    output: OutputRequest = OutputRequest()
     previews: bool | None = None
     time_limit_s: float | None = Field(default=None, gt=0)
 
@@ -47,7 +47,7 @@ class NamedImage(BaseModel):
     image: str
 
 
-class WorkflowInput(RunWish):
+class WorkflowInput(RunRequest):
     """A workflow in API form or as the front end saves it. ``images``: worker-comfyui's way to send ``files``.
 
     ``ignored``: names of further fields, which worker-comfyui lets through as well.
@@ -82,7 +82,7 @@ class WorkflowInput(RunWish):
         return {image.name: image.image for image in self.images or ()} | self.files
 
 
-class PictureInput(PictureParameters, RunWish):
+class PictureInput(PictureParameters, RunRequest):
     """A picture by plain parameters, in this program's names or in diffusers'."""
 
 

@@ -44,21 +44,21 @@ _LOOK = 50  # rows that are read before their sizes are known; each is bounded w
 
 
 def change(
-    connection: Connection, job_id: str, values: Mapping[str, Any], happenings: Sequence[NewEvent], now: float
+    connection: Connection, job_id: str, values: Mapping[str, Any], new_events: Sequence[NewEvent], now: float
 ) -> list[StoredEvent]:
     """Set columns of the job and store what happened to it, inside the caller's transaction: the events.
 
     The counter's row is locked until the transaction ends, so that positions become visible in their order.
     """
-    count = len(happenings)
+    count = len(new_events)
     last_number = connection.execute(_CHANGE, {"changed": job_id, "count": count, **values}).scalar_one()
     if not count:
         return []
     position = connection.execute(_COUNT, {"count": count}).scalar_one()
     first_position, first_number = position - count + 1, last_number - count + 1
     stored = [
-        StoredEvent(first_position + i, job_id, first_number + i, now, happening.kind, dict(happening.data))
-        for i, happening in enumerate(happenings)
+        StoredEvent(first_position + i, job_id, first_number + i, now, event.kind, dict(event.data))
+        for i, event in enumerate(new_events)
     ]
     connection.execute(_ADD, [{name: getattr(one, name) for name in _COLUMNS} for one in stored])
     return stored

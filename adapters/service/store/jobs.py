@@ -208,13 +208,13 @@ class Jobs:
                 return job_from(row)
             if row.state == JobState.QUEUED:
                 values = {"state": JobState.CANCELLED, "finished_at": now, "cancel_requested": True}
-                happening = NewEvent("cancelled")
+                event = NewEvent("cancelled")
             elif row.state == JobState.RUNNING and not row.cancel_requested:
                 values = {"cancel_requested": True}
-                happening = NewEvent("cancel_requested")
+                event = NewEvent("cancel_requested")
             else:
                 return job_from(row)
-            stored = change(connection, job_id, values, [happening], now)
+            stored = change(connection, job_id, values, [event], now)
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
             return job_from(connection.execute(ROW, {"job": job_id}).one())
 

@@ -137,13 +137,13 @@ class Leases:
         return bool(asked)
 
     def record(
-        self, lease: Lease, happenings: Sequence[NewEvent], progress: Mapping[str, Any] | None = None
+        self, lease: Lease, new_events: Sequence[NewEvent], progress: Mapping[str, Any] | None = None
     ) -> list[StoredEvent]:
         """Add to the job's log; ``progress`` is how far it is now."""
         with self._database.write() as connection:
             row = self._held(connection, lease)
             values = {} if progress is None else {"progress": dict(progress)}
-            stored = change(connection, row.id, values, happenings, self._database.now(connection))
+            stored = change(connection, row.id, values, new_events, self._database.now(connection))
             outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
             return stored
 
@@ -229,8 +229,8 @@ class Leases:
             if spared:  # the number of the attempt is part of the fence, so it is not counted back
                 values["max_attempts"] = row.max_attempts + 1
             connection.execute(_DROP_PREVIEW, {"job": row.id})
-            happening = NewEvent("requeued", {"attempt": row.attempts, "reason": dict(reason)})
-            change(connection, row.id, values, [happening], self._database.now(connection))
+            event = NewEvent("requeued", {"attempt": row.attempts, "reason": dict(reason)})
+            change(connection, row.id, values, [event], self._database.now(connection))
 
     def _end(
         self,

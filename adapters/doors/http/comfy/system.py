@@ -67,11 +67,11 @@ async def free(request: Request, now: ServicesNow, _: Annotated[Caller, Depends(
     """
     body = await read_object(request, may_be_empty=True)
     everything = bool(body.get("free_memory"))
-    wishes = [FREE_CACHE] if everything else []
+    asked = [FREE_CACHE] if everything else []
     if body.get("unload_models", everything):
-        wishes.append(FREE_MODELS)
-    if wishes:
-        await run_sync(now.store.workers.ask, *wishes)
+        asked.append(FREE_MODELS)
+    if asked:
+        await run_sync(now.store.workers.ask, *asked)
     return Response()
 
 

@@ -34,11 +34,11 @@ def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
             client.post("/v1/jobs", json={"workflow": PICTURE})
         lease = web.claim()
         node = {"node_id": "1", "class_type": "EmptyImage", "display_id": "1", "cached": False, "seconds": 0.25}
-        happenings = [
+        new_events = [
             NewEvent("run_started", {"steps": ["1"], "cached": ["2", "3"]}),
             NewEvent("node_finished", {**node, "shown": {}}),
         ]
-        web.services.store.leases.record(lease, happenings)
+        web.services.store.leases.record(lease, new_events)
         web.services.store.leases.fail(lease, {"type": "NodeFailed", "message": "x", "remedy": ""})
         web.services.store.workers.register("w1", "here", 1, {})
         info = {"memory": {"process_bytes": 3}, "cache": {"hits": 5, "bytes": 6}, "models": [1, 2], "models_bytes": 9}

@@ -20,7 +20,7 @@ from adapters.service.blobs.store import BlobStore
 from adapters.service.conversions import Conversions
 from adapters.service.error_documents import error_document
 from adapters.service.errors import BodyTooLarge
-from adapters.service.prepare.requests import OutputWish
+from adapters.service.prepare.requests import OutputRequest
 from adapters.service.store.records import Output
 from engine.errors import GraphInvalid, NodeFailed, OutOfMemory, Problem
 
@@ -52,7 +52,7 @@ def reply(
     format: Literal["png", "jpeg", "webp"] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    made = Reply("a-b", limit, OutputWish(format=format), **more).completed(outputs, blobs, Conversions(blobs))
+    made = Reply("a-b", limit, OutputRequest(format=format), **more).completed(outputs, blobs, Conversions(blobs))
     assert size_of(made) <= limit
     return made
 

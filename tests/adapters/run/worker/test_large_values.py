@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.run.worker.large_values import INLINE_BYTES, as_json, shown_in_event
-from adapters.run.worker.new_events import happening
+from adapters.run.worker.new_events import new_event_of
 from adapters.run.worker.outputs import collect
 from adapters.service.blobs.store import BlobStore
 from engine.events import NodeBlocked
@@ -49,7 +49,7 @@ def test_what_is_left_out_is_told() -> None:
 
 
 def test_a_blocked_nodes_message_is_short() -> None:
-    entry = happening(NodeBlocked(node_id="1", class_type="X", display_id="1", message="m" * 10**6))
+    entry = new_event_of(NodeBlocked(node_id="1", class_type="X", display_id="1", message="m" * 10**6))
     assert entry is not None and len(json.dumps(entry.data)) < 5_000
 
 

@@ -93,22 +93,22 @@ def test_a_wish_to_cancel_is_heard_though_the_database_was_away_when_it_came(
     store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("one", 3600)
     assert claimed is not None
-    hands, hand = LeasedJobs(), LeasedJob(*claimed)
-    hands.take(hand)
+    leased_jobs, leased = LeasedJobs(), LeasedJob(*claimed)
+    leased_jobs.take(leased)
     asked, away = store.leases.cancel_requested, [OperationalError("", {}, Exception("away"))]
 
     def cancel_requested(lease: Lease) -> bool:
-        if hand.looked_at and away:
+        if leased.looked_at and away:
             raise away.pop()
         return asked(lease)
 
     monkeypatch.setattr(store.leases, "cancel_requested", cancel_requested)
-    watch = Watch(store, hands, lease_s=3600, grace_s=60, stuck=lambda _: None)
+    watch = Watch(store, leased_jobs, lease_s=3600, grace_s=60, stuck=lambda _: None)
     watch.start()
-    until(lambda: hand.looked_at, 30)
-    job = store.jobs.cancel(hand.job.id)
+    until(lambda: leased.looked_at, 30)
+    job = store.jobs.cancel(leased.job.id)
     assert job is not None and job.state is JobState.RUNNING
-    until(lambda: hand.cancel.cancelled, 30)
+    until(lambda: leased.cancel.cancelled, 30)
     watch.close()
     assert away == []
 
@@ -120,8 +120,8 @@ def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
     store.jobs.submit(NewJob(prompt={}))
     claimed = store.leases.claim("one", 3600)
     assert claimed is not None
-    hands, hand, tries = LeasedJobs(), LeasedJob(*claimed), 0
-    hands.take(hand)
+    leased_jobs, leased, tries = LeasedJobs(), LeasedJob(*claimed), 0
+    leased_jobs.take(leased)
 
     def renew(lease: Lease, lease_s: float) -> bool:
         nonlocal tries
@@ -129,13 +129,13 @@ def test_a_wish_to_cancel_is_heard_though_nothing_can_be_written(
         raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
 
     monkeypatch.setattr(store.leases, "renew", renew)
-    watch = Watch(store, hands, lease_s=0, grace_s=60, stuck=lambda _: None)  # to be renewed each time
+    watch = Watch(store, leased_jobs, lease_s=0, grace_s=60, stuck=lambda _: None)  # to be renewed each time
     watch.start()
     until(lambda: tries > 2, 30)
-    store.jobs.cancel(hand.job.id)
-    until(lambda: hand.cancel.cancelled, 30)
+    store.jobs.cancel(leased.job.id)
+    until(lambda: leased.cancel.cancelled, 30)
     watch.close()
-    assert caplog.messages == [f"the lease of job {hand.job.id} is not renewed: database or disk is full"]
+    assert caplog.messages == [f"the lease of job {leased.job.id} is not renewed: database or disk is full"]
 
 
 def test_a_round_that_hangs_keeps_nobody_from_ending(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,39 +37,39 @@ def held(store: Store) -> LeasedJob:
     return LeasedJob(*claimed)
 
 
-def recorder_of(store: Store, hand: LeasedJob) -> Recorder:
-    return Recorder(StoreSink(store, hand), JobProgress({"1": "Sampler"}, ClassSeconds()))
+def recorder_of(store: Store, leased: LeasedJob) -> Recorder:
+    return Recorder(StoreSink(store, leased), JobProgress({"1": "Sampler"}, ClassSeconds()))
 
 
-def written(store: Store, hand: LeasedJob) -> list[tuple[str, object]]:
-    return [(event.kind, event.data.get("value")) for event in store.events.of_job(hand.job.id)]
+def written(store: Store, leased: LeasedJob) -> list[tuple[str, object]]:
+    return [(event.kind, event.data.get("value")) for event in store.events.of_job(leased.job.id)]
 
 
 STARTED = NodeStarted(node_id="1", class_type="Sampler", display_id="1")
 
 
 def test_events_are_written_while_the_node_still_runs(store: Store) -> None:
-    hand = held(store)
-    with recorder_of(store, hand) as recorder:
+    leased = held(store)
+    with recorder_of(store, leased) as recorder:
         recorder(RunStarted(steps=("1",), cached=()))
         recorder(STARTED)
-        until(lambda: ("node_started", None) in written(store, hand))
+        until(lambda: ("node_started", None) in written(store, leased))
         recorder(NodeProgress(node_id="1", value=3, total=10))
-        until(lambda: ("node_progress", 3) in written(store, hand))
-        job = store.jobs.get(hand.job.id)
+        until(lambda: ("node_progress", 3) in written(store, leased))
+        job = store.jobs.get(leased.job.id)
         assert job is not None
         assert job.progress is not None
         assert (job.progress["node_id"], job.progress["value"], job.progress["max"]) == ("1", 3, 10)
 
 
 def test_quick_steps_become_one_event_and_cost_the_sampler_little(store: Store) -> None:
-    hand = held(store)
-    with recorder_of(store, hand) as recorder:
+    leased = held(store)
+    with recorder_of(store, leased) as recorder:
         recorder(STARTED)
         for value in range(1, 10_001):
             recorder(NodeProgress(node_id="1", value=value, total=10_000))
         recorder(NodeFinished(node_id="1", class_type="Sampler"))
-    entries = written(store, hand) + [(one.kind, one.data.get("value")) for one in recorder.unwritten]
+    entries = written(store, leased) + [(one.kind, one.data.get("value")) for one in recorder.unwritten]
     steps = [value for kind, value in entries if kind == "node_progress"]
     assert steps[-1] == 10_000
     assert len(steps) < 1000
@@ -78,23 +78,23 @@ def test_quick_steps_become_one_event_and_cost_the_sampler_little(store: Store) 
 
 
 def test_what_is_unwritten_at_the_end_comes_with_the_jobs_last_event(store: Store) -> None:
-    hand = held(store)
-    with recorder_of(store, hand) as recorder:
+    leased = held(store)
+    with recorder_of(store, leased) as recorder:
         recorder(STARTED)
         recorder(NodeFinished(node_id="1", class_type="Sampler"))
-    store.leases.complete(hand.lease, [], first=recorder.unwritten)
-    kinds = [kind for kind, _ in written(store, hand)]
+    store.leases.complete(leased.lease, [], first=recorder.unwritten)
+    kinds = [kind for kind, _ in written(store, leased)]
     assert kinds == ["queued", "started", "node_started", "node_finished", "completed"]
 
 
 def test_the_newest_preview_is_kept_as_a_small_picture(store: Store) -> None:
-    hand = held(store)
-    with recorder_of(store, hand) as recorder:
+    leased = held(store)
+    with recorder_of(store, leased) as recorder:
         for version, level in ((1, 10), (2, 200)):
             picture = torch.full((1024, 768, 3), level, dtype=torch.uint8)
             recorder(NodePreview(node_id="1", picture=picture))
-            until(lambda v=version: (one := store.previews.get(hand.job.id)) is not None and one.version == v)  # type: ignore[misc]
-    found = store.previews.get(hand.job.id)
+            until(lambda v=version: (one := store.previews.get(leased.job.id)) is not None and one.version == v)  # type: ignore[misc]
+    found = store.previews.get(leased.job.id)
     assert found is not None
     assert (found.node_id, found.media_type) == ("1", "image/jpeg")
     import io
@@ -107,29 +107,29 @@ def test_the_newest_preview_is_kept_as_a_small_picture(store: Store) -> None:
 
 
 def test_previews_are_encoded_ten_times_a_second_at_most_however_many_there_are(store: Store) -> None:
-    hand = held(store)
+    leased = held(store)
     picture = torch.zeros((8, 8, 3), dtype=torch.uint8)
     started_at = time.monotonic()
-    with recorder_of(store, hand) as recorder:
+    with recorder_of(store, leased) as recorder:
         for _ in range(1000):
             recorder(NodePreview(node_id="1", picture=picture))
             time.sleep(0.0005)
-        until(lambda: store.previews.get(hand.job.id) is not None)
+        until(lambda: store.previews.get(leased.job.id) is not None)
         elapsed_s = time.monotonic() - started_at
-    found = store.previews.get(hand.job.id)
+    found = store.previews.get(leased.job.id)
     assert found is not None
     assert found.version <= elapsed_s / 0.1 + 2
 
 
 def test_a_lost_lease_stops_the_run_and_nothing_more_is_written(store: Store) -> None:
-    hand = held(store)
-    with recorder_of(store, hand) as recorder:
+    leased = held(store)
+    with recorder_of(store, leased) as recorder:
         store.leases.take_back("w", {"type": "WorkerLost", "message": "gone"})
         recorder(STARTED)
-        until(lambda: hand.cancel.cancelled)
-    assert hand.why is Stop.LOST
-    assert "node_started" not in dict(written(store, hand))
-    assert hand.lease == Lease(hand.job.id, "w", 1)
+        until(lambda: leased.cancel.cancelled)
+    assert leased.why is Stop.LOST
+    assert "node_started" not in dict(written(store, leased))
+    assert leased.lease == Lease(leased.job.id, "w", 1)
 
 
 class Broken:

@@ -38,14 +38,14 @@ def job(**more: Any) -> Job:
     return Job(**fields | given | {"client_id": "me", "state": JobState.COMPLETED} | more)
 
 
-def events(*happenings: tuple[str, dict[str, Any]]) -> list[StoredEvent]:
+def events(*told_events: tuple[str, dict[str, Any]]) -> list[StoredEvent]:
     numbers = itertools.count(1)
-    return [StoredEvent(n := next(numbers), JOB, n, 1000.0 + n, kind, data) for kind, data in happenings]
+    return [StoredEvent(n := next(numbers), JOB, n, 1000.0 + n, kind, data) for kind, data in told_events]
 
 
-def told(*happenings: tuple[str, dict[str, Any]], live: bool = False) -> list[Sent]:
+def told(*told_events: tuple[str, dict[str, Any]], live: bool = False) -> list[Sent]:
     conversation = Conversation(job(), live=live)
-    return [read(conversation, sent) for event in events(*happenings) for sent in conversation.take(event)]
+    return [read(conversation, sent) for event in events(*told_events) for sent in conversation.take(event)]
 
 
 def read(conversation: Conversation, sent: Sent) -> Sent:
@@ -191,11 +191,11 @@ def test_a_node_of_an_expansion_is_told_with_the_node_that_it_belongs_to() -> No
 
 def test_the_state_of_a_large_run_stays_small() -> None:
     conversation = Conversation(job())
-    happenings: list[tuple[str, dict[str, Any]]] = [("started", {}), ("node_started", NODE_1)]
+    told_events: list[tuple[str, dict[str, Any]]] = [("started", {}), ("node_started", NODE_1)]
     for number in range(1000):
         node = {"node_id": f"n{number}", "class_type": "EmptyImage", "display_id": f"n{number}"}
-        happenings += [("node_started", node), ("node_finished", node | {"shown": {}, "cached": False, "seconds": 0})]
-    sent = [one for event in events(*happenings) for one in conversation.take(event)]
+        told_events += [("node_started", node), ("node_finished", node | {"shown": {}, "cached": False, "seconds": 0})]
+    sent = [one for event in events(*told_events) for one in conversation.take(event)]
     last = read(conversation, sent[-1])
     assert isinstance(last, Message)
     assert len(last.data["nodes"]) == 201

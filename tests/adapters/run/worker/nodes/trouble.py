@@ -92,7 +92,7 @@ def meet(ctx: Context, *, others: Number = 2, tries: Number = 1000, mark: Words 
 
     for number in range(tries):
         ctx.progress(number, tries)
-        if ctx.turns.together("meeting", 0, step) > others:
+        if ctx.scheduler.together("meeting", 0, step) > others:
             ctx.show("text", "met")
             return
         if end and Path(end).exists():

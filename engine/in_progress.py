@@ -10,7 +10,7 @@ from engine.context import CancelToken
 _CHECK_S = 0.05
 
 
-class Underway:
+class InProgress:
     """Keys of outputs to come, each with the run that will make it: the first that said so. Thread-safe."""
 
     def __init__(self) -> None:
