@@ -1,4 +1,4 @@
-"""Nodes that are ``async def``: their calls go on beside the run, several at a time, on an event loop of its own."""
+"""Nodes that are ``async def``: their calls run beside the run's other nodes, on an event loop of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_FOR_CANCEL_S = 0.05
 
 
 class AsyncCalls:
-    """The calls of one run that have begun and are not yet taken. The loop's thread begins with the first of them."""
+    """The calls of one run that have begun and were not collected yet. The loop's thread starts with the first call."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -25,7 +25,7 @@ class AsyncCalls:
 
     @property
     def any_so_far(self) -> bool:
-        """Whether there has been any call."""
+        """Whether any call has begun in this run."""
         return self._loop is not None
 
     @property
@@ -65,7 +65,7 @@ class AsyncCalls:
         going.result()
 
     def close(self) -> None:
-        """End what still runs, as an error or cancelling leaves it, and the thread."""
+        """Cancel the calls that still run, after an error or a cancelled run, and end the thread."""
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return

@@ -40,7 +40,7 @@ def takes_input(function: Callable[..., Any] | None, name: str) -> bool:
 
 
 def names_with_default(function: Callable[..., Any]) -> frozenset[str] | None:
-    """The inputs that ``function`` would go without, were they left out; ``None``: all that it does not need."""
+    """The inputs that ``function`` can do without, having defaults for them; ``None``: all that it does not need."""
     _, optional, takes_all = _parameters(function)
     return None if takes_all else optional
 

@@ -1,4 +1,4 @@
-"""Tensors made from a network's own, such as weights in another layout: kept as long as those, while there is room."""
+"""Tensors made from a network's own, such as weights in another layout; kept as long as those, if there is room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns at one device: of several runs one computes at a time, and steps of theirs that fit together are one call."""
+"""Shares one device among runs: one computes at a time, and steps of several that fit together become one call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 @dataclass(eq=False)
 class _Wanted:
-    """A part that waits to be computed. ``share``: how much of what is computed at once it takes up, of 1."""
+    """A part that waits to be computed. ``share``: the fraction of one call's capacity that it takes, at most 1."""
 
     kind: Hashable
     part: Any
@@ -30,7 +30,7 @@ class _Wanted:
 
 
 class _Failure(Enum):
-    """Why several parts could not be computed at once."""
+    """Why several parts could not be computed in one call."""
 
     OUT_OF_MEMORY = auto()
     OTHER = auto()
@@ -39,9 +39,9 @@ class _Failure(Enum):
 class DeviceScheduler:
     """Runs take turns, each in a thread of its own, and meet in :meth:`together`.
 
-    Parts are computed once no run has anything else to do at the device. So nobody waits for a time to pass: runs
-    that are at the same point meet there, at whatever step each of them is, and a run that is alone never waits. The
-    parts that wait longest go first, so every run goes on.
+    Parts are computed as soon as no run has anything else to do at the device. So no run waits for time to pass: those
+    that have come to a forward pass meet there, whichever step each is at, and a run that is alone never waits. The
+    parts that have waited longest go first, so every run makes progress.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class DeviceScheduler:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """A run. Within, this thread is the one that computes, except while it waits in :meth:`together`."""
+        """A run. Inside the block this thread is the one that computes, except while it waits in :meth:`together`."""
         with self._condition:
             self._runs += 1
         try:
@@ -75,7 +75,7 @@ class DeviceScheduler:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Within a run: do something that the device is not needed for, while others compute."""
+        """Inside a run: do something that does not need the device, while others compute."""
         self._leave()
         try:
             yield
@@ -85,11 +85,11 @@ class DeviceScheduler:
     def together(
         self, kind: Hashable, part: Part, compute: Callable[[Sequence[Part]], Sequence[Made]], share: float = 0.0
     ) -> Made:
-        """What ``compute`` makes of ``part``, maybe in one call with parts of the same ``kind`` of other runs.
+        """What ``compute`` makes of ``part``, possibly in one call with other runs' parts of the same ``kind``.
 
-        ``compute`` makes one thing of each part it is given, in order; the shares of those add up to at most 1. Where
-        it fails for several, each is computed alone, so that a run fails by its own part only. Where it was memory that
-        failed, no more than half as many of that kind are tried at once, for as long as there are runs.
+        ``compute`` returns one result for each part it is given, in order; their shares add up to at most 1. If it
+        fails for several, each is computed alone, so that a run fails only because of its own part. If memory ran out,
+        at most half as many of that kind are tried in one call from then on, until there are no more runs.
         """
         with self._condition:
             alone = self._runs <= 1
@@ -119,7 +119,7 @@ class DeviceScheduler:
             self._take_turn()
 
     def _take_turn(self) -> None:
-        """To be called with the lock held."""
+        """Call it with the lock held."""
         self._condition.wait_for(lambda: not self._taken)
         self._taken = True
 
@@ -130,7 +130,7 @@ class DeviceScheduler:
             self._condition.notify_all()
 
     def _group_to_compute(self, mine: _Wanted) -> list[_Wanted]:
-        """Wait for the turn with ``mine`` done, and return nothing; or for what this thread is to compute."""
+        """Wait until ``mine`` is done and return nothing, or return the parts that this thread is to compute."""
         with self._condition:
             self._condition.wait_for(lambda: mine.done or not self._ready)
             if mine.done:
@@ -141,7 +141,7 @@ class DeviceScheduler:
             return self._take_group()
 
     def _take_group(self) -> list[_Wanted]:
-        """The part that has waited longest, and those that go with it."""
+        """The part that has waited longest, and those that can be computed with it."""
         first = self._wanted[0]
         most = self._most_at_once.get(first.kind, len(self._wanted))
         group, share = [first], first.share
@@ -172,9 +172,9 @@ class DeviceScheduler:
                 self._condition.notify_all()
 
     def _try(self, group: Sequence[_Wanted]) -> _Failure | None:
-        """Compute these at once; says what came of it where several could not be, each of which may do alone.
+        """Compute these in one call. Where several of them fail, returns why: each may still succeed alone.
 
-        Not the error itself: its frames would hold what they had made for as long as anybody has it.
+        The error itself is not returned: its frames would keep what they had made alive as long as anybody holds it.
         """
         try:
             made = group[0].compute([one.part for one in group])

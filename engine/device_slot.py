@@ -1,4 +1,4 @@
-"""A run's place at the device: from its first step until what is left of it is work on files."""
+"""A run's place at the device: held from its first step until only work on files is left."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Admit = Callable[[], AbstractContextManager[object]]
 
 
 class DeviceSlot:
-    """Held in its ``with`` block, but while :meth:`for_step` has given it up.
+    """Held inside its ``with`` block, except while :meth:`for_step` has given it up.
 
-    ``in_progress``: where the run tells what it still makes when others have the device, and looks for what they make.
+    ``in_progress``: what runs still make after leaving the device; the run adds its own there and waits for others'.
     """
 
     def __init__(self, admit: Admit, scheduler: DeviceScheduler, in_progress: InProgress) -> None:
@@ -40,10 +40,10 @@ class DeviceSlot:
 
     @contextmanager
     def for_step(self, key: str, *, aside: bool, last: Sequence[str]) -> Iterator[None]:
-        """Where a step belongs that makes ``key``: at the device, or ``aside`` where it works on files.
+        """Run the step that makes ``key`` where it belongs: at the device, or ``aside`` if it works on files.
 
-        ``last``: keys of all that is left, where nothing of it is known to need the device, so that the next run may
-        have it from now on. Where something needs it after all, the place is taken again.
+        ``last``: the keys of all steps that are left, if none of them is known to need the device: the next run may
+        then have it. If one of them needs it after all, the place is taken again.
         """
         if not aside:
             self._take()
@@ -55,7 +55,7 @@ class DeviceSlot:
             self._in_progress.remove(self, (key,))
 
     def await_others(self, key: str, cancel: CancelToken) -> None:
-        """Until no run that had the device before is still making ``key``."""
+        """Wait until no run that had the device earlier is still making ``key``."""
         self._in_progress.wait(self, key, cancel)
 
     def _take(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether what is to be saved has room: as it is encoded, in the output folder, and wherever else a copy is kept."""
+"""Whether there is room for files that are to be saved: in the scratch folder, the output folder and other copies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def room_bytes(folders: Sequence[Path]) -> int | None:
-    """How large files may be of which each folder gets a copy; ``None`` where nothing is known.
+    """How large the files may be if each folder gets a copy of them; ``None`` where nothing is known.
 
     A folder that is not there yet is on the disk of the first one above it that is.
     """

@@ -1,4 +1,4 @@
-"""What an output node made, as a file without a name and without a word of the request: what may be cached of it."""
+"""What an output node made, as a file that has no name yet and no text of the request: in this form it is cached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Embed = Callable[[Path, Path, Mapping[str, str]], None]
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class EncodedFile:
-    """An encoded file in the scratch folder, which goes when nobody refers to it any more.
+    """An encoded file in the scratch folder; it is deleted when nobody refers to it any more.
 
     ``suffix``: with its dot. ``series``: what its name is made of, in each run anew. ``number``: its place in the
     series. ``embed``: puts a request's texts into a copy; ``None`` where it carries none.
@@ -79,5 +79,5 @@ def digest_of(path: Path) -> str:
 
 
 def all_there(shown: Mapping[str, Iterable[Any]]) -> bool:
-    """Whether the files of what a node showed are still in the scratch folder."""
+    """Whether the files that a node showed are all still in the scratch folder."""
     return all(item.path.is_file() for items in shown.values() for item in items if isinstance(item, EncodedFile))

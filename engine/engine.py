@@ -65,12 +65,12 @@ class Engine:
         self._making = threading.Lock()
 
     def share(self, at_once: int) -> None:
-        """From now on, so many runs may share the device. To be called while there are none."""
+        """From now on, this many runs may share the device. Call it while none is running."""
         with self._making:
             self.at_once, self._executor = at_once, None
 
     def keep_files_in(self, store: FileStore) -> None:
-        """From now on, keep the bytes of all files that runs make; without this, the named files are all there is."""
+        """From now on, also keep the bytes of all files that runs make in a store of their own."""
         self.named.store = store
 
     def check(

@@ -23,5 +23,5 @@ class Entry:
 
     @property
     def nameless(self) -> bool:
-        """Whether it holds no file by its name, so that other runs may have it: a name tells of no contents."""
+        """Whether it names no saved file. Only then may other runs have it: names say nothing of contents."""
         return not any(isinstance(item, SavedFile) for items in self.shown.values() for item in items)

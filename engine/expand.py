@@ -23,7 +23,7 @@ _JSON_ATOMS = (str, int, float, bool, type(None))
 
 
 class Around(Protocol):
-    """What is needed to resolve nodes."""
+    """What resolving nodes takes."""
 
     @property
     def registry(self) -> Mapping[str, NodeSpec]: ...
@@ -32,10 +32,10 @@ class Around(Protocol):
 
 
 class Subgraph:
-    """The nodes that the calls of one node expand to; none, where it just returned values.
+    """The nodes that the calls of one node expand to; none if it only returned values.
 
-    ``ids``: of all nodes within, ``wanted``: of those that outputs name and those that show something. ``shown``: what
-    nodes within showed when they ran.
+    ``ids``: of all these nodes; ``wanted``: of those that outputs name and those that show something. ``shown``: what
+    these nodes showed when they ran.
     """
 
     def __init__(self, call: NodeCall) -> None:
@@ -62,7 +62,7 @@ class Subgraph:
             yield number, checked.nodes
 
     def tokens(self, keys: Mapping[str, str]) -> dict[int, str]:
-        """Names for the values that came in, by ``id``: where they come from says what they are."""
+        """Names for the values that came in, by ``id``: a value is named by where it came from."""
         node, found = self.call.node, {}
         for name, values in self.call.inputs.items():
             link = node.links.get(name)
@@ -80,7 +80,7 @@ class Subgraph:
         ]
 
     def all_shown(self, keys: Mapping[str, str], live: LiveValues) -> dict[str, tuple[Any, ...]]:
-        """What the node showed, and after it what the nodes within did, whether they ran or were known."""
+        """What the node showed, then what its subgraph's nodes showed, whether they ran or were cached."""
         merged = self.call.shown
         for node_id in self.wanted:
             self.shown.setdefault(node_id, live[keys[node_id]].shown)

@@ -1,4 +1,4 @@
-"""What a node raised, as an error of a run: which node, with which inputs; memory is freed where it ran out."""
+"""Turns what a node raised into the run's error: which node, with which inputs. Frees memory if that ran out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def failure(node: ResolvedNode, inputs: Inputs, error: Exception) -> NodeFailed:
-    """The error to raise from ``error``. One about a file that an input names tells that input."""
+    """The error to raise from ``error``. If it is about a file that an input names, it names that input."""
     if isinstance(error, ModelUnreadable) and error.input is None:
         error.input = next((name for name, path in node.files.items() if path.name in error.message), None)
     kind = OutOfMemory if is_out_of_memory(error) else NodeFailed

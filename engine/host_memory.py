@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container that this process runs in, has, and has left."""
+"""How much memory this machine (or this process's container) has in all, and how much of it is free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def host_memory_bytes() -> int:
 
 
 def free_memory_bytes() -> int:
-    """What could be taken now without taking it from others: files' pages that the system only keeps count as free."""
+    """What could be allocated now without harm to others. Pages of files that the system only caches count as free."""
     free = [_in_table(_MACHINE, "MemAvailable:", 1024)]
     for limit, used, statistics in zip(_LIMITS, _USED, _STATISTICS, strict=True):
         most, taken = _number(limit), _number(used)

@@ -1,4 +1,4 @@
-"""What runs are making beside the device, so that the run which has the device next does not make it again."""
+"""Outputs that runs are still making after they have left the device, so that the next run waits for them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _CHECK_S = 0.05
 
 
 class InProgress:
-    """Keys of outputs to come, each with the run that will make it: the first that said so. Thread-safe."""
+    """Keys of outputs that are being made, each with the run that makes it: the first that said so. Thread-safe."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._makers: dict[str, object] = {}
 
     def add(self, maker: object, keys: Iterable[str]) -> None:
-        """``maker`` will make these, but for those that another one makes."""
+        """``maker`` makes these from now on, except for those that another run already makes."""
         with self._condition:
             for key in keys:
                 self._makers.setdefault(key, maker)
 
     def remove(self, maker: object, keys: Iterable[str]) -> None:
-        """``maker`` has made these, or does not after all."""
+        """``maker`` has made these, or will not make them after all."""
         with self._condition:
             for key in keys:
                 if self._makers.get(key) is maker:

@@ -1,4 +1,4 @@
-"""Which files the attempts at one piece of work put into the output folder, so that only the last one's are left."""
+"""Which files each attempt at a job put into the output folder, so that only those of the last attempt are left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from engine.encoded import digest_of
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A hidden file in the output folder ``root``, with a line for each file before that gets its name.
+    """A hidden file in the output folder ``root``; a line is added for each file before the file gets its name.
 
-    ``attempt``: the number of this one; those before it died. Nothing of it is told to anybody.
+    ``attempt``: the number of this attempt; the earlier ones died. Clients never see this file.
     """
 
     root: Path
@@ -26,25 +26,25 @@ class Journal:
 
     @property
     def again(self) -> bool:
-        """Whether an earlier attempt died, which may have put files there already."""
+        """Whether an earlier attempt died, and may have left files there."""
         return self.attempt > 1
 
     @property
     def is_kept(self) -> bool:
-        """Whether its file is there."""
+        """Whether the journal's file exists."""
         return self._file.exists()
 
     def put(self, path: Path, digest: str) -> None:
-        """A new file is about to appear as ``path``, unless another one takes the name first."""
+        """A new file is about to appear as ``path``, unless another file takes the name first."""
         self._put.append((path, digest))
         self._add(path, digest)
 
     def uses(self, path: Path) -> None:
-        """A file that is there already is given out by this attempt, whoever put it there."""
+        """A file that is there already, whoever put it there, is given out by this attempt."""
         self._add(path, "")
 
     def leave_own(self) -> None:
-        """Remove the files of earlier attempts that this one does not give out, as far as they are still the same."""
+        """Remove the earlier attempts' files that this one does not give out, if nobody has changed them since."""
         own = {path for attempt, path, _digest in self._lines() if attempt == self.attempt}
         for attempt, path, digest in self._lines():
             if attempt < self.attempt and digest and path not in own:
@@ -57,13 +57,13 @@ class Journal:
                 _remove_if_same(path, digest)
 
     def close(self) -> None:
-        """No attempt follows."""
+        """There will be no further attempt: remove the journal."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
 
     @property
     def _file(self) -> Path:
-        """Called like a file that is being written, which nobody is shown and which is swept away in time."""
+        """Named like a file that is still being written: hidden from listings, and removed when it is old."""
         return self.root / f".{hashlib.sha256(self.work.encode()).hexdigest()[:16]}.attempts"
 
     def _add(self, path: Path, digest: str) -> None:

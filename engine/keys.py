@@ -68,7 +68,7 @@ class CacheKeys(dict[str, str]):
 
     Hidden inputs count where a class asks for them: the request, the node's own id. ``lasting``: the keys of classes
     that keep, for which all that they read is known to be the same after a restart. A user's class promises that by
-    keeping too; what others make may hang on anything, and their code may change.
+    keeping too; the outputs of other classes may depend on things that no key can see, and on code that may change.
 
     A file that is named through a link is known once the value of that link is. Where ``values`` does not know it yet,
     the node and what reads it get keys that are good for one run; :meth:`settle` tells the right ones when the values

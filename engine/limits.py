@@ -19,11 +19,11 @@ _ITEM_BYTES = 16  # what an item of a list or mapping takes at least
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``text_bytes``: of the texts that one node makes and shows (in UTF-8), with what their lists take.
+    """``text_bytes``: of the texts that one node makes and shows, in UTF-8, with what the lists around them take.
 
-    ``memory_bytes``: of what one node makes at once, as far as its inputs tell that beforehand; where nobody said, a
-    share of what the machine or the container has. ``pixels``: of one picture, or of one frame of a film, that is read.
-    ``saved_in``: folders that each get a copy of what is saved.
+    ``memory_bytes``: what one node may make at once, as far as its inputs say it beforehand; by default a share of
+    what the machine or container has. ``pixels``: of one picture that is read, or of one frame of a film.
+    ``saved_in``: the folders that each get a copy of what is saved.
     """
 
     text_bytes: int = 16 * MIB
@@ -89,9 +89,9 @@ def _gib(size_bytes: int) -> str:
 
 
 def text_bytes(values: Iterable[Any], most: int) -> int:
-    """Bytes of all texts in ``values`` and in the lists and mappings there; more than ``most`` is not counted out.
+    """Bytes of all texts in ``values`` and the lists and mappings in it; counting stops once it is above ``most``.
 
-    A text that is there several times counts each time: so it would be written.
+    A text that occurs several times counts each time, because it would be written each time.
     """
     total = 0
     stack: list[Any] = list(values)

@@ -1,4 +1,4 @@
-"""The values of one run, each kept until the last step that may read it is done."""
+"""The values of one run; each is kept until the last step that may read it is done."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from engine.entry import Entry
 
 
 class LiveValues:
-    """Entries by key. A step announces what it reads before it runs, and that it is done when it is.
+    """Entries by key. Each step announces beforehand what it will read, and says when it is done.
 
-    A step that nothing reads any more before it ran (what it would have made was not asked for) counts as done.
+    A step that has not run yet and whose outputs nobody is going to read any more counts as done.
     """
 
     def __init__(self) -> None:
@@ -38,11 +38,11 @@ class LiveValues:
             self._entries[key] = entry
 
     def is_awaited(self, key: str) -> bool:
-        """Whether somebody is going to read what is not here yet."""
+        """Whether somebody is going to read this entry, which is not here yet."""
         return key not in self._entries and self._readers[key] > 0
 
     def announce(self, key: str, reads: Iterable[str]) -> None:
-        """The step that makes ``key`` may come to run, and reads these then."""
+        """The step that makes ``key`` may run later, and will read these."""
         if key not in self._reads:
             self._reads[key] = tuple(reads)
             self._readers.update(self._reads[key])
@@ -52,7 +52,7 @@ class LiveValues:
         self._readers[key] += 1
 
     def release(self, key: str) -> None:
-        """One reader less. Without any, the value goes, or the step that would make it need not run."""
+        """One reader fewer. When none is left the value is dropped, or the step that would make it need not run."""
         stack = [key]
         while stack:
             key = stack.pop()

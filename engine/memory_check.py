@@ -1,4 +1,4 @@
-"""What a workflow asks for in memory and on disk, as far as its nodes' own numbers tell, before anything runs."""
+"""How much memory and disk a workflow needs, as far as its numbers say so before anything runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SAMPLES_BY = frozenset({"MODEL", "GUIDER"})
 
 
 def with_memory(checked: Checked, limits: Limits) -> Checked:
-    """``checked`` with a problem more for each node that would make or save more at once than it may.
+    """``checked``, with one more problem for each node that would make or save more at once than it may.
 
-    What is made from nothing but numbers is known, and what samples or saves that. What others make of linked values is
-    only known when they run, and refused then.
+    This is known for nodes that make something from numbers alone, and for those that sample or save that. What other
+    nodes make of linked values is known only when they run, and is refused then.
     """
     made: dict[str, int] = {}
     found = [problem for node in checked.nodes.values() for problem in _problems(node, limits, made)]
@@ -39,7 +39,7 @@ def _problems(node: ResolvedNode, limits: Limits, made: dict[str, int]) -> Itera
 
 
 def _samples(node: ResolvedNode) -> bool:
-    """Whether it makes as much latent as it is given."""
+    """Whether the latent that it makes is as large as the one that it is given."""
     return any(one.wire in _SAMPLES_BY for one in node.spec.given_inputs)
 
 

@@ -1,4 +1,4 @@
-"""Puts what output nodes made into a run's folders, under names and with texts that are this run's own."""
+"""Puts what output nodes made into a run's folders, under the run's own names and with the request's own texts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Stored(Protocol):
 
 
 class FileStore(Protocol):
-    """Where every output's bytes are kept by what they are, whatever becomes of its name."""
+    """Keeps every output's bytes by their digest, whatever becomes of the named file."""
 
     def put_file(self, path: Path) -> Stored:
         """Keep a copy of the file. Raises ``OSError`` where that cannot be read."""
@@ -63,8 +63,8 @@ class NoStore:
 class PublishedFiles:
     """Which files runs have put into the folders, and what is in them. Bounded, thread-safe.
 
-    It saves the same file from being written again in each run; a file that it tells of is looked at before it is
-    believed.
+    So the same file is not written again in each run. Whether the file is still there and the same is looked at
+    before it is given out.
     """
 
     def __init__(self, store: FileStore | None = None) -> None:
@@ -73,7 +73,7 @@ class PublishedFiles:
         self._known: OrderedDict[_Key, SavedFile] = OrderedDict()
 
     def find(self, key: _Key, folders: Folders) -> SavedFile | None:
-        """The file, if it still is what it was; its contents are in the store again then."""
+        """The file, if it has not changed since; its contents are then put into the store again."""
         with self._lock:
             saved = self._known.get(key)
             if saved is None:
@@ -95,10 +95,10 @@ class PublishedFiles:
 
 
 class Publication:
-    """What one run gives its client: each encoded file is put into the folders once, however often it is shown.
+    """The files that one run gives its client. An encoded file is put into the folders once, however often it is shown.
 
-    ``journal``: where an earlier attempt at the same died, a file of its that is the same is taken over, not put there
-    twice; one that is another is removed when this attempt is done.
+    ``journal``: if an earlier attempt at the job died, files of its that equal ours are taken over instead of being
+    written twice; the others are removed when this attempt is done.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Publication:
         self._next: dict[tuple[Path, OutputPlace], int] = {}
 
     def of(self, shown: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
-        """The same with files that have names. Raises ``InputInvalid`` for names that cannot be given."""
+        """What a node showed, with named files in place of encoded ones. Raises ``InputInvalid`` for bad names."""
         named = {
             kind: tuple(self._file(item) if isinstance(item, EncodedFile) else item for item in items)
             for kind, items in shown.items()
@@ -147,7 +147,7 @@ class Publication:
         return place_in(root, series.prefix, text)
 
     def _write(self, made: EncodedFile, root: Path, place: OutputPlace, texts: Mapping[str, str]) -> SavedFile:
-        """The file appears under its name all at once, or not at all; its contents are in the store before."""
+        """Write the file. It appears under its name as a whole or not at all, after its contents are in the store."""
         directory = root / place.subfolder
         part = directory / f".{secrets.token_hex(8)}{made.suffix}"
         try:
@@ -172,7 +172,7 @@ class Publication:
         return SavedFile(name, place.subfolder, made.series.folder, made.media_type, stored.digest, stored.size_bytes)
 
     def _left(self, made: EncodedFile, stored: Stored, directory: Path, place: OutputPlace) -> str | None:
-        """The name of the same file that the earlier attempt had put there."""
+        """The name under which an earlier attempt left the same file."""
         if self._journal is None or not self._journal.again:
             return None
         start = f"{place.stem_of(made.number)}_"

@@ -24,7 +24,7 @@ class Report:
         self._wanted = frozenset(wanted)
 
     def display_id(self, node_id: str) -> str:
-        """The node of the workflow that clients know."""
+        """The id of the workflow's node, as clients know it."""
         return self.display_ids.get(node_id, node_id)
 
     def started(self, node: ResolvedNode) -> None:
@@ -48,7 +48,7 @@ class Report:
             self._add_result(node, entry, shown, cached=False)
 
     def known(self, node: ResolvedNode, entry: Entry, shown: Shown) -> None:
-        """The node is wanted, and need not run."""
+        """The node is wanted, and its outputs are known already."""
         if node.spec.output_node:
             self._emit_finished(node, shown, cached=True, seconds=0.0)
         if node.id in self._wanted:

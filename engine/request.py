@@ -1,4 +1,4 @@
-"""What a client sent with its workflow: part of a run, and of no value that outlives it."""
+"""What a client sent with its workflow. It belongs to the run alone: no cached value holds any of it."""
 
 from __future__ import annotations
 

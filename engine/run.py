@@ -1,4 +1,4 @@
-"""One run: walks the plan's steps, with what lazy inputs and expansions add to them, and keeps what is still needed."""
+"""One run: walks the plan's steps and those that lazy inputs and expansions add, and keeps what is still needed."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Run:
         return plan, cached
 
     def drop_values(self) -> None:
-        """Let go of all values, at the run's end, and end what still runs."""
+        """Drop all values at the run's end, and stop asynchronous nodes that still run."""
         self._async.close()
         self._live.clear()
         self._subgraphs.clear()
@@ -148,7 +148,7 @@ class Run:
         return entry if entry is None or all_there(entry.shown) else None
 
     def _value_of(self, key: str) -> Entry | None:
-        """What the node of this key has made, where that is known already."""
+        """The outputs under this key, if they are known already."""
         return self._find(key)
 
     def _report_known(self, found: Container[str] | None) -> None:
@@ -190,7 +190,7 @@ class Run:
         self.node_id = None
 
     def _bring_up(self, stack: list[str]) -> None:
-        """While calls go on beside, put on top of the steps one that can go on, or a node whose call has ended."""
+        """While asynchronous calls go on, move a step that can continue to the top, or a node whose call has ended."""
         done = self._async.done
         ready = next((at for at in reversed(range(len(stack))) if self._is_ready(stack[at])), None)
         if done is None and ready is not None:
@@ -202,7 +202,7 @@ class Run:
         stack.append(done)
 
     def _is_ready(self, node_id: str) -> bool:
-        """Whether all is there that the step reads."""
+        """Whether everything that the step reads is there."""
         if node_id in self._async:
             return False
         if not self._live.is_awaited(self._keys[node_id]):
@@ -244,9 +244,9 @@ class Run:
         return ()
 
     def _begin(self, node: ResolvedNode, call: NodeCall) -> Sequence[str] | None:
-        """Call the node's function, where it is not known by now. Returns ``None`` once that is done.
+        """Call the node's function, unless its outputs have become known. Returns ``None`` once that is done.
 
-        Otherwise, the steps that must come first: none, where it goes on beside.
+        Otherwise returns the steps that must come first; none if the call goes on asynchronously.
         """
         if self._known_by_now(node):
             return ()
@@ -262,7 +262,7 @@ class Run:
         return ()
 
     def _made_by_another_run(self, node: ResolvedNode) -> bool:
-        """Whether a run that had the device before has made the same since this one was planned."""
+        """Whether another run has made the same outputs since this run was planned."""
         key = self._keys[node.id]
         self._place.await_others(key, self._cancel)
         entry = self._find(key) if key in self._around.cache else None
@@ -273,7 +273,7 @@ class Run:
         return True
 
     def _known_by_now(self, node: ResolvedNode) -> bool:
-        """Whether it is found by the key that it has now that the values of its links are known."""
+        """Whether the cache has it under its final key, now that the values of its links are known."""
         key, settled = self._keys[node.id], self._keys.settle(node.id)
         entry = None if settled == key else self._find(settled)
         if entry is None:
@@ -315,7 +315,7 @@ class Run:
         return plan.steps
 
     def _finish(self, node: ResolvedNode, subgraph: Subgraph) -> None:
-        """Put together what the node made, keep it, and let go of what it read."""
+        """Collect what the node made, keep it, and drop what only this node still had to read."""
         key, call = self._keys[node.id], subgraph.call
         own_shown = call.shown
         shown = subgraph.all_shown(self._keys, self._live)

@@ -1,4 +1,4 @@
-"""A folder for files that live no longer than this process; what processes left that were killed is cleared away."""
+"""A folder for files that live no longer than this process; leftovers of processes that were killed are removed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _scratch: _Scratch | None = None
 
 
 class _Scratch:
-    """The folder, which is this process's as long as it holds the lock of the file in it."""
+    """The folder; it belongs to this process as long as the process holds the lock on a file in it."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -29,7 +29,7 @@ class _Scratch:
 
 
 def scratch_file(suffix: str) -> Path:
-    """A name that no file has yet. Whoever makes the file removes it. Raises ``OSError`` where nothing can be made."""
+    """A name that no file has yet. Whoever makes the file removes it. Raises ``OSError`` without a folder."""
     global _scratch  # noqa: PLW0603 - one folder a process, like the lock on it
     with _making:
         if _scratch is None or _scratch.process != os.getpid() or not _scratch.folder.is_dir():
@@ -39,7 +39,7 @@ def scratch_file(suffix: str) -> Path:
 
 
 def _clear_others(place: Path) -> None:
-    """Remove the folders of this user whose processes are gone: the system let go of their locks."""
+    """Remove this user's folders whose processes are gone, as the system has released their locks."""
     for folder in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if folder.stat().st_uid != os.getuid():
@@ -53,7 +53,7 @@ def _clear_others(place: Path) -> None:
 
 
 def _locked(folder: Path) -> int:
-    """The lock gets its name once it is held, so that no other process finds it free."""
+    """The lock file gets its name only once the lock is held, so that no other process finds it free."""
     lock = os.open(folder / f"{_LOCK}.new", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.rename(folder / f"{_LOCK}.new", folder / _LOCK)

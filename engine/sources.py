@@ -1,4 +1,4 @@
-"""The code that node classes are made of, as a short text: what was computed by other code is not the same result."""
+"""A hash of the code that a node class is made of: a result that other code computed does not count as the same."""
 
 from __future__ import annotations
 

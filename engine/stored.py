@@ -1,4 +1,4 @@
-"""What weights as a file has them stand for, in the number format and on the device that they are computed in."""
+"""Turns weights as a file stores them into the numbers they stand for, in a given format and on a given device."""
 
 from __future__ import annotations
 
