@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,23 @@ def test_doors_do_not_import_each_other() -> None:
         if m.startswith("adapters.doors.")
         and m.split(".")[2] != module_name(path).split(".")[2]
         and not m.startswith(THE_HOSTED_APPLICATION)
+    ]
+    assert not wrong
+
+
+PLATFORMS = sorted({path.parent.name for path in (ROOT / "adapters" / "doors").glob("*/__init__.py")} - {"cli", "http"})
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_only_its_own_door_names_a_platform(platform: str) -> None:
+    """Beside the names that platforms call: so what one of them wants changes nothing for the others."""
+    here = ROOT / "adapters" / "doors" / platform
+    word = re.compile(rf"\b{platform}\b", re.IGNORECASE)
+    wrong = [
+        path.relative_to(ROOT).as_posix()
+        for path in files("adapters")
+        if path.parent != ROOT / "adapters" and not path.is_relative_to(here)
+        if word.search(path.read_text(encoding="utf-8"))
     ]
     assert not wrong
 

@@ -1,6 +1,6 @@
 """Output files on their way into a reply: as they were made, or smaller, or by URL, so that it is not too large.
 
-RunPod drops the whole result of a job whose reply is larger than it takes.
+Platforms that carry replies drop those that are larger than they take, with the whole result in them.
 """
 
 from __future__ import annotations
@@ -134,5 +134,5 @@ def _name(file: OutFile) -> str:
     return file.output.filename or file.output.name
 
 
-_TOO_LARGE = "the reply would have been larger than RunPod takes"
+_TOO_LARGE = "the reply would have been larger than the platform takes"
 _REMEDY = "set DAGFUSION_BLOBS=s3://... or BUCKET_ENDPOINT_URL, so that files come as URLs"
