@@ -14,7 +14,7 @@ class Entry:
     """What one node made. Never changed, since runs share it.
 
     ``values``: for each output slot its values (one, unless the slot is a list or the node was mapped over one).
-    ``shown``: what an output node showed, by kind, files as ``Encoded``. ``blocked``: why an output node did not run.
+    ``shown``: what an output node showed, by kind, files as ``EncodedFile``. ``blocked``: why such a node did not run.
     """
 
     values: tuple[tuple[Any, ...], ...] = ()

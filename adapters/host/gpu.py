@@ -6,7 +6,7 @@ from engine.errors import DagfusionError
 
 
 class GpuMissing(DagfusionError):
-    """There was to be a GPU, and there is none."""
+    """A GPU was expected here, and there is none."""
 
 
 def check_gpu(device: str, remedy: str) -> None:

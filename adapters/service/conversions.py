@@ -26,7 +26,7 @@ _AT_A_TIME = 2
 class Conversions:
     """Remembers which blob is the conversion of which. Thread-safe; no more than two conversions run at a time.
 
-    What is remembered is lost with the process, and its blobs are swept like others that nothing refers to: then the
+    This memory is lost with the process, and the blobs are deleted like others that nothing refers to; then the
     conversion is made again.
     """
 

@@ -1,4 +1,4 @@
-"""What has to be done from time to time on what all processes share: lost jobs, old jobs, blobs of nobody."""
+"""Regular upkeep of what all processes share: gives back lost jobs, forgets old ones, deletes unreferenced blobs."""
 
 from __future__ import annotations
 

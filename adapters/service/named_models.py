@@ -1,4 +1,4 @@
-"""The model files that a workflow names: what a job needs in memory before it can compute."""
+"""The model files that a workflow names, which a job needs in memory before it can compute."""
 
 from __future__ import annotations
 

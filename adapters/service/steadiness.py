@@ -1,4 +1,4 @@
-"""Whether a lease that ran out tells of a worker's silence, or of a time in which nobody could have renewed it."""
+"""Whether a lease ran out because its worker is silent, or because nobody could have renewed it at that time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LEAST_PAUSE_S = 5.0  # a pause between looks that is none of a busy machine's
 
 
 class Steadiness:
-    """Looks are to be told of: when each began and what the database's clock said then, or that it failed.
+    """Must be told of each look at the database: when it began and what its clock said then, or that it failed.
 
-    After a look that failed, waited long, came after a pause, or at which the clock had jumped, leases are not taken
-    back for the length of one: so long, those who live have to renew them.
+    After a look that failed, took long, came after a pause, or found that the clock had jumped, no lease is taken back
+    for the length of one lease: living workers have that long to renew theirs.
     """
 
     def __init__(self, lease_s: float) -> None:

@@ -1,4 +1,4 @@
-"""``dagfusion models pull``: a manifest's files are brought here."""
+"""``dagfusion models pull``: downloads a manifest's files."""
 
 from __future__ import annotations
 

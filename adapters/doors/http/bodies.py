@@ -111,7 +111,7 @@ class BodyLimits:
 
 
 class _Refused(BaseException):
-    """Not an ``Exception``: whoever reads a body must not take it for an error of its own."""
+    """Not an ``Exception``, so that code which reads a body does not handle it as an error of its own."""
 
     def __init__(self, error: DagfusionError) -> None:
         super().__init__(str(error))
@@ -119,7 +119,7 @@ class _Refused(BaseException):
 
 
 class _Body:
-    """One request's body. After its end, waiting is for the client's disconnect and takes as long as it takes."""
+    """One request's body. After its end, reads wait for the client to disconnect, without a time limit."""
 
     def __init__(self, limits: BodyLimits, receive: Receive, headers: Headers) -> None:
         self.read_bytes = self.held_bytes = 0

@@ -21,7 +21,7 @@ _ROW = re.compile(r"^\| `(\w+)\.json` \| (.+) \|$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Example:
-    """An example workflow. ``description``: a line for people."""
+    """An example workflow. ``description``: one line for readers."""
 
     name: str
     description: str

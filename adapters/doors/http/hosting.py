@@ -1,4 +1,4 @@
-"""What another door takes that hosts the HTTP application: the service, whose jobs a relay has run far away."""
+"""For doors that host the HTTP application: the service without a worker, whose jobs a relay has run far away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps other sites' pages away: under which names a loopback service answers, and from which pages."""
+"""Keeps other sites' pages away: checks the name a loopback service is called by, and the page a request comes from."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LINK = re.compile(r"/v1/jobs/[^/]+/outputs/[^/]+")
 
 
 class HostGuard:
-    """ASGI middleware. A name that somebody's DNS points to 127.0.0.1 is none of a loopback service's names (DNS
-    rebinding). A page of another site, or of another port, may not use it either, unless the settings list its origin:
-    browsers tell it by ``Origin``, or where they send none, by ``Sec-Fetch-Site``.
+    """ASGI middleware. A loopback service does not answer to foreign names that point to 127.0.0.1 (DNS rebinding). Nor
+    may a page of another site or port use it unless the settings list its origin: browsers name that in ``Origin``, or
+    say in ``Sec-Fetch-Site`` that it is another one.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

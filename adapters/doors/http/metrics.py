@@ -37,7 +37,7 @@ def get_metrics(request: Request, _caller: Annotated[Caller, Depends(require("re
 
 
 class Metrics:
-    """Counts from the start of this process on; what happened while no web process ran is not in it."""
+    """Counts from the start of this process; what happened while no web process ran is not counted."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

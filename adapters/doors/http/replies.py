@@ -1,4 +1,4 @@
-"""What every reply says besides its contents, and the line that the log gets for every request."""
+"""Headers that every reply has, and the log line for every request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Observer = Callable[[str, str, int, float], None]
 
 
 class Replies:
-    """ASGI middleware, the outermost: an error that nobody else has answered is answered here."""
+    """The outermost ASGI middleware: it answers errors that no other code has answered."""
 
     def __init__(self, app: ASGIApp, observe: Observer) -> None:
         self._app = app

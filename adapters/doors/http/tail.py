@@ -67,8 +67,8 @@ class _Topic:
 
 
 class Tail:
-    """Watches the store while :meth:`run` runs. Watchers that read slowly cost nobody else anything: they have a
-    cursor each, and whatever is no longer in memory is read from the database for them; previews they skip.
+    """Watches the store while :meth:`run` runs. Slow watchers do not hold up others: each has a cursor of its own, and
+    whatever is no longer in memory is read from the database for it. Previews that it misses are skipped.
     """
 
     def __init__(self, store: Store) -> None:

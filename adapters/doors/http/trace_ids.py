@@ -1,4 +1,4 @@
-"""Ids of a job's spans, made of the job: its trace is found by its id, and two web processes tell of it as one."""
+"""Trace and span ids derived from the job's id: so two web processes report the same trace, and it can be found."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trace_id_of(job_id: str) -> int:
 
 
 class JobIds(IdGenerator):
-    """Random ids, but for spans of jobs."""
+    """Random ids, except for the spans of jobs."""
 
     def __init__(self) -> None:
         self._others = RandomIdGenerator()

@@ -99,7 +99,7 @@ def api() -> Any:
 
 @app.function(image=image, volumes=volumes, secrets=secrets, timeout=3600, schedule=modal.Cron(chosen.cleanup_cron))
 def clean_up() -> None:
-    """Every day: forget old jobs, remove files of nobody."""
+    """Every day: forget old jobs, delete files that no job refers to."""
     parts.clean_up(PLACES, jobs)
 
 

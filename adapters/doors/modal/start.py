@@ -1,4 +1,4 @@
-"""A GPU container's start in two phases: all that a CPU can do goes into the snapshot of its memory, the rest follows.
+"""A GPU container's start in two phases: what a CPU can do is done before the memory snapshot, the rest after it.
 
 Each phase is tried three times. What still fails is kept, and told to every job that comes, rather than raised: Modal
 would start the container over and over, and nobody would hear why.

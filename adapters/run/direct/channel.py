@@ -1,4 +1,4 @@
-"""Messages from the thread that runs a job to the one that reads them."""
+"""A bounded queue of messages from the thread that runs a job to the one that reads them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CHECK_S = 0.05
 
 
 class Channel:
-    """A recorder's sink. A reader who is slow holds up the recorder, which sums up meanwhile, and never the run.
+    """A recorder's sink. A slow reader holds up the recorder, which merges progress meanwhile, but never the run.
 
-    Once the run is cancelled nobody may be reading any more: then nothing waits, and only the end is kept.
+    After the run was cancelled there may be no reader any more: from then on nothing waits, and only the end is kept.
     """
 
     def __init__(self, cancel: CancelToken) -> None:

@@ -1,4 +1,4 @@
-"""A job as a document that travels: JSON-ready, and all that a distant engine needs but for the files' contents."""
+"""A job as a JSON-ready document, with everything that a distant engine needs except the files' contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the device still works: after some CUDA errors nothing does, until a new process starts."""
+"""Whether the device still works: after some CUDA errors nothing does until a new process is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does what a machine needs before it can work; what still fails in the end is kept, to be told to those who wait."""
+"""Prepares a machine for its work, with retries; an error that remains is kept and reported to those who wait."""
 
 from __future__ import annotations
 

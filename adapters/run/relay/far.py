@@ -1,4 +1,4 @@
-"""What a relay asks of the far side: a job's document goes there, messages come back."""
+"""What a relay needs of the far side: it takes a job's document, and messages come back."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FarMessage = Message | Alive | Unable
 
 
 class FarRun(Protocol):
-    """Runs a job document far away. ``adapters.run.direct.runner.JobRunner.run`` is one that does it right here.
+    """Runs a job document far away. ``adapters.run.direct.runner.DirectRunner.run`` does the same in this process.
 
-    The messages end with an ``End``. Where they do not, or the iterator raises, the far side is lost and the job goes
-    back to the queue. Once ``cancel`` is set, the far side is to stop.
+    The messages end with an ``End``. If they stop without one, or the iterator raises, the far side is lost and the
+    job goes back to the queue. Once ``cancel`` is set, the far side should stop.
     """
 
     def __call__(self, document: Mapping[str, Any], cancel: CancelToken) -> Iterator[FarMessage]:

@@ -1,4 +1,4 @@
-"""Tells the other side that this one is still there, while a run has nothing to tell."""
+"""Sends a sign of life to the other side whenever a run has had no message for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what the far side tells in a thread of its own, so that whoever waits for it can look around meanwhile."""
+"""Reads the far side's messages in a thread of its own, so that whoever waits for them can do so with a timeout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Over:
 
 
 class MessageReader:
-    """``begin`` gives the messages; it is called, and they are read, in the thread."""
+    """``begin`` returns the messages. It is called, and they are read, in the reader's thread."""
 
     def __init__(self, begin: Callable[[], Iterator[FarMessage]], name: str) -> None:
         self._begin = begin

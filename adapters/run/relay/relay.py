@@ -1,4 +1,4 @@
-"""Takes jobs from the queue and has them run far away, some at a time. For the other processes it is a worker."""
+"""Takes jobs from the queue and has them run far away, several at a time. To the other processes it is a worker."""
 
 from __future__ import annotations
 

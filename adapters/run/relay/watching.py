@@ -1,4 +1,4 @@
-"""Acts once something has happened, while the thread that waits for the far side can look at nothing else."""
+"""Watches for a condition from another thread, while this one is blocked waiting for the far side."""
 
 from __future__ import annotations
 

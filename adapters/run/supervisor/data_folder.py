@@ -1,4 +1,4 @@
-"""Says so where another service uses the same data folder: they share queue, keys and workers, wanted or not."""
+"""Warns if another service uses the same data folder: the two would share queue, keys and workers."""
 
 from __future__ import annotations
 

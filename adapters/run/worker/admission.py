@@ -1,4 +1,4 @@
-"""Who is at the device: one job after another, or several that can share its forward passes."""
+"""Decides which jobs are at the device: one after another, or several that can share forward passes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Waiting:
 
 
 class Admission:
-    """Jobs come to the device in the order in which they wait, up to ``at_once`` of the same outline together."""
+    """Jobs come to the device in the order of their waiting, up to ``at_once`` of the same outline together."""
 
     def __init__(self, at_once: int = 1, patience_s: float = PATIENCE_S) -> None:
         self._at_once, self._patience_s = at_once, patience_s

@@ -1,4 +1,4 @@
-"""The engine's device, which jobs have in turns: from a job's files and prompt to what its run gives."""
+"""Runs jobs on the engine's device, one after another: from a job's files and prompt to its run's outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last transaction of a job, written however long the database is away, unless the job was taken away."""
+"""Writes a job's last transaction, however long the database is away, unless the job was taken from this worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frees memory when clients ask for it, between jobs: loaded networks, or what is kept of earlier runs."""
+"""Frees memory between jobs when clients ask for it: loaded networks, or cached outputs of earlier runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class FreeRequests:
-    """What was asked for before this worker started is not for it."""
+    """Ignores requests that were made before this worker started."""
 
     def __init__(self, store: Store, engine: Engine) -> None:
         self._store, self._engine = store, engine

@@ -1,4 +1,4 @@
-"""Threads that are kept for the next use, and that keep no process from ending."""
+"""Threads that are reused, and that do not keep the process alive."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _Task = Callable[[], object]
 
 
 class KeptThreads:
-    """As many threads as are in use at a time. Unlike those of an executor, the interpreter's end waits for none.
+    """Starts a new thread only when none is idle. Unlike an executor's, they do not delay the interpreter's end.
 
-    So a node that never stops, and the thread that waits to tell of it, end with the process.
+    So a node that never returns, and the thread that waits to report it, end with the process.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Says which node of a job runs, before it does: so that it is known should it take the process down with it."""
+"""Reports which node of a job is about to run, so that it is known if that node takes the process down with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENDS = (NodeFinished, RunFinished, RunFailed, RunCancelled)
 
 
 class LastWords:
-    """A listener for one run, called in the thread that is about to run the node. ``tell`` must not wait."""
+    """A listener for one run, called in the thread that is about to run the node. ``tell`` must not block."""
 
     def __init__(self, job_id: str, tell: Tell) -> None:
         self._job_id, self._tell = job_id, tell

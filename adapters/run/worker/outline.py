@@ -1,4 +1,4 @@
-"""What jobs have in common whose denoising steps can be computed at once: the graph, without what is said in it."""
+"""What jobs must have in common for their denoising steps to be computed together: the graph without its texts."""
 
 from __future__ import annotations
 

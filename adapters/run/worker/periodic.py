@@ -1,4 +1,4 @@
-"""A thread that does the same again and again, whatever happens, until it is closed."""
+"""A thread that does something at intervals, whatever goes wrong meanwhile, until it is closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class PeriodicThread(ABC):
-    """Pauses for ``pause_s``, does a round, and so on. One that fails is logged; the next comes after a second."""
+    """Pauses for ``pause_s``, does a round, and so on. A round that fails is logged and tried again after a second."""
 
     def __init__(self, name: str, pause_s: float = 0.0) -> None:
         self._pause_s = pause_s

@@ -1,4 +1,4 @@
-"""Has the operating system read the model files of the job that waits next, while another one computes."""
+"""Has the operating system read the model files of the next waiting job while another job computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passes a run's events on from a thread of its own, so that no sampler waits for a database or a network."""
+"""Passes a run's events on from a separate thread, so that no sampler waits for a database or a network."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Sink(Protocol):
 class Recorder:
     """A listener for one run. Use it as a context; what it has not written at the end is in :attr:`unwritten`.
 
-    Progress and previews never wait: newer ones replace those not yet written. A node's start or end would wait once
-    10,000 of them are unwritten, until ``cancel``, the run's, is set. ``start`` runs the writing in a thread: a new
-    one, or one that is kept, since starting one takes as long as a small job.
+    Progress and previews never wait: newer ones replace those not yet written. A node's start or end waits once
+    10,000 of them are unwritten, until they are written or the run's ``cancel`` is set. ``start`` runs the writer in a
+    thread: a new one, or a reused one, since starting a thread takes as long as a small job.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Jobs whose worker has died run alone: what kills a worker, memory above all, may be what several need together."""
+"""Jobs whose worker has died run alone: several jobs together may need more memory than one, which kills workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHECK_S = 0.02
 
 
 class Solitude:
-    """Lets any number of jobs in, or one that is to be alone, which goes before those that come later."""
+    """Lets in any number of jobs, or a single one that must be alone. Jobs that come after such a one wait for it."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()

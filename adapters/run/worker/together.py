@@ -1,4 +1,4 @@
-"""How many jobs' steps are computed at once where that is left to the machine: what brings most pictures a minute."""
+"""Finds out how many jobs' steps to compute together: the number that yields the most pictures a minute here."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ EXAMINATIONS = (
 
 
 def examine(around: Examined, *, debug: bool = False) -> Iterator[Finding]:
-    """All findings, each as soon as it is there. Where an examination breaks off, that is one; ``debug`` raises it."""
+    """All findings, each as soon as it is made. An examination that fails gives one too, or with ``debug`` raises."""
     for module, name in EXAMINATIONS:
         try:
             examination: Examination = getattr(importlib.import_module(f"adapters.service.doctor.{module}"), name)

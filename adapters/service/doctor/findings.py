@@ -14,7 +14,7 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: ``group`` (hardware, software ...) and ``name`` say of what, ``value`` what was found.
+    """One line: ``group`` (hardware, software ...) and ``name`` say what was examined, ``value`` what was found.
 
     ``warn``: works, worse than it could. ``fail``: something will not work. ``remedy``: what to do about it.
     """

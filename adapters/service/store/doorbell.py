@@ -1,6 +1,6 @@
 """Processes that share a SQLite file ring for each other when they have committed, so that nobody waits for a poll.
 
-Only a hint: SQLite tells nobody of commits. Whoever cannot ring or does not hear finds out by looking a little later.
+A ring is only a hint, since SQLite notifies nobody of commits. Whoever misses one finds the change by polling.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lets threads to a database, and only one at a time once it has stopped to answer: the others hear so at once.
 
-Else each would wait as long as the database is given, and soon no thread would be left for what needs no database.
+Otherwise each would wait for the full timeout, and soon no thread would be left for work that needs no database.
 """
 
 from __future__ import annotations

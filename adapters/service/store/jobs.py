@@ -40,7 +40,7 @@ _COUNT = select(func.count()).select_from(jobs).where(jobs.c.state == bindparam(
 
 
 class Jobs:
-    """The queue from its outer side. Ids that do not exist give ``None`` or change nothing."""
+    """The queue as clients use it. Ids that do not exist give ``None`` or change nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -57,7 +57,7 @@ def _with_node(reason: Error, node: Mapping[str, str]) -> Error:
 
 
 class Leases:
-    """The queue from its inner side. Everything raises ``LeaseLost`` once the job was taken from the worker."""
+    """The queue as workers use it. Everything raises ``LeaseLost`` once the job was taken from the worker."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""How a database that does not answer is told of: its reason in a line, and in the log now and then, not each time."""
+"""Reports a database that does not answer: the reason in one line, and in the log now and then, not each time."""
 
 from __future__ import annotations
 

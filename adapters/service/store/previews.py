@@ -1,4 +1,4 @@
-"""The newest unfinished picture of each running job: a slow reader skips, it never queues."""
+"""The newest unfinished picture of each running job: pictures are never queued; slow readers miss some."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ class FinalPicture:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
-    """Here everybody is told how many jobs remain."""
+    """At this point every client is told how many jobs remain."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatesChanged:
-    """Here the client is told how far the nodes are. What it has not read of that when there is news is left out."""
+    """At this point the client is told how far the nodes are. An older state that it has not read yet is dropped."""
 
 
 Sent = Message | FinalPicture | QueueChanged | StatesChanged

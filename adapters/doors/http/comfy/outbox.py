@@ -18,7 +18,7 @@ _METADATA_FLAG = "supports_preview_metadata"
 
 @dataclass(frozen=True, slots=True)
 class PreviewFrame:
-    """A finished picture of a job, which is read when its turn comes. ``places``: where it comes from."""
+    """A finished picture of a job. Its bytes are read only when it is sent. ``places``: where to read them."""
 
     file: Mapping[str, Any]
     digest: str | None
@@ -36,7 +36,7 @@ class PreviewPicture:
 
 @dataclass(slots=True)
 class _States:
-    """How far a job's nodes are: what ``make`` says of them when its turn comes, unless it is ``outdated`` by then."""
+    """How far a job's nodes are, as ``make`` says when it is sent, unless it is ``outdated`` by then."""
 
     prompt_id: str
     make: Callable[[], Message]

@@ -1,4 +1,4 @@
-"""Times as the native API writes them."""
+"""Times in the native API's notation."""
 
 from __future__ import annotations
 

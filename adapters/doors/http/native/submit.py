@@ -1,4 +1,4 @@
-"""Jobs are submitted."""
+"""``POST /v1/jobs``: submits a job."""
 
 from __future__ import annotations
 
