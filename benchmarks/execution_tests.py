@@ -36,7 +36,7 @@ def serve(arguments: Sequence[str]) -> None:
     loading = ["--nodes", pack] if Path(pack) == OWN_PACK else ["--packs", pack]
     folder = tempfile.mkdtemp(dir=Path.cwd())
     options = ["--host", given.listen, "--port", given.port, "--data", folder, "--out", given.output_directory]
-    os.environ.pop("PYTHONPATH", None)
+    os.environ["PYTHONPATH"] = str(ROOT)  # and no longer ComfyUI's own modules
     if given.cache_none:
         os.environ["DAGFUSION_CACHE_MIB"] = "0"
     program = Path(sys.executable).with_name("dagfusion")
@@ -75,11 +75,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("comfyui", type=Path)
     parser.add_argument("--own-pack", action="store_true", help="the node classes that are written here")
-    parser.add_argument("arguments", nargs="*", help="of pytest, behind --")
-    options = parser.parse_args()
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:end])
     comfyui = options.comfyui.resolve()
     pack = OWN_PACK if options.own_pack else comfyui / "tests" / "execution" / "testing_nodes"
-    raise SystemExit(run_tests(comfyui, pack, options.arguments))
+    raise SystemExit(run_tests(comfyui, pack, given[end + 1 :]))
 
 
 if __name__ == "__main__":

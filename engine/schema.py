@@ -197,9 +197,10 @@ def output_specs(annotation: Any) -> tuple[OutputSpec, ...]:
     """Read a return annotation: one value, a NamedTuple of values, or ``None``."""
     if annotation is None or annotation is type(None):
         return ()
-    if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
-        hints = get_type_hints(annotation, include_extras=True)
-        return tuple(_output(hints[field], field) for field in annotation._fields)
+    several, _ = _without_none(annotation)
+    if isinstance(several, type) and issubclass(several, tuple) and hasattr(several, "_fields"):
+        hints = get_type_hints(several, include_extras=True)
+        return tuple(_output(hints[field], field) for field in several._fields)
     return (replace(made := _output(annotation, "return"), name=made.wire),)
 
 

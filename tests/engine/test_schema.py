@@ -81,7 +81,10 @@ def test_a_named_tuple_gives_several_outputs() -> None:
 def test_expansion_and_blocked_are_no_outputs_of_their_own() -> None:
     def maybe(ctx: Any) -> Image | Expansion | Blocked: ...  # type: ignore[empty-body]
 
+    def maybe_both(ctx: Any) -> Pair | Expansion: ...  # type: ignore[empty-body]
+
     assert [o.wire for o in NodeSpec(name="Maybe", run=maybe, category="t").outputs] == ["IMAGE"]
+    assert [o.wire for o in NodeSpec(name="Both", run=maybe_both, category="t").outputs] == ["IMAGE", "MASK"]
 
 
 def test_a_type_without_a_wire_name_is_refused_with_the_parameter_name() -> None:
