@@ -13,6 +13,7 @@ COMFYUI_VERSION = "0.33.0"
 MODULES: tuple[str, ...] = (
     "audio",
     "audio_effects",
+    "audio_latents",
     "boxes",
     "colour_inputs",
     "companions",

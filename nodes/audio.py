@@ -266,12 +266,7 @@ def preview_audio(ctx: Context, *, audio: Sound) -> Sound:
 
 
 def _save(ctx: Context, audio: Audio | None, series: Series, kind: str, quality: str = "") -> Audio:
-    if audio is None:
-        raise InputInvalid(
-            "there is no sound to save: the film that it comes from has none",
-            input="audio",
-            remedy="use a film with sound, or leave this node out",
-        )
+    audio = sound_of(audio, "save")
     for waveform in audio.waveform:
         ctx.check_cancelled()
         write = partial(
@@ -284,6 +279,17 @@ def _save(ctx: Context, audio: Audio | None, series: Series, kind: str, quality:
             run=ctx,
         )
         ctx.show("audio", series.save(f".{kind}", _MEDIA_TYPES[kind], write, streams.embed(kind)))
+    return audio
+
+
+def sound_of(audio: Audio | None, purpose: str) -> Audio:
+    """The sound, which a film may not have. Raises ``InputInvalid`` where it is not there to ``purpose``."""
+    if audio is None:
+        raise InputInvalid(
+            f"there is no sound to {purpose}: the film that it comes from has none",
+            input="audio",
+            remedy="use a film with sound, or leave this node out",
+        )
     return audio
 
 

@@ -59,6 +59,21 @@ def empty_latent_in(space: LatentSpace) -> Any:
     return size
 
 
+def empty_sound(channels: int, cells_a_second: float) -> Any:
+    """Of a latent of ``channels`` numbers a cell for so many seconds of sound."""
+
+    def size(*, seconds: float = 0.0, batch_size: int = 1, **_: object) -> int:
+        return round(seconds * cells_a_second + 1) * channels * batch_size * FLOAT_BYTES
+
+    return size
+
+
+def decoded_sound(*, samples: Latent, vae: Vae, **_: object) -> int:
+    """Of the sound that a latent stands for, in stereo, twice."""
+    cells = samples.parts[-1].samples.shape
+    return 2 * cells[0] * cells[-1] * vae.space.factors[2] * _STEREO * FLOAT_BYTES
+
+
 def empty_audio(*, duration: float = 60.0, sample_rate: int = 44100, channels: int = 2, **_: object) -> int:
     """Of so many seconds."""
     return max(0, round(duration * sample_rate)) * channels * FLOAT_BYTES

@@ -140,12 +140,16 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Vae:
-    """VAE: pixels to latents and back. ``kind``: what runs it; ``space``: of its latents, without denoisers' scales."""
+    """VAE: pixels to latents and back. ``kind``: what runs it; ``space``: of its latents, without denoisers' scales.
+
+    ``sample_rate_hz``: of the sounds that it makes; 0 for one of pictures.
+    """
 
     wire: ClassVar[str] = "VAE"
     weights: Weights
     kind: VaeKind
     space: LatentSpace
+    sample_rate_hz: int = 0
 
 
 # --- conditioning ------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def slice_video(
 
     With ``strict_duration``, a film that is shorter is refused; else there is what it has.
     """
-    wanted = media.parts.Wanted(Fraction(start_time), Fraction(duration) or None, strict=strict_duration)
+    wanted = media.parts.TimeRange(Fraction(start_time), Fraction(duration) or None, strict=strict_duration)
     return media.parts.part_of(video, wanted, ctx)
 
 

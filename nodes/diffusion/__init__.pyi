@@ -29,6 +29,7 @@ from . import regions as regions
 from . import samplers as samplers
 from . import sampling as sampling
 from . import schedules as schedules
+from . import sounds as sounds
 from . import text as text
 from . import two_networks as two_networks
 from . import unet as unet

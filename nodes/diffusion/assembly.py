@@ -19,8 +19,8 @@ def assemble(make: Callable[[], Module], view: WeightView) -> Module:
     """The module that ``make`` makes, with the tensors of ``view`` (which has the module's names) for parameters.
 
     ``make`` runs on the meta device, so no memory is taken. Convolution kernels of one cell are taken for linear
-    layers, as older files have them. Tensors that the module does not know are left in the file. Raises
-    ``ModelUnreadable`` naming tensors that are missing or misshapen.
+    layers, as older files have them, and vectors for what has them along its second side. Tensors that the module does
+    not know are left in the file. Raises ``ModelUnreadable`` naming tensors that are missing or misshapen.
     """
     with torch.device("meta"):
         module = make()
@@ -49,7 +49,9 @@ def as_named(view: WeightView, names: Mapping[str, Spans]) -> WeightView:
 
 
 def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return stored == wanted or (len(wanted) == 2 and stored in ((*wanted, 1, 1), (*wanted, 1, 1, 1)))
+    if wanted in (stored, (1, *stored, 1)):
+        return True
+    return len(wanted) == 2 and stored in ((*wanted, 1, 1), (*wanted, 1, 1, 1))
 
 
 def _listed(names: list[str]) -> str:

@@ -157,6 +157,12 @@ class _Network:
 
 @contextmanager
 def _lent(ctx: Context, vae: Vae, noise_end: Tensor | None = None) -> Iterator[_Network]:
+    if vae.sample_rate_hz:
+        raise InputInvalid(
+            f"this VAE ({vae.kind.title}) is for sound, not for pictures",
+            input="vae",
+            remedy="use VAEDecodeAudio or VAEEncodeAudio",
+        )
     source = noise.generator(0)
     if noise_end is not None:
         source.set_state(noise_end)

@@ -32,7 +32,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("PixArt", "adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"),
     _named("PixArt", "t_block.1.weight"),
     _named("ACE-Step", "genre_embedder.weight"),
-    _named("ACE-Step 1.5", "encoder.lyric_encoder.layers.0.input_layernorm.weight"),
     _named("Cosmos", "blocks.block0.blocks.0.block.attn.to_q.0.weight"),
     _named("Cosmos Predict 2", "blocks.0.mlp.layer1.weight"),
     _named("CogVideoX", "blocks.0.norm1.linear.weight"),

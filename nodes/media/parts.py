@@ -15,7 +15,7 @@ _MICROSECOND = Fraction(1, 10**6)  # of times that come as floats
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TimeRange:
     """``start_s``: from the end where negative; ``duration_s``: None for all that follows.
 
     ``strict``: less than that is refused.
@@ -26,7 +26,7 @@ class Wanted:
     strict: bool = False
 
 
-def part_of(video: Video, wanted: Wanted, run: NodeContext = NOBODY) -> Video:
+def part_of(video: Video, wanted: TimeRange, run: NodeContext = NOBODY) -> Video:
     """That part; a file is not copied for it. Raises ``InputInvalid`` where nothing is left, or less than is wanted."""
     length_s = length_of(video, run)
     start_s = max(Fraction(0), length_s + wanted.start_s) if wanted.start_s < 0 else wanted.start_s

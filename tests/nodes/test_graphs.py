@@ -76,8 +76,14 @@ FILM_STAND_INS = {
         "text_encoders/byt5_small_glyphxl_fp16.safetensors": "tiny_byt5_small_glyph.safetensors",
         "vae/hunyuanvideo15_vae_fp16.safetensors": "tiny_hunyuan_video15_vae.safetensors",
     },
+    "ace_step15": {
+        "diffusion_models/acestep_v1.5_turbo.safetensors": "tiny_acestep_v1.5.safetensors",
+        "text_encoders/qwen_0.6b_ace15.safetensors": "tiny_qwen3_06b_ace15.safetensors",
+        "text_encoders/qwen_1.7b_ace15.safetensors": "tiny_qwen3_2b_ace15_lm.safetensors",
+        "vae/ace_1.5_vae.safetensors": "tiny_ace15_vae.safetensors",
+    },
 }
-FILM_PX, FRAMES = 64, 9
+FILM_PX, FRAMES, SECONDS = 64, 9, 2.0
 SDXL_LEVELS: dict[str, Any] = {
     "block_out_channels": (32, 64, 128),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -155,7 +161,7 @@ def write_refiner(folder: Path, sdxl: Path) -> None:
 
 
 def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
-    """The graph with fewer steps and smaller pictures, otherwise as it stands."""
+    """The graph with fewer steps, smaller pictures and shorter sounds, otherwise as it stands."""
     for entry in graph.values():
         inputs = entry["inputs"]
         if entry["class_type"] in ("EmptyLatentImage", "EmptySD3LatentImage", "EmptyFlux2LatentImage"):
@@ -164,6 +170,7 @@ def shrunk(graph: dict[str, Any]) -> dict[str, NodeDocument]:
             del inputs["vae"]  # The reference is of 1024 x 1024 pixels whatever the picture is.
         if "video_frames" in inputs:
             inputs |= {"width": FILM_PX, "height": FILM_PX, "video_frames": STEPS}
+        inputs |= {name: min(inputs[name], SECONDS) for name in ("seconds", "duration") if name in inputs}
         if "length" in inputs:
             inputs |= {"width": FILM_PX, "height": FILM_PX, "length": FRAMES}
         scale = STEPS / inputs["steps"] if isinstance(inputs.get("steps"), int) else 1

@@ -17,7 +17,7 @@ from engine.inputs import Wire
 from engine.model_store import ModelStore
 from engine.registry import node
 from engine.schema import NodeSpec
-from engine.types import Image
+from engine.types import Audio, Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
 from nodes.sampling_values import Sigmas
@@ -35,6 +35,11 @@ def probe_latent(ctx: Context, *, latent: Latent, name: str) -> Recorded:
 @node("ProbeImage", category="test", output_node=True)
 def probe_image(ctx: Context, *, image: Image, name: str) -> Recorded:
     return {"image": image.pixels}
+
+
+@node("ProbeAudio", category="test", output_node=True)
+def probe_audio(ctx: Context, *, audio: Audio, name: str) -> Recorded:
+    return {"waveform": audio.waveform, "sample_rate": torch.tensor([float(audio.sample_rate_hz)])}
 
 
 @node("ProbeSigmas", category="test", output_node=True)
@@ -63,7 +68,11 @@ def probe_conditioning(ctx: Context, *, conditioning: Conditioning, name: str) -
         found |= {f"{i}.{part}": given for part, given in parts.items() if given is not None}
         if (glyphs := entry.extra.get("conditioning_byt5small")) is not None:
             found[f"{i}.conditioning_byt5small"] = glyphs
-        for name in ("frame_rate", "keyframe_idxs", "fps", "motion_bucket_id", "augmentation_level"):
+        if (lyrics := entry.extra.get("conditioning_lyrics")) is not None:
+            found[f"{i}.conditioning_lyrics"] = lyrics.float()
+        for j, codes in enumerate(entry.extra.get("audio_codes", ())):
+            found[f"{i}.audio_codes.{j}"] = torch.tensor(codes, dtype=torch.float32)
+        for name in ("frame_rate", "keyframe_idxs", "fps", "motion_bucket_id", "augmentation_level", "lyrics_strength"):
             if (value := entry.extra.get(name)) is not None:
                 found[f"{i}.{name}"] = torch.as_tensor(value).reshape(-1) if isinstance(value, int | float) else value
         for j, latent in enumerate(entry.extra.get("reference_latents", ())):
@@ -77,7 +86,7 @@ def probing_engine(folder: Path, *models: Path) -> Engine:
     ``folder`` is for what runs write, ``models`` are searched in order.
     """
     registry = builtin_registry()
-    for probe in (probe_latent, probe_image, probe_sigmas, probe_clip_vision, probe_conditioning):
+    for probe in (probe_latent, probe_image, probe_audio, probe_sigmas, probe_clip_vision, probe_conditioning):
         specs: list[NodeSpec] = probe.__dict__["__dagfusion_nodes__"]
         for spec in specs:
             registry.add(spec)

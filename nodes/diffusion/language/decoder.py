@@ -149,8 +149,8 @@ def hidden_states(
     ``vectors``: [batch, tokens, width]; ``positions``: [axes, tokens], 0, 1, 2 ... if not given; ``mask``: bool[batch,
     tokens], False for tokens that none attends to. Each token attends to itself and those before it. Layers after the
     last wanted one do not run. ``cache``: keys and values of the tokens before these, to which theirs are added: the
-    first call has all tokens of the prompt and no ``mask``, each further one a single token. The result is float32,
-    like ``vectors`` in shape, without the final norm.
+    first call has all tokens of the prompt, each further one a single token; ``mask`` is of all so far. The result is
+    float32, like ``vectors`` in shape, without the final norm.
     """
     tokens = vectors.shape[1]
     if positions is None:
@@ -159,7 +159,11 @@ def hidden_states(
     cos, sin = (side.to(hidden) for side in rotation.at(positions))
     seen = None
     if mask is not None and not bool(mask.all()):
-        seen = torch.ones(tokens, tokens, dtype=torch.bool, device=hidden.device).tril() & mask[:, None, None]
+        before = mask.shape[1] - tokens
+        past = torch.ones(tokens, mask.shape[1], dtype=torch.bool, device=hidden.device).tril(before)
+        seen = past & mask[:, None, None]
+        # Padding in front sees itself: nobody sees it, and it must not become no number at all.
+        seen |= torch.eye(*past.shape, dtype=torch.bool, device=hidden.device) & ~seen.any(-1, keepdim=True)
     found: dict[int, Tensor] = {}
     for index, layer in enumerate(model.layers[: max(wanted)]):
         if index in wanted:

@@ -105,7 +105,7 @@ def test_a_long_film_s_part_stays_in_its_file(tmp_path: Path, monkeypatch: pytes
     path = Film(pixels=numbered).write(tmp_path / "long.mp4")
     monkeypatch.setattr(images, "IN_MEMORY_BYTES", 0)
     made = images.image_of(film.look(path), "sdr")
-    part = parts.part_of(Video(frames=made, frame_rate=Fraction(25)), parts.Wanted(Fraction(2, 5), Fraction(1, 5)))
+    part = parts.part_of(Video(frames=made, frame_rate=Fraction(25)), parts.TimeRange(Fraction(2, 5), Fraction(1, 5)))
     assert isinstance(part.frames, images.FilmImage)
     assert images.count_of(part.frames) == 5
     assert [frame_number(picture) for picture in part.frames.pixels] == [10, 11, 12, 13, 14]
