@@ -17,6 +17,7 @@ from engine.weights import Weights
 from nodes.diffusion.identity import denoiser_in, what_it_is
 from nodes.diffusion.text import clip_in
 from nodes.diffusion.weights import WeightFile, WeightView
+from nodes.families.family import VaeKind
 from nodes.families.found import families, vae_kinds
 from nodes.families.marks import any_fits
 from nodes.families.recognition import WHOLE, prefix_of
@@ -83,6 +84,12 @@ def load_vae(path: Path) -> Vae:
             remedy=f"the kinds here are: {known}",
         )
     return vae
+
+
+def load_vae_of(path: Path, kind: VaeKind) -> Vae | None:
+    """The VAE of this kind that a checkpoint holds beside others, or None."""
+    view = WeightFile(path).view("")
+    return kind.part.load(view) if any_fits(kind.marks, view.shapes) else None
 
 
 def vae_in(view: WeightView) -> Vae | None:

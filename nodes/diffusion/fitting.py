@@ -30,6 +30,7 @@ def fit_latent(latent: Latent, space: LatentSpace) -> Latent:
             remedy="give a batch of at least one",
         )
     if latent.others:
+        _check_parts(latent, space)
         return latent
     if not bool(samples.any()):
         samples = _empty(samples, latent.space, space)
@@ -48,6 +49,24 @@ def fit_latent(latent: Latent, space: LatentSpace) -> Latent:
             remedy="take an empty latent that is made for this model, or the VAE of its family",
         )
     return latent if samples is latent.samples else replace(latent, samples=samples)
+
+
+def _check_parts(latent: Latent, space: LatentSpace) -> None:
+    """Raises ``InputInvalid`` where a latent of several parts is not of ``space``."""
+    spaces = (space, *space.others)
+    if len(latent.parts) > len(spaces):
+        raise InputInvalid(
+            "the latent has sound beside its film, and the model draws films alone",
+            input="latent_image",
+            remedy="separate both, or take a model that makes sound too",
+        )
+    for part, own in zip(latent.parts, spaces, strict=False):
+        if part.samples.shape[1] != own.channels:
+            raise InputInvalid(
+                f"a part of the latent has {part.samples.shape[1]} channels, but the model works on {own.channels}",
+                input="latent_image",
+                remedy="join a film and a sound that were made for this model",
+            )
 
 
 def _empty(samples: Tensor, made_in: LatentSpace | None, space: LatentSpace) -> Tensor:

@@ -37,3 +37,10 @@ def rotate_each(heads: Tensor, turns: Tensor) -> Tensor:
     """As :func:`rotate`, with turns for each head (and row): complex64[(1 or batch,) tokens, 1 or heads, width / 2]."""
     pairs = torch.view_as_complex(torch.unflatten(heads.float(), -1, (-1, 2)))
     return torch.view_as_real(pairs * turns).flatten(-2).to(heads.dtype)
+
+
+def rotate_halves(heads: Tensor, turns: Tensor) -> Tensor:
+    """As :func:`rotate_each`, where a feature of a head's first half and that of its second half are a pair."""
+    first, second = heads.float().chunk(2, dim=-1)
+    cos, sin = turns.real, turns.imag
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(heads.dtype)

@@ -209,13 +209,13 @@ def to_model_scale(space: LatentSpace, latent: Latent) -> Tensor:
     """All parts in the denoiser's scale, packed. An empty latent stays zeros, also where the space shifts latents."""
     samples = [part.samples.float() for part in latent.parts]
     if any(bool(each.any()) for each in samples):
-        samples = [own.to_model(each) for own, each in zip((space, *space.others), samples, strict=True)]
+        samples = [own.to_model(each) for own, each in zip((space, *space.others), samples, strict=False)]
     return nested.pack(samples)
 
 
 def from_model_scale(space: LatentSpace, latent: Latent, parts: Sequence[Tensor]) -> Latent:
     """``latent`` with ``parts`` of the denoiser's scale for samples, on the CPU."""
-    first, *others = (own.from_model(each).cpu() for own, each in zip((space, *space.others), parts, strict=True))
+    first, *others = (own.from_model(each).cpu() for own, each in zip((space, *space.others), parts, strict=False))
     rest = tuple(replace(part, samples=own) for part, own in zip(latent.others, others, strict=True))
     return replace(latent, samples=first, others=rest)
 

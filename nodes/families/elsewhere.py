@@ -28,7 +28,6 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
     _named("Hunyuan-DiT", "mlp_t5.0.weight"),
     _named("HunyuanVideo's kin (SkyReels, upscalers)", "txt_in.individual_token_refiner.blocks.0.norm1.weight"),
     _named("Mochi", "t5_yproj.weight"),
-    _named("LTX-2", "adaln_single.emb.timestep_embedder.linear_1.bias", "audio_adaln_single.linear.weight"),
     _named("PixArt", "adaln_single.emb.timestep_embedder.linear_1.bias", "pos_embed.proj.bias"),
     _named("PixArt", "t_block.1.weight"),
     _named("ACE-Step", "genre_embedder.weight"),

@@ -66,6 +66,10 @@ FILM_STAND_INS = {
         "vae/wan_2.1_vae.safetensors": "tiny_wan21_vae.safetensors",
     },
     "svd": {"checkpoints/svd_xt.safetensors": "tiny_svd.safetensors"},
+    "ltx2": {
+        "checkpoints/ltx-2-19b-dev.safetensors": "tiny_ltx2.safetensors",
+        "text_encoders/gemma_3_12B_it.safetensors": "tiny_gemma3_12b.safetensors",
+    },
     "ltx": {
         "checkpoints/ltx-video-2b-v0.9.5.safetensors": "tiny_ltxv_097.safetensors",
         "text_encoders/t5xxl_fp8_e4m3fn_scaled.safetensors": "tiny_t5xxl.safetensors",

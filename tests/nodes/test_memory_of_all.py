@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def trials(spec: NodeSpec) -> Iterator[tuple[str, dict[str, Any]]]:
     given = {one.name: usual(one) for one in spec.given_inputs}
     if spec.name == "JoinAudioChannels":  # it takes sounds of one channel
         given = {name: Audio(each.waveform[:, :1], each.sample_rate_hz) for name, each in given.items()}
+    if spec.name == "LTXVSeparateAVLatent":  # it takes a latent of two parts
+        given = {name: replace(each, others=(each,)) for name, each in given.items()}
     given = {name: value for name, value in given.items() if value is not NO_DEFAULT}
     yield "", given
     for one in spec.given_inputs:

@@ -28,6 +28,8 @@ Recorded = Annotated[Any, Wire("*")]
 
 @node("ProbeLatent", category="test", output_node=True)
 def probe_latent(ctx: Context, *, latent: Latent, name: str) -> Recorded:
+    if latent.others:
+        return {f"samples.{place}": part.samples for place, part in enumerate(latent.parts)}
     found = {"samples": latent.samples}
     return found if latent.noise_mask is None else found | {"noise_mask": latent.noise_mask}
 

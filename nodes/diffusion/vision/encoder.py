@@ -18,7 +18,7 @@ from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.identity import what_it_is
 from nodes.diffusion.text.clip_model import head_count
-from nodes.diffusion.vision.open_clip import COLUMNS, Projection, from_open_clip, is_open_clip
+from nodes.diffusion.vision.open_clip import COLUMNS, ColumnProjection, from_open_clip, is_open_clip
 from nodes.diffusion.weights import WeightFile, WeightView
 from nodes.values import ClipVision, ClipVisionOutput
 
@@ -155,7 +155,7 @@ def _clip(view: WeightView) -> nn.Module:
     def make() -> CLIPVisionModelWithProjection:
         module = CLIPVisionModelWithProjection(config)
         if COLUMNS in view:
-            module.visual_projection = Projection(*view.shape(COLUMNS))
+            module.visual_projection = ColumnProjection(*view.shape(COLUMNS))
         elif _PROJECTION not in view:
             module.visual_projection = nn.Identity()
         return module

@@ -33,7 +33,7 @@ _INNER = {
 _LAYER = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
 
 
-class Projection(nn.Module):
+class ColumnProjection(nn.Module):
     """A product with ``columns``, [width, projected width]."""
 
     def __init__(self, width: int, projected: int) -> None:

@@ -91,7 +91,7 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
     levels, which = noise_levels(timestep, inputs.get("noisy"), weight.device)
     which = None if which is None else which[:, there]
     parts, embedded = module.time_embed(levels * variant.per_sigma, hidden_dtype=weight.dtype)
-    places = places_of(x, inputs, variant.causal)[:, :, there]
+    places = places_of(x, inputs, variant.causal)[:, :, there, 0]
     block = Block(
         Times(torch.unflatten(parts, -1, (6, -1)), which),
         turns(places, variant.limits, variant.theta, tokens.shape[-1], module.transformer_blocks[0].attn1.heads),
@@ -131,12 +131,14 @@ def noise_levels(timestep: Tensor, noisy: Tensor | None, device: torch.device) -
 
 
 def places_of(x: Tensor, inputs: Mapping[str, Any], causal: bool) -> Tensor:
-    """Where tokens begin, float32[rows or 1, 3, tokens], in seconds and pixels; guides are where they were put."""
+    """Where tokens begin and end, float32[rows or 1, 3, tokens, 2], in seconds and pixels; guides are where they were
+    put.
+    """
     frames, height, width = x.shape[2:]
-    places = bounds((frames, height, width), causal=causal)[..., 0].to(x.device, torch.float32)
+    places = bounds((frames, height, width), causal=causal).to(x.device, torch.float32)
     if (guides := inputs.get("guides")) is not None:
-        own = places[:, :, : places.shape[2] - guides.shape[2]].expand(guides.shape[0], -1, -1)
-        places = torch.cat([own, guides[..., 0].to(own)], dim=2)
+        own = places[:, :, : places.shape[2] - guides.shape[2]].expand(guides.shape[0], -1, -1, -1)
+        places = torch.cat([own, guides.to(own)], dim=2)
     seconds = places[:, :1] * (1.0 / inputs["frame_rate"])
     return torch.cat([seconds, places[:, 1:]], dim=1)
 

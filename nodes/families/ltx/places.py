@@ -24,14 +24,17 @@ def bounds(grid: Grid, *, causal: bool, factors: Sequence[int] = SPACE.factors) 
     return found[None]
 
 
-def turns(places: Tensor, limits: Sequence[int], theta: float, width: int, heads: int) -> Tensor:
+def turns(
+    places: Tensor, limits: Sequence[int], theta: float, width: int, heads: int, *, precise: bool = False
+) -> Tensor:
     """How far each pair of features turns: complex64[rows, tokens, heads, width of a head / 2].
 
     ``places``: float32[rows, axes, tokens], in seconds and pixels; ``limits``: the largest place along each axis. The
-    waves go over the whole ``width``, so each head has some of its own.
+    waves go over the whole ``width``, so each head has some of its own. ``precise``: wave lengths in float64.
     """
     count = len(limits)
-    rates = theta ** torch.linspace(0.0, 1.0, width // (2 * count), device=places.device) * math.pi / 2
+    even = torch.linspace(0.0, 1.0, width // (2 * count), dtype=torch.float64 if precise else torch.float32)
+    rates = (theta**even * math.pi / 2).to(places.device, torch.float32)
     fractions = torch.stack([places[:, axis] / limit for axis, limit in enumerate(limits)], dim=-1)
     angles = (rates * (fractions[..., None] * 2 - 1)).transpose(-1, -2).flatten(2)
     still = angles.new_zeros(*angles.shape[:2], width // 2 - angles.shape[-1])
