@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from engine.derived import Derived
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
-from engine.stored import bytes_as, dequantized, exact
+from engine.quantized import Quantized, patched
+from engine.stored import brought, bytes_as, bytes_of, exact
 from engine.weights import WeightPatch, Weights
 
 RELEASE_EVERY_BYTES = 128 * 2**20
@@ -56,6 +57,8 @@ def _detach(loaded: _Loaded) -> None:
     copies: dict[tuple[int, torch.dtype, torch.Size], Tensor] = {}
 
     def copied(tensor: Tensor) -> Tensor:
+        if isinstance(tensor, Quantized):
+            return tensor.moved(copied)
         place = (tensor.data_ptr(), tensor.dtype, tensor.shape)
         if not tensor.data_ptr():
             return tensor.clone()
@@ -63,13 +66,8 @@ def _detach(loaded: _Loaded) -> None:
             copies[place] = tensor.detach().clone()
         return copies[place]
 
-    stored = loaded.stored
-    scales = {name: loaded.weights.scale(name) for name, tensor in stored.items() if tensor.dtype.itemsize == 1}
-    loaded.stored = {name: copied(tensor) for name, tensor in stored.items()}
+    loaded.stored = {name: copied(tensor) for name, tensor in loaded.stored.items()}
     replace_tensors(loaded.module, copied)
-    if scales:
-        kept = {name: None if scale is None else scale.clone() for name, scale in scales.items()}
-        loaded.weights = replace(loaded.weights, scale=kept.get)
 
 
 class ModelStore:
@@ -158,7 +156,7 @@ class ModelStore:
                 del held[key]
             for one in held.values():
                 self._bring(one.module, one.weights)
-                one.size_bytes = sum(tensor.nbytes for tensor in tensors_of(one.module))
+                one.size_bytes = sum(map(bytes_of, tensors_of(one.module)))
         self._make_room()
 
     def detach_from_files(self) -> None:
@@ -270,28 +268,15 @@ class ModelStore:
 
         def move(tensor: Tensor) -> Tensor:
             nonlocal copied
-            moved = tensor.to(self.device, dtype if tensor.is_floating_point() else tensor.dtype)
-            copied += tensor.nbytes if moved is not tensor else 0
+            moved = brought(tensor, self.device, dtype)
+            copied += bytes_of(moved) if moved is not tensor else 0
             if copied > RELEASE_EVERY_BYTES:
                 weights.release()
                 copied = 0
             return moved
 
-        self._dequantize(module, weights, dtype)
         replace_tensors(module, move)
         weights.release()
-
-    def _dequantize(self, module: nn.Module, weights: Weights, dtype: torch.dtype) -> None:
-        """In place of each 8-bit weight that has a scale, put what it stands for."""
-        read = 0
-        for name, parameter in list(module.named_parameters()):
-            if parameter.dtype.itemsize > 1 or (scale := weights.scale(name)) is None:
-                continue
-            set_parameter(module, name, dequantized(parameter, scale, self.device).to(dtype))
-            read += parameter.nbytes
-            if read > RELEASE_EVERY_BYTES:
-                weights.release()
-                read = 0
 
     def _patch(self, base: _Loaded, patches: tuple[WeightPatch, ...]) -> _Loaded:
         # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
@@ -305,20 +290,25 @@ class ModelStore:
                 f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks",
                 remedy="use what was made for this network",
             )
-        size_bytes = sum(active[name].nbytes for name in names)
+        size_bytes = sum(active[name].nbytes for name in names if not isinstance(active[name], Quantized))
         keys = tuple(patch.key for patch in patches)
         self._make_room(size_bytes, (base.weights.key, keys))
         with torch.no_grad():
             for name in names:
-                weight = exact(base.stored[name], active[name], base.weights.scale(name))
-                for patch, changed in changed_by:
-                    if name in changed:
-                        weight = patch.apply(name, weight)
-                if base.weights.patched_as_stored and base.stored[name].dtype.itemsize > 1:
-                    weight = weight.to(base.stored[name].dtype)
-                set_parameter(module, name, weight.to(active[name]))
+                own = [patch for patch, changed in changed_by if name in changed]
+                set_parameter(module, name, self._patched(base, name, active[name], own))
         base.weights.release()
         return _Loaded(base.weights, keys, module, {}, size_bytes, base)
+
+    def _patched(self, base: _Loaded, name: str, active: Tensor, patches: Sequence[WeightPatch]) -> Tensor:
+        if isinstance(active, Quantized):  # what is stored stays as it is, and its memory too
+            return patched(active, name, patches)
+        weight = exact(base.stored[name], active)
+        for patch in patches:
+            weight = patch.apply(name, weight)
+        if base.weights.patched_as_stored:
+            weight = weight.to(base.stored[name].dtype)
+        return weight.to(active)
 
     def _make_room(self, size_bytes: int = 0, key: _Key | None = None) -> None:
         """For so many bytes more, which are kept for ``key``. What can be made again goes first."""

@@ -13,10 +13,6 @@ def _nothing() -> None:
     pass
 
 
-def _unscaled(_: str) -> Tensor | None:
-    return None
-
-
 @dataclass(frozen=True, eq=False)
 class Weights:
     """A handle to a network: cheap to make and to keep in a cached value; the tensors come when it is first lent.
@@ -26,8 +22,7 @@ class Weights:
     overflows float16, so it is computed in a wider format. ``patched_as_stored``: patched weights are rounded to the
     format of the stored ones (text encoders: recorded pictures depend on it). ``heavy``: so much is computed with it
     that rounding is worth it (see :func:`engine.devices.compute_dtype`). ``release()`` gives back the host memory that
-    reading the stored weights took; they stay readable. ``scale(name)``: what the parameter ``name`` as stored, in
-    8 bits, is to be multiplied by (one number, or one for each row), or None for the weight itself.
+    reading the stored weights took; they stay readable.
     """
 
     key: str
@@ -37,7 +32,6 @@ class Weights:
     patched_as_stored: bool = False
     heavy: bool = False
     release: Callable[[], None] = _nothing
-    scale: Callable[[str], Tensor | None] = _unscaled
 
 
 class WeightPatch(Protocol):

@@ -11,8 +11,11 @@ from typing import Any
 
 import torch
 import yaml
+from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from engine.module_tensors import replace_tensors
+from engine.quantized import Quantized
 from engine.weights import Weights
 from nodes.diffusion.identity import denoiser_in, what_it_is
 from nodes.diffusion.text import clip_in
@@ -55,17 +58,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_unet(path: Path, storage: str = "default") -> Model:
-    """A denoiser from a file of its own; ``storage``: the number format its weights are rounded to."""
+    """A denoiser from a file of its own; ``storage``: the number format its weights are rounded to, where the file has
+    not quantized them already.
+    """
     family, view = denoiser_in(WeightFile(path), "unet_name")
     model = family.denoiser.load(view)
     if storage == "default":
         return model
     weights, dtype = model.weights, STORAGE_DTYPES[storage]
 
+    def rounded(tensor: Tensor) -> Tensor:
+        kept = isinstance(tensor, Quantized) or not tensor.is_floating_point()
+        return tensor if kept else tensor.to(dtype)
+
     def build() -> torch.nn.Module:
         module = weights.build()
-        for parameter in module.parameters():
-            parameter.data = parameter.data.to(dtype)
+        replace_tensors(module, rounded)
         return module
 
     return replace(model, weights=replace(weights, key=f"{weights.key}:{dtype}", build=build))

@@ -9,11 +9,12 @@ from functools import cache
 from typing import ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx.experimental import _config
 
 from engine.computing import Compile
 from engine.errors import DagfusionError, first_line
+from engine.quantized import Quantized
 
 MOST_VARIANTS = 64  # of one part: by channels in and out, number format, batches of one and of several
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def compiled(part: Callable[P, Made], mode: Compile) -> Callable[P, Made]:
 
     A module's weights go into the compiled code like the tensors do, so that all modules of one form share it: each
     layer of a network, and each of its copies with LoRAs. Where compiling fails, ``part`` runs as it is, with one log
-    line.
+    line; it also does for modules with quantized weights, which torch cannot trace.
     """
     graphs = mode == "reduce-overhead"
     quick: Callable[P, Made] = torch.compile(  # type: ignore[call-overload]  # torch's lack the last two
@@ -58,7 +59,7 @@ def compiled(part: Callable[P, Made], mode: Compile) -> Callable[P, Made]:
 
     def run(*args: P.args, **kwargs: P.kwargs) -> Made:
         nonlocal broken
-        if broken:
+        if broken or any(map(_is_quantized, args)):
             return part(*args, **kwargs)
         if graphs:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
@@ -72,6 +73,10 @@ def compiled(part: Callable[P, Made], mode: Compile) -> Callable[P, Made]:
         return _kept(made) if graphs else made
 
     return run
+
+
+def _is_quantized(given: object) -> bool:
+    return isinstance(given, nn.Module) and any(isinstance(weight, Quantized) for weight in given.parameters())
 
 
 def _kept(made: Made) -> Made:

@@ -9,6 +9,7 @@ import weakref
 
 import torch
 
+from nodes.diffusion.weight_header import TensorFact
 from nodes.diffusion.weights import WeightView
 
 SAMPLED_TENSORS = 32
@@ -40,13 +41,13 @@ def _sample(view: WeightView) -> str:
     names = sorted(view)
     for name in names:
         fact = view.fact(name)
-        digest.update(f"{name}\0{fact.dtype}\0{fact.shape}\0".encode())
+        digest.update(f"{name}\0{fact.dtype}\0{fact.shape}\0{_coded(fact)}".encode())
     for name in names[:: max(1, len(names) // SAMPLED_TENSORS)]:
         data = view.bytes(name)
         digest.update(data[:SAMPLE_BYTES])
         digest.update(data[-SAMPLE_BYTES:])
-        if (scale := view.scale(name)) is not None:
-            digest.update(scale.numpy().tobytes())
+        for beside in view.beside(name):
+            digest.update(beside)
     return digest.hexdigest()[:32]
 
 
@@ -54,17 +55,20 @@ def _equal(view: WeightView, other: WeightView) -> bool:
     same_place = all(view.fact(name) == other.fact(name) for name in view)
     if same_place and view.file.identity == other.file.identity:
         return True
-    equal = all(torch.equal(_as_bytes(view, name), _as_bytes(other, name)) for name in view) and all(
-        _equal_scales(view.scale(name), other.scale(name)) for name in view
+    equal = all(
+        torch.equal(_as_bytes(view.bytes(name)), _as_bytes(other.bytes(name)))
+        and list(view.beside(name)) == list(other.beside(name))
+        for name in view
     )
     view.file.release()
     return equal
 
 
-def _equal_scales(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
-    return torch.equal(a, b) if a is not None and b is not None else a is b
+def _coded(fact: TensorFact) -> str:
+    """In which way its bytes stand for numbers, wherever they are."""
+    parts = fact.pieces or (fact,)
+    return " ".join(part.coding.title for part in parts if part.coding is not None)
 
 
-def _as_bytes(view: WeightView, name: str) -> torch.Tensor:
-    data = view.bytes(name)
+def _as_bytes(data: memoryview) -> torch.Tensor:
     return torch.frombuffer(data, dtype=torch.uint8) if len(data) else torch.empty(0, dtype=torch.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from nodes.diffusion.quantized.codings import ScaledCoding
 from nodes.diffusion.weight_header import TensorFact
 
 # ``LAYER.weight_scale`` beside ``LAYER.weight`` today, ``LAYER.scale_weight`` in files of 2025 and before.
@@ -20,14 +22,23 @@ _HEADER = "_quantization_metadata"
 _KNOWN = frozenset({"float8_e4m3fn", "float8_e5m2"})
 
 
-def with_scales(facts: Mapping[str, TensorFact]) -> dict[str, TensorFact]:
-    """``facts`` with the name of its scale in each 8-bit weight that has one."""
+def with_scales(file: str, facts: Mapping[str, TensorFact]) -> dict[str, TensorFact]:
+    """``facts`` of the file ``file`` with its scale in each 8-bit weight that has one.
+
+    Raises ``ModelUnreadable`` where a scale is neither one number nor one for each row.
+    """
     found = dict(facts)
     for name in facts:
         ending = next((ending for ending in _SCALES if name.endswith(ending)), None)
         weight = name.removesuffix(ending) + ".weight" if ending else ""
         if weight in facts and facts[weight].dtype.itemsize == 1:
-            found[weight] = replace(facts[weight], scale=name)
+            if math.prod(facts[name].shape) not in (1, *facts[weight].shape[:1]):
+                raise ModelUnreadable(
+                    f"model file '{file}': scale '{name}' is of shape {list(facts[name].shape)}, and "
+                    f"'{weight}' of {list(facts[weight].shape)}: it has to be one number, or one for each row",
+                    remedy="fetch the file again, or take the model in another format",
+                )
+            found[weight] = replace(facts[weight], coding=ScaledCoding(facts[name]))
     return found
 
 

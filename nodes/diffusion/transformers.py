@@ -39,7 +39,6 @@ def weights_of(
         f"{view.file.path.name} transformer",
         heavy=network.heavy,
         release=view.file.release,
-        scale=network.scale,
     )
 
 

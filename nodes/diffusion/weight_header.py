@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import torch
+from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from engine.quantized import WeightSource
 from nodes.families.headers import DAMAGED, REFETCH, check_start
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -34,16 +36,16 @@ DTYPES: Mapping[str, torch.dtype] = {
 class TensorFact:
     """What the header says of one tensor; ``start`` and ``end`` are byte offsets in the file.
 
-    ``scale``: the name of the tensor in the file that this one, in 8 bits, is to be multiplied by. ``pieces``: of one
-    that is put together of several, stacked along the first dimension.
+    ``pieces``: of one that is put together of several, stacked along the first dimension. ``coding``: of one whose
+    bytes are no plain numbers; ``dtype`` is then that of the bytes, or of what they stand for.
     """
 
     dtype: torch.dtype
     shape: tuple[int, ...]
     start: int
     end: int
-    scale: str | None = None
     pieces: tuple[TensorFact, ...] = ()
+    coding: Coding | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -52,9 +54,36 @@ class TensorFact:
 
     def rows(self, start: int, stop: int) -> TensorFact:
         """Of a part along the first dimension, which is one piece of the file too."""
+        if self.coding is not None:
+            return self.coding.rows(self, start, stop)
         row_bytes = (self.end - self.start) // self.shape[0]
         shape = (stop - start, *self.shape[1:])
         return replace(self, shape=shape, start=self.start + start * row_bytes, end=self.start + stop * row_bytes)
+
+
+Read = Callable[[TensorFact], Tensor]
+
+
+class Coding(Protocol):
+    """How bytes of a file stand for a weight; equal ones read equal bytes alike."""
+
+    @property
+    def title(self) -> str:
+        """All that it is by, other than where in the file that is."""
+        ...
+
+    @property
+    def beside(self) -> tuple[TensorFact, ...]:
+        """What of the file belongs to the weight beside its own bytes: its scales."""
+        ...
+
+    def source(self, fact: TensorFact, read: Read) -> WeightSource:
+        """The weight, with what is stored of it read by ``read``."""
+        ...
+
+    def rows(self, fact: TensorFact, start: int, stop: int) -> TensorFact:
+        """Of a part along the first dimension."""
+        ...
 
 
 def stacked(pieces: Sequence[TensorFact]) -> TensorFact:
@@ -62,7 +91,7 @@ def stacked(pieces: Sequence[TensorFact]) -> TensorFact:
     if len(pieces) == 1:
         return pieces[0]
     rows = sum(piece.shape[0] for piece in pieces)
-    return replace(pieces[0], shape=(rows, *pieces[0].shape[1:]), pieces=tuple(pieces))
+    return replace(pieces[0], shape=(rows, *pieces[0].shape[1:]), pieces=tuple(pieces), coding=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from engine.errors import ModelUnreadable
+from engine.quantized import Plain, Quantized, Stacked
 from nodes.diffusion.pickled import Pickled
 from nodes.diffusion.quantization import check_formats, with_scales
+from nodes.diffusion.quantized.gguf_facts import gguf_facts
 from nodes.diffusion.weight_header import Rows, TensorFact, read_fact, read_header, stacked
-from nodes.families.headers import is_pickled
+from nodes.families.gguf_header import GgufHeader, read_gguf
+from nodes.families.headers import is_gguf, is_pickled
 
 # On a CPU with AVX-512 BF16, bfloat16 took 0.59 of float32's time for a UNet of 860 million numbers, 0.70 for one of
 # 137 million, 0.54 for a VAE of 84 million; 0.87 for a UNet of 35 million, and as long for a tiny one.
@@ -28,7 +31,7 @@ Place = str | Rows | tuple[str | Rows, ...]
 
 
 class Mapped:
-    """A safetensors file's bytes: one private mapping of the file, so that nothing is read before it is used."""
+    """A file's bytes: one private mapping of the file, so that nothing is read before it is used."""
 
     def __init__(self, file: BinaryIO) -> None:
         # A private copy-on-write map: torch wants writable memory, and the file must never change.
@@ -52,10 +55,11 @@ class Mapped:
 
 
 class WeightFile:
-    """A safetensors file, or a pickled one that holds weights alone. Nothing is read before it is used.
+    """A safetensors file, a GGUF file, or a pickled one that holds weights alone. Nothing is read before it is used.
 
-    ``facts``: by tensor name, in file order; ``metadata``: the header's free texts; ``identity``: equal for two
-    openings of one unchanged file. Raises ``ModelUnreadable`` where the file is truncated or of another format.
+    ``facts``: by tensor name, in file order; ``metadata``: the header's free texts; ``gguf``: a GGUF file's header;
+    ``identity``: equal for two openings of one unchanged file. Raises ``ModelUnreadable`` where the file is truncated
+    or of another format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,13 +75,19 @@ class WeightFile:
                 f"model file '{path.name}' cannot be read: {error.strerror or error}",
                 remedy="check that it may be read, and the disk",
             ) from error
-        self.facts: Mapping[str, TensorFact] = with_scales(facts)
+        self.facts: Mapping[str, TensorFact] = with_scales(path.name, facts)
         check_formats(path.name, self.metadata, self.facts, self.read)
 
     def _open(self, file: BinaryIO) -> dict[str, TensorFact]:
         self.metadata: dict[str, str] = {}
+        self.gguf: GgufHeader | None = None
         self._stored: Mapped | Pickled
-        if is_pickled(file.read(9)):
+        start = file.read(9)
+        if is_gguf(start):
+            self.gguf = read_gguf(self.path)
+            self._stored = Mapped(file)
+            return gguf_facts(self.gguf)
+        if is_pickled(start):
             self._stored = Pickled(self.path, self.size_bytes)
             return self._stored.facts
         file.seek(0)
@@ -89,13 +99,18 @@ class WeightFile:
         return {name: read_fact(self.path, name, one, data_start, self.size_bytes) for name, one in header.items()}
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor, backed by the file. Copied only where it does not start at a multiple of its item size."""
+        """The tensor, backed by the file. Copied only where it does not start at a multiple of its item size.
+
+        A quantized one is a :class:`engine.quantized.Quantized`.
+        """
         return self.read(self.facts[name])
 
     def read(self, fact: TensorFact) -> Tensor:
         """The tensor that ``fact`` describes; see :meth:`tensor`."""
         if fact.pieces:
-            return torch.cat([self.read(piece) for piece in fact.pieces])
+            return _together([self.read(piece) for piece in fact.pieces])
+        if fact.coding is not None:
+            return Quantized(fact.coding.source(fact, self.read), torch.float32)
         if not math.prod(fact.shape):
             return torch.empty(fact.shape, dtype=fact.dtype)
         return self._stored.flat(fact).reshape(fact.shape)
@@ -160,10 +175,12 @@ class WeightView(Mapping[str, Tensor]):
         """The tensor's bytes as they stand in the file."""
         return self.file.bytes(self._facts[name])
 
-    def scale(self, name: str) -> Tensor | None:
-        """What the stored tensor is to be multiplied by: float32, one number or one a row. None for what it is."""
-        fact = self._facts.get(name)
-        return None if fact is None or fact.scale is None else self.file.tensor(fact.scale).float()
+    def beside(self, name: str) -> Iterator[memoryview]:
+        """The bytes of what belongs to the tensor beside its own, such as scales."""
+        fact = self._facts[name]
+        for part in fact.pieces or (fact,):
+            if part.coding is not None:
+                yield from map(self.file.bytes, part.coding.beside)
 
     def count(self, prefix: str) -> int:
         """How many numbered parts there are below ``prefix``: one more than the largest ``N`` in ``prefix.N.``."""
@@ -193,3 +210,11 @@ class WeightView(Mapping[str, Tensor]):
     def heavy(self) -> bool:
         """Whether computing with the tensors takes so long that a quicker number format is worth its rounding."""
         return sum(math.prod(self.shape(name)) for name in self) >= HEAVY_PARAMETERS
+
+
+def _together(parts: Sequence[Tensor]) -> Tensor:
+    """``parts`` one after the other; where one of them is quantized, all stay as they are stored."""
+    if not any(isinstance(part, Quantized) for part in parts):
+        return torch.cat(list(parts))
+    sources = tuple(part.source if isinstance(part, Quantized) else Plain(part) for part in parts)
+    return Quantized(Stacked(sources), torch.float32)

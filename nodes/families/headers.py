@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import ModelUnreadable
+from nodes.families.gguf_header import MAGIC, read_gguf
+from nodes.families.gguf_names import published_names
 from nodes.families.marks import Shapes
 
 MAX_HEADER_BYTES = 100_000_000
@@ -15,7 +17,6 @@ DAMAGED = "take a safetensors file, or fetch this one again"
 
 # What a file is that is not safetensors, by its first bytes.
 _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
-    (b"GGUF", "a GGUF file", "take the safetensors version of this model"),
     (b"<", "a web page or XML", "the download probably failed: fetch the file again"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"),
 )
@@ -26,6 +27,11 @@ def is_pickled(start: bytes) -> bool:
     if start[8:9] == b"{":  # a safetensors file, whose length comes first and may begin with any bytes
         return False
     return start.startswith(b"PK\x03\x04") or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05")
+
+
+def is_gguf(start: bytes) -> bool:
+    """Whether a file that begins so (9 bytes) is a GGUF file."""
+    return start.startswith(MAGIC) and start[8:9] != b"{"
 
 
 def check_start(path: Path, start: bytes, size_bytes: int) -> int:
@@ -59,6 +65,10 @@ def _shapes_of(path: Path, size_bytes: int, _changed: int) -> Shapes:
         start = file.read(32)
         if is_pickled(start):
             return {}
+        if is_gguf(start):
+            header = read_gguf(path)
+            names = published_names(header.architecture, header.tensors)
+            return {names[name]: tensor.shape for name, tensor in header.tensors.items()}
         length = check_start(path, start, size_bytes)
         file.seek(8)
         try:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from engine.derived import Derived
+from engine.quantized import Quantized
 
 # Below these it does not pay: weights, and weights for each number of the input.
 LEAST_WEIGHTS = 2**20
@@ -83,6 +84,7 @@ def _pays(x: Tensor, weight: Tensor, _bias: object, _stride: object, padding: ob
         and x.dtype in _FORMATS
         and weight.device.type == "cpu"
         and not isinstance(padding, str)
+        and not isinstance(weight, Quantized)
     )
 
 

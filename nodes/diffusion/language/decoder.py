@@ -131,7 +131,6 @@ def language_weights(kind: str, view: WeightView, make: Callable[[], nn.Module])
         heavy=view.heavy,
         patched_as_stored=True,
         release=file.release,
-        scale=view.scale,
     )
 
 

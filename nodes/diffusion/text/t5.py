@@ -44,7 +44,6 @@ def load(view: WeightView, kind: str = "t5xxl") -> Weights:
         f"{file.path.name} text encoder T5",
         patched_as_stored=True,
         release=file.release,
-        scale=encoder.scale,
     )
 
 

@@ -41,7 +41,6 @@ def load(view: WeightView, kind: str = KIND) -> Weights:
         f"{view.file.path.name} text encoder UMT5",
         patched_as_stored=True,
         release=view.file.release,
-        scale=encoder.scale,
     )
 
 

@@ -60,7 +60,6 @@ def load(view: WeightView, kind: str) -> ControlNet:
         view.file.path.name,
         heavy=network.heavy,
         release=view.file.release,
-        scale=network.scale,
     )
     return ControlNet(weights, PIXEL_CONTROL if reads_pixels else CONTROL, modes=config["num_mode"] or 0)
 

@@ -57,7 +57,6 @@ def load(view: WeightView, kind: str) -> ControlNet:
         view.file.path.name,
         heavy=network.heavy,
         release=view.file.release,
-        scale=network.scale,
     )
     return ControlNet(weights, CONTROL, takes_mask=mask_width > 0)
 

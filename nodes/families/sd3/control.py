@@ -98,7 +98,6 @@ def load(view: WeightView, kind: str) -> ControlNet:
         view.file.path.name,
         heavy=network.heavy,
         release=view.file.release,
-        scale=network.scale,
     )
     return ControlNet(weights, CONTROL, variant=round(view[_TYPE].item()) if _TYPE in view else None)
 

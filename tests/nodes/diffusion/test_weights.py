@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from engine.errors import ModelUnreadable
 from engine.model_store import ModelStore
+from engine.quantized import Quantized
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
@@ -283,27 +284,29 @@ def quantized(folder: Path, layout: str) -> tuple[Path, Tensor]:
 class TestScaledFloat8:
     """The three ways in which files say what an 8-bit weight is to be multiplied by."""
 
-    def test_the_scale_is_found(self, layout: str, tmp_path: Path) -> None:
+    def test_the_scale_is_part_of_the_weight(self, layout: str, tmp_path: Path) -> None:
         path, exact = quantized(tmp_path, layout)
         view = WeightFile(path).view("").renamed({"half.weight": Rows("fc.weight", 4, 8), "half.bias": "fc.bias"})
-        scale = view.scale("half.weight")
-        assert scale is not None
-        assert torch.equal(view["half.weight"].float() * scale, exact[4:])
-        assert view.scale("half.bias") is None
-        assert view.scale("nothing") is None
+        half = view["half.weight"]
+        assert isinstance(half, Quantized)
+        assert torch.equal(half.numbers(), exact[4:])
+        assert not isinstance(view["half.bias"], Quantized)
 
     def test_networks_compute_with_what_it_stands_for(self, layout: str, tmp_path: Path) -> None:
         path, exact = quantized(tmp_path, layout)
         view = WeightFile(path).view("fc.")
         store = ModelStore("cpu", precision="float32")
-        weights = Weights(content_key(view), lambda: assemble(lambda: nn.Linear(4, 8), view), scale=view.scale)
+        weights = Weights(content_key(view), lambda: assemble(lambda: nn.Linear(4, 8), view))
+        x = torch.randn(3, 4, generator=torch.Generator().manual_seed(2))
         with store.lease(weights) as module:
-            assert torch.equal(module.weight, exact)
+            assert isinstance(module.weight, Quantized)
+            assert torch.equal(module(x), x @ exact.T)
         with store.lease(weights, [Plus("weight", 1.0)]) as module:
-            assert torch.equal(module.weight, exact + 1.0)
+            assert torch.equal(module(x), x @ (exact + 1.0).T)
         store.move_to("cpu", "float32")
         with store.lease(weights) as module:
-            assert torch.equal(module.weight, exact)
+            assert torch.equal(module(x), x @ exact.T)
+        assert store.held_bytes == 8 * 4 + 4 + 8 * 4  # the weight in 8 bits, its scale, the bias
 
 
 def test_equal_bytes_under_other_scales_are_other_contents(tmp_path: Path) -> None:
