@@ -13,7 +13,7 @@ from engine.host_memory import free_memory_bytes, host_memory_bytes
 
 MIB = 2**20
 _MEMORY_SHARE = 0.75
-_SMALL_BYTES = 64 * MIB  # what takes no more is not worth a look at what is free
+SMALL_BYTES = 64 * MIB  # what takes no more is not worth a look at what is free
 _ITEM_BYTES = 16  # what an item of a list or mapping takes at least
 
 
@@ -48,7 +48,7 @@ class Limits:
     def admit(self, needed_bytes: int) -> None:
         """The same, for what is taken now. Raises ``DeviceMemoryExhausted`` where so much is not free."""
         self.check_memory(needed_bytes)
-        if needed_bytes > _SMALL_BYTES and needed_bytes > (free_bytes := free_memory_bytes()):
+        if needed_bytes > SMALL_BYTES and needed_bytes > (free_bytes := free_memory_bytes()):
             raise DeviceMemoryExhausted(
                 f"it would take {_gib(needed_bytes)} of memory at once, and {_gib(free_bytes)} are free",
                 remedy="make fewer or smaller pictures at a time; what was kept of earlier runs is freed now",
@@ -56,7 +56,7 @@ class Limits:
 
     def check_disk(self, needed_bytes: int) -> None:
         """Raises ``InputInvalid`` where files of so many bytes together have no room."""
-        if needed_bytes <= _SMALL_BYTES:
+        if needed_bytes <= SMALL_BYTES:
             return
         room = room_bytes(self.saved_in)
         if room is not None and needed_bytes > room:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from itertools import dropwhile
 
 from engine.errors import Problem
@@ -30,6 +30,7 @@ class Checked:
     ``nodes``: the sound nodes that the wanted outputs need, each after all that it reads. ``outputs``: the wanted
     nodes that can run. ``problems``: all problems, in the document's order. ``reads``: for every node looked at, the
     nodes it has links to. ``notes``: what was filled in for the workflow, in the order in which the nodes run.
+    ``beyond``: sound nodes that nothing wanted reads, but might if a link to nowhere led to them.
     """
 
     nodes: Mapping[str, ResolvedNode]
@@ -37,6 +38,7 @@ class Checked:
     problems: tuple[Problem, ...]
     reads: Mapping[str, tuple[str, ...]]
     notes: tuple[Note, ...] = ()
+    beyond: Mapping[str, ResolvedNode] = field(default_factory=dict)
 
 
 def inspect(
@@ -91,11 +93,36 @@ class _Check:
             if not outputs:
                 self._no_outputs()
             self._walk(wanted)
+        needed = dict(self.nodes)
+        self._walk(self._behind_cuts())
+        beyond = {node_id: node for node_id, node in self.nodes.items() if node_id not in needed}
         places = {node_id: place for place, node_id in enumerate(self.documents)} if self.problems else {}
         self.problems.sort(key=lambda problem: places.get(problem.node_id or "", -1))
         sound = tuple(node_id for node_id in wanted if self.closed.get(node_id))
-        notes = tuple(note for node in self.nodes.values() if node.filled for note in _filled(node))
-        return Checked(self.nodes, sound, tuple(self.problems), self.reads, notes)
+        notes = tuple(note for node in needed.values() if node.filled for note in _filled(node))
+        return Checked(needed, sound, tuple(self.problems), self.reads, notes, beyond)
+
+    def _behind_cuts(self) -> list[str]:
+        """Nodes that a link to nowhere may have come from: none reads them, and they make what it should bring."""
+        wires = {self._wire(problem) for problem in self.problems if problem.code == "bad_linked_input"} - {None}
+        if not wires:
+            return []
+        ends = [node_id for node_id in self.documents if node_id not in self.reads]
+        read = {link.node_id for node_id in ends for link in self._links_of(node_id).values()}
+        return [node_id for node_id in ends if node_id not in read and self._makes(node_id, wires)]
+
+    def _links_of(self, node_id: str) -> dict[str, Link]:
+        node = self.documents[node_id]
+        return read_links(self.spec(node.class_type), node.inputs, self.documents)[0]
+
+    def _wire(self, problem: Problem) -> str | None:
+        spec = self.spec(problem.class_type or "")
+        taken = None if spec is None else spec.inputs.get(problem.input or "")
+        return None if taken is None else taken.wire
+
+    def _makes(self, node_id: str, wires: Set[str | None]) -> bool:
+        spec = self.spec(self.documents[node_id].class_type)
+        return spec is not None and any(output.wire in wires for output in spec.outputs)
 
     def spec(self, class_type: str) -> NodeSpec | None:
         if class_type not in self.specs:

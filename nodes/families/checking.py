@@ -6,6 +6,7 @@ It says of a file what the built-in loaders would say, before anything runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import ModelUnreadable, Problem
@@ -36,7 +37,7 @@ def file_problems(nodes: Mapping[str, ResolvedNode], pickled_bytes: float = floa
     ``pickled_bytes``: how large pickled files may be.
     """
     for node_id, node in nodes.items():
-        for name, path in node.files.items():
+        for name, path in node.files.items() if _is_ours(node) else ():
             marker = node.spec.inputs[name].marker
             if isinstance(marker, FileChoice) and marker.kind in _WEIGHTS:
                 for code, message, remedy in _refusals(node.class_type, marker.kind, path, pickled_bytes):
@@ -45,10 +46,30 @@ def file_problems(nodes: Mapping[str, ResolvedNode], pickled_bytes: float = floa
     yield from encoder_problems(nodes)
 
 
+def _is_ours(node: ResolvedNode) -> bool:
+    """Classes of users may read files as they like."""
+    return node.spec.run.__module__.startswith("nodes.")
+
+
 _Refusal = tuple[str, str, str]
 
 
-def _refusals(class_type: str, kind: str, path: Path, pickled_bytes: float) -> Iterator[_Refusal]:
+def _refusals(class_type: str, kind: str, path: Path, pickled_bytes: float) -> tuple[_Refusal, ...]:
+    try:
+        stat = path.stat()
+        return _refusals_of(class_type, kind, path, pickled_bytes, stat.st_size, stat.st_mtime_ns)
+    except OSError:
+        return ()  # removed since the check
+
+
+@lru_cache(maxsize=512)
+def _refusals_of(
+    class_type: str, kind: str, path: Path, pickled_bytes: float, _size_bytes: int, _changed: int
+) -> tuple[_Refusal, ...]:
+    return tuple(_read_refusals(class_type, kind, path, pickled_bytes))
+
+
+def _read_refusals(class_type: str, kind: str, path: Path, pickled_bytes: float) -> Iterator[_Refusal]:
     try:
         shapes = shapes_of(path)
         with path.open("rb") as file:
@@ -56,8 +77,6 @@ def _refusals(class_type: str, kind: str, path: Path, pickled_bytes: float) -> I
     except ModelUnreadable as error:
         yield UNREADABLE, error.message, error.remedy
         return
-    except OSError:
-        return  # removed since the check
     if pickled and (refused := list(_of_pickle(path, pickled_bytes))):
         yield from refused
     elif class_type == "UpscaleModelLoader":
@@ -113,9 +132,15 @@ def _missing_parts(node: ResolvedNode, nodes: Mapping[str, ResolvedNode]) -> Ite
 
 def _lacks(path: Path, slot: int) -> bool:
     try:
-        shapes = shapes_of(path)
+        stat = path.stat()
+        return _lacks_part(path, slot, stat.st_size, stat.st_mtime_ns)
     except (ModelUnreadable, OSError):
         return False  # told at the loader
+
+
+@lru_cache(maxsize=128)
+def _lacks_part(path: Path, slot: int, _size_bytes: int, _changed: int) -> bool:
+    shapes = shapes_of(path)
     found = recognise(shapes)
     if found is None or found.family is None:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import ModelUnreadable, Problem
@@ -11,7 +12,7 @@ from engine.resolved import ResolvedNode
 from nodes.families.family import EncoderKind, Family
 from nodes.families.found import encoder_kinds
 from nodes.families.headers import shapes_of
-from nodes.families.marks import Shapes, any_fits
+from nodes.families.marks import any_fits
 from nodes.families.recognition import recognise
 
 CODE = "wrong_text_encoder"
@@ -79,20 +80,27 @@ def _is_encoder(node: ResolvedNode, name: str) -> bool:
 
 
 def _family(path: Path) -> Family | None:
-    found = recognise(_shapes(path))
-    return None if found is None else found.family
+    return _read(path)[0]
 
 
 def _kind(path: Path) -> EncoderKind | None:
-    shapes = _shapes(path)
-    return next((kind for kind in encoder_kinds().values() if any_fits(kind.marks, shapes)), None)
+    return _read(path)[1]
 
 
-def _shapes(path: Path) -> Shapes:
+def _read(path: Path) -> tuple[Family | None, EncoderKind | None]:
     try:
-        return shapes_of(path)
+        stat = path.stat()
+        return _family_and_kind(path, stat.st_size, stat.st_mtime_ns)
     except (ModelUnreadable, OSError):
-        return {}  # told at the loader
+        return None, None  # told at the loader
+
+
+@lru_cache(maxsize=128)
+def _family_and_kind(path: Path, _size_bytes: int, _changed: int) -> tuple[Family | None, EncoderKind | None]:
+    shapes = shapes_of(path)
+    found = recognise(shapes)
+    kind = next((kind for kind in encoder_kinds().values() if any_fits(kind.marks, shapes)), None)
+    return None if found is None else found.family, kind
 
 
 def _titles(family: Family) -> str:

@@ -6,7 +6,6 @@ import importlib
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -18,29 +17,17 @@ from torch import Tensor
 from engine.errors import DagfusionError, ModelMissing, ModelUnreadable, first_line
 from engine.folders import Folders
 from nodes.pictures.encode import levels
+from nodes.preprocessor_files import FILES, KIND
 
-KIND = "annotators"
-
-
-@dataclass(frozen=True, slots=True)
-class _Detector:
-    """A class of controlnet_aux, and the files of its networks (of lllyasviel/Annotators on Hugging Face)."""
-
-    name: str
-    files: tuple[str, ...]
-
-
-_DETECTORS: Mapping[str, _Detector] = {
-    "BAE-NormalMapPreprocessor": _Detector("NormalBaeDetector", ("scannet.pt",)),
-    "HEDPreprocessor": _Detector("HEDdetector", ("ControlNetHED.pth",)),
-    "LineArtPreprocessor": _Detector("LineartDetector", ("sk_model.pth", "sk_model2.pth")),
-    "M-LSDPreprocessor": _Detector("MLSDdetector", ("mlsd_large_512_fp32.pth",)),
-    "MiDaS-DepthMapPreprocessor": _Detector("MidasDetector", ("dpt_hybrid-midas-501f0c75.pt",)),
-    "OpenposePreprocessor": _Detector(
-        "OpenposeDetector", ("body_pose_model.pth", "hand_pose_model.pth", "facenet.pth")
-    ),
-    "PiDiNetPreprocessor": _Detector("PidiNetDetector", ("table5_pidinet.pth",)),
-}
+_CLASSES: Mapping[str, str] = {
+    "BAE-NormalMapPreprocessor": "NormalBaeDetector",
+    "HEDPreprocessor": "HEDdetector",
+    "LineArtPreprocessor": "LineartDetector",
+    "M-LSDPreprocessor": "MLSDdetector",
+    "MiDaS-DepthMapPreprocessor": "MidasDetector",
+    "OpenposePreprocessor": "OpenposeDetector",
+    "PiDiNetPreprocessor": "PidiNetDetector",
+}  # of controlnet_aux
 
 
 def detected(pixels: Tensor, name: str, resolution_px: int, folders: Folders, device: torch.device) -> Tensor:
@@ -49,7 +36,7 @@ def detected(pixels: Tensor, name: str, resolution_px: int, folders: Folders, de
     ``resolution_px`` is the shorter side's, near enough. Raises ``ModelMissing``, ``ModelUnreadable``, and
     ``DagfusionError`` where controlnet_aux is not installed.
     """
-    detect = _load(_DETECTORS[name], folders).to(device)
+    detect = _load(name, folders).to(device)
     sizes = {"detect_resolution": resolution_px, "image_resolution": resolution_px}
     drawn = [np.asarray(detect(levels(picture[..., :3]), output_type="np", **sizes)) for picture in pixels]
     return torch.from_numpy(np.stack(drawn)).float() / 255.0
@@ -58,15 +45,15 @@ def detected(pixels: Tensor, name: str, resolution_px: int, folders: Folders, de
 def files_read(name: str, folders: Folders) -> list[Path]:
     """The files of the networks that this preprocessor loads, of those that are there."""
     files: list[Path] = []
-    for file in _DETECTORS[name].files if name in _DETECTORS else ():
+    for file in FILES.get(name, ()):
         with suppress(ModelMissing):
             files.append(folders.find(KIND, file))
     return files
 
 
-def _load(detector: _Detector, folders: Folders) -> Any:
-    paths = [folders.find(KIND, file) for file in detector.files]
-    kind = getattr(_controlnet_aux(), detector.name)
+def _load(name: str, folders: Folders) -> Any:
+    paths = [folders.find(KIND, file) for file in FILES[name]]
+    kind = getattr(_controlnet_aux(), _CLASSES[name])
     try:
         return kind.from_pretrained(str(paths[0].parent))
     except (OSError, RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:

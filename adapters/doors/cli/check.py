@@ -10,13 +10,10 @@ from pathlib import Path
 from adapters.doors.cli import exits
 from adapters.doors.cli.reading import read, tell
 from adapters.doors.cli.session import Options, Session
-from adapters.host.loading import load_limits
+from adapters.service.prepare.foretelling import Bounds, foretell
 from engine.counted import counted
 from engine.errors import Problem
-from engine.memory_check import with_memory
-from engine.prefix_check import prefix_problems
 from engine.validate import inspect
-from nodes.families.checking import GIB, file_problems
 from nodes.families.lora_fit import lora_notes
 
 
@@ -24,13 +21,9 @@ def check_workflow(path: Path, options: Options, overrides: Sequence[str]) -> No
     """Print all problems, or that there are none. Ends the process with code 1 where there are any."""
     session = Session(options, path)
     workflow = read(path, session.registry, overrides)
-    limits = load_limits(session.settings)
-    checked = with_memory(inspect(workflow, session.registry, session.folders), limits)
-    problems = [
-        *checked.problems,
-        *prefix_problems(checked, workflow.as_prompt(), session.folders),
-        *file_problems(checked.nodes, session.settings.pickled_gib * GIB),
-    ]
+    checked = inspect(workflow, session.registry, session.folders)
+    checked = foretell(checked, workflow.as_prompt(), session.folders, Bounds.of(session.settings))
+    problems = checked.problems
     notes = [*checked.notes, *lora_notes(checked.nodes)]
     if options.json:
         told = [asdict(problem) for problem in problems]

@@ -15,6 +15,7 @@ from adapters.service.errors import RequestInvalid
 from adapters.service.intake.take import Intake, IntakeLimits
 from adapters.service.outbound.client import OutboundClient
 from adapters.service.outbound.policy import AddressPolicy, AllowList
+from adapters.service.prepare.foretelling import Bounds
 from adapters.service.prepare.generate.compose import compose
 from adapters.service.prepare.preparing import Preparation
 from adapters.service.prepare.requests import PictureInput, RunRequest, WorkflowInput
@@ -38,7 +39,9 @@ class Desk:
 
     def __init__(self, settings: Settings, runner: DirectRunner) -> None:
         self._settings, self._folders = settings, runner.engine.folders
-        self._preparation = Preparation(runner.engine.registry, runner.engine.folders, runner.blobs)
+        self._preparation = Preparation(
+            runner.engine.registry, runner.engine.folders, runner.blobs, Bounds.of(settings)
+        )
         outbound = OutboundClient(AddressPolicy(AllowList.parse(settings.allowed_hosts)))
         self._intake = Intake(runner.blobs, outbound, IntakeLimits.of(settings))
 

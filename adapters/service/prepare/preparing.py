@@ -11,6 +11,7 @@ from adapters.service.blobs.store import BlobStore
 from adapters.service.intake.placing import place_files
 from adapters.service.intake.rewrite import rewrite_inputs, unread
 from adapters.service.needs import needs_of
+from adapters.service.prepare.foretelling import Bounds, foretell
 from adapters.service.store.records import InputFile
 from engine.collection import collection_paused
 from engine.document import read_document
@@ -58,12 +59,13 @@ class Prepared:
 class Preparation:
     """What preparing needs: the node classes, the folders, and the blob store that holds the files.
 
-    ``choose``: which nodes a request's targets mean.
+    ``choose``: which nodes a request's targets mean. ``bounds``: of what is told beforehand.
     """
 
     registry: Mapping[str, NodeSpec]
     folders: Folders
     blobs: BlobStore
+    bounds: Bounds
     choose: Choose = named_nodes
 
     def prepare(
@@ -86,6 +88,7 @@ class Preparation:
         place_files(files, self.blobs, self.folders.input)
         with collection_paused():
             checked = inspect(workflow, self.registry, self.folders, wanted)
+            checked = foretell(checked, workflow.as_prompt(), self.folders, self.bounds)
             notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
         notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
         return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)

@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 
 from adapters.doors.http.auth import Caller, require
+from adapters.doors.http.bounds import bounds_of
 from adapters.doors.http.comfy.bodies import read_object
 from adapters.doors.http.comfy.history_entry import queue_number
 from adapters.doors.http.comfy.prompt_errors import reply
@@ -46,7 +47,7 @@ async def submit(request: Request, now: ServicesNow, caller: Annotated[Caller, D
 
 def _submit(body: dict[str, Any], now: Services, caller: Caller) -> dict[str, Any]:
     folders = folders_of(now, caller)
-    submission = read_submission(body, now.registry, folders, now.blobs, now.settings, caller.owner)
+    submission = read_submission(body, now.registry, folders, now.blobs, now.settings, caller.owner, bounds_of(now))
     now.folder_faults.refuse()
     new = replace(submission.job, priority=min(submission.job.priority, caller.max_priority(now.settings)))
     job, _ = now.store.jobs.submit(new, now.settings.queue_limit, caller.max_queued(now.settings))

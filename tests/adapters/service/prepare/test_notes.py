@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from adapters.host.settings import Settings
 from adapters.service.blobs.store import BlobStore
+from adapters.service.prepare.foretelling import Bounds
 from adapters.service.prepare.preparing import Preparation
 from engine.folders import Folders, model_folders
 from nodes import builtin_registry
@@ -26,7 +28,9 @@ def test_a_jobs_notes_tell_what_was_filled_in_and_what_will_be_left_out(models_d
         "2": {"class_type": "LoraLoaderModelOnly", "inputs": {"model": ["1", 0], "lora_name": "flux.safetensors"}},
         "3": {"class_type": "PreviewAny", "inputs": {"source": ["2", 0]}},
     }
-    prepared = Preparation(builtin_registry(), folders, BlobStore(str(tmp_path / "blobs"))).prepare(document)
+    prepared = Preparation(
+        builtin_registry(), folders, BlobStore(str(tmp_path / "blobs")), Bounds.of(Settings())
+    ).prepare(document)
     filled, misfit, missing = prepared.notes
     assert filled == "node 2 (LoraLoaderModelOnly): 'strength_model' is not in the workflow, so it has its default, 1.0"
     assert misfit.startswith("node 2 (LoraLoaderModelOnly): LoRA 'flux.safetensors' changes nothing")

@@ -13,6 +13,7 @@ from adapters.host.loading import load_folders, load_registry
 from adapters.host.settings import Settings
 from adapters.service.blobs.store import BlobStore
 from adapters.service.errors import PromptRefused
+from adapters.service.prepare.foretelling import Bounds
 
 MANY = 20_000
 
@@ -25,7 +26,9 @@ def submit(tmp_path: Path) -> Submit:
     """What the door makes of a prompt."""
     settings, blobs = Settings(), BlobStore(tmp_path / "blobs")
     registry, folders = load_registry(settings), load_folders(settings)
-    return lambda prompt: read_submission({"prompt": prompt}, registry, folders, blobs, settings, "")
+    return lambda prompt: read_submission(
+        {"prompt": prompt}, registry, folders, blobs, settings, "", Bounds.of(settings)
+    )
 
 
 def test_as_many_unknown_classes_as_nodes(submit: Submit) -> None:

@@ -7,6 +7,8 @@ import json
 import struct
 import uuid
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ from PIL import Image
 
 from tests.adapters.doors.http.comfy.conftest import Talk, types
 from tests.adapters.doors.http.comfy.test_clients import sampling_prompt
+from tests.adapters.doors.http.serving import serving
 from tests.adapters.services import Service, endless_prompt, picture_prompt, until
 
 METADATA = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
@@ -223,18 +226,17 @@ def test_who_comes_after_the_end_is_told_that_nothing_remains(
     assert prompt_id in http.get(f"/history/{prompt_id}").json()
 
 
-def test_submitting_first_and_connecting_then_never_looks_done(
-    connect: Callable[..., Talk], http: httpx.Client
-) -> None:
+def test_submitting_first_and_connecting_then_never_looks_done(tmp_path: Path) -> None:
     """The order in which some clients do it: a first message that says 0 would be taken for the end."""
-    for number in range(20):
-        client_id = uuid.uuid4().hex
-        reply = http.post("/prompt", json={"prompt": picture_prompt(1000 + number), "client_id": client_id})
-        prompt_id = reply.json()["prompt_id"]
-        first = connect(client_id).receive()
-        assert isinstance(first, dict)
-        if first["data"]["status"]["exec_info"]["queue_remaining"] == 0:
-            assert http.get(f"/history/{prompt_id}").json()[prompt_id]["status"]["completed"]
+    with serving(tmp_path) as web:  # without a worker, so that what was submitted waits
+        for number in range(1, 21):
+            client_id = uuid.uuid4().hex
+            body = {"prompt": picture_prompt(number), "client_id": client_id}
+            assert httpx.post(f"{web.url}/prompt", json=body).status_code == 200
+            url = f"{web.url.replace('http', 'ws')}/ws?clientId={client_id}"
+            with closing(websocket.create_connection(url, timeout=60)) as socket:
+                first = json.loads(socket.recv())
+            assert first["data"]["status"]["exec_info"]["queue_remaining"] == number
 
 
 def test_the_newest_socket_of_an_id_gets_its_messages(connect: Callable[..., Talk]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from adapters.host.settings import EMBEDDED_MODELS
 from tests.adapters.doors.http.serving import Web, serving
 from tests.adapters.host.models.conftest import entry, write_manifest
 from tests.adapters.services import Service
@@ -147,7 +149,7 @@ def test_the_default_model_is_the_one_that_workers_have_loaded(tmp_path_factory:
     for name in ("aardvark", "zebra"):
         path = folder / "models" / "checkpoints" / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        shutil.copyfile(EMBEDDED_MODELS / "checkpoints" / "tiny.safetensors", path)
     listed = entry("zebra.safetensors", b"x", {"civitai": 1}, warm=True)
     manifest = str(write_manifest(folder / "models.yaml", listed))
     with serving(folder / "data", models=str(folder / "models"), manifest=manifest) as web, web.client() as client:

@@ -292,7 +292,8 @@ def test_a_job_runs_and_its_output_comes_back(http: httpx.Client, service: Servi
 def test_a_failing_node_is_named(http: httpx.Client, service: Service) -> None:
     workflow = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}},
-        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "../out"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": ["3", 0]}},
+        "3": {"class_type": "StringConcatenate", "inputs": {"string_a": "..", "string_b": "out", "delimiter": "/"}},
     }
     job = http.post("/v1/jobs?wait=30", json={"workflow": workflow}).json()
     assert job["state"] == "failed"
