@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2: from text, from pictures, with controls, VACE and camera; both experts of 2.2, and its 5B model."""
+"""Wan 2.1 and 2.2: from text and pictures, with controls, VACE, camera and faces; both experts of 2.2, its 5B model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ WAN22_VAE = VaeKind(
 _OTHERS = (
     "audio_proj.",
     "casual_audio_encoder.",
-    "face_adapter.",
     "patch_embedding_pose.",
     "patch_embedding_global.",
     "img_emb_ref.",

@@ -18,6 +18,7 @@ from nodes.diffusion.transformers import beside, weights_of
 from nodes.diffusion.weights import WeightView
 from nodes.families.wan import FAMILY
 from nodes.families.wan.blocks import BlockInputs, modulated
+from nodes.families.wan.faces import EVERY, POSE, motions_of
 from nodes.families.wan.names import name_map
 from nodes.families.wan.network import CAMERA, HEAD_WIDTH, PATCH, PICTURE, REFERENCE, VACE, build
 from nodes.families.wan.spaces import SPACE, SPACE_22
@@ -34,7 +35,8 @@ class WanVariant:
     """``context_width``: of the encoded prompts. ``channels``: that the network gets, noise included.
 
     ``reads_pictures``: as an encoder of pictures sees them; ``masked``: whether a mask goes before the picture's
-    channels where there is room for one. ``has_vace``, ``has_reference``, ``has_camera``: which parts it has.
+    channels where there is room for one. ``has_vace``, ``has_reference``, ``has_camera``, ``has_faces``: which parts
+    it has.
     """
 
     context_width: int
@@ -44,6 +46,7 @@ class WanVariant:
     has_vace: bool = False
     has_reference: bool = False
     has_camera: bool = False
+    has_faces: bool = False
 
 
 def load(view: WeightView) -> Model:
@@ -60,6 +63,7 @@ def load(view: WeightView) -> Model:
         has_vace=VACE in view,
         has_reference=REFERENCE in view,
         has_camera=CAMERA in view,
+        has_faces=POSE in view,
     )
     weights = weights_of("wan", view, lambda: build(view), name_map)
     space = SPACE_22 if is_5b else SPACE
@@ -71,12 +75,14 @@ def step(module: Any, x: Tensor, timestep: Tensor, inputs: Mapping[str, Any], ca
 
     ``inputs``, as :mod:`nodes.families.wan.sampling` makes them: ``context``, and by variant ``beside`` (channels after
     the noisy ones), ``seen`` (a picture, encoded), ``noisy`` (how much of each frame is denoised), ``reference``,
-    ``behind`` (frames after the film's own), ``camera``, ``vace`` with ``vace_strength``.
+    ``behind`` (frames after the film's own), ``camera``, ``vace`` with ``vace_strength``, ``pose`` and ``faces``.
     """
     weight = module.patch_embedding.weight
     given = {name: beside(weight, value) for name, value in inputs.items()}
     size, x = x.shape, padded(beside(weight, x), PATCH)
     tokens, grid = _embedded(module, x, given)
+    if (faces := given.get("faces")) is not None:
+        given["motions"] = motions_of(module, faces, grid[0])
     if (reference := given.get("reference")) is not None:
         tokens = torch.cat([module.ref_conv(reference).flatten(2).transpose(1, 2), tokens], dim=1)
     time = _time(module, timestep, given.get("noisy"), tokens.dtype)
@@ -106,6 +112,11 @@ def _embedded(module: Any, x: Tensor, given: Mapping[str, Any]) -> tuple[Tensor,
     planes = patches_of(module.patch_embedding, x)
     if (rays := given.get("camera")) is not None:
         planes = planes + module.control_adapter(rays)
+    if (pose := given.get("pose")) is not None:  # the first step is a reference's
+        led = patches_of(module.pose_patch_embedding, padded(pose, PATCH))[:, :, : planes.shape[2] - 1]
+        planes = torch.cat(
+            [planes[:, :, :1], planes[:, :, 1 : led.shape[2] + 1] + led, planes[:, :, led.shape[2] + 1 :]], dim=2
+        )
     frames, rows, columns = planes.shape[2:]
     return planes.flatten(2).transpose(1, 2), (frames, rows, columns)
 
@@ -145,7 +156,7 @@ def _through_blocks(
     hints = _hints(module, given, tokens)
     strengths = given.get("vace_strength", ())
     stride = len(module.blocks) // len(module.vace_blocks) if hints else 0
-    first = tokens
+    first, motions = tokens, given.get("motions")
     for number, layer in enumerate(module.blocks):
 
         def run(state: State, layer: Any = layer) -> State:
@@ -161,6 +172,8 @@ def _through_blocks(
             ]
             for hint, strength in zip(hints, strengths, strict=True):
                 tokens = tokens + own.after_proj(hint) * strength
+        if motions is not None and number % EVERY == 0:
+            tokens = tokens + module.face_adapter[number // EVERY](tokens, motions)
     return tokens
 
 

@@ -38,6 +38,12 @@ _TABLE: Table = {
     "img_emb.proj.4": ("condition_embedder.image_embedder.norm2",),
     "img_emb.emb_pos": ("condition_embedder.image_embedder.pos_embed",),
     "head.head": ("proj_out",),
+    **{f"face_encoder.{each}.conv": (f"face_encoder.{each}",) for each in ("conv1_local", "conv2", "conv3")},
+    "face_adapter.fuser_blocks.{}.linear1_kv": ("face_adapter.{}.to_k", "face_adapter.{}.to_v"),
+    "face_adapter.fuser_blocks.{}.linear1_q": ("face_adapter.{}.to_q",),
+    "face_adapter.fuser_blocks.{}.linear2": ("face_adapter.{}.to_out",),
+    "face_adapter.fuser_blocks.{}.q_norm": ("face_adapter.{}.norm_q",),
+    "face_adapter.fuser_blocks.{}.k_norm": ("face_adapter.{}.norm_k",),
     "head.modulation": ("scale_shift_table",),
     **{
         f"{blocks}.{{}}.{file}": (f"{blocks}.{{}}.{module}",)

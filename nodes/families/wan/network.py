@@ -9,6 +9,7 @@ from diffusers.models.transformers.transformer_wan import WanTransformer3DModel,
 from torch import Tensor, nn
 
 from nodes.diffusion.weights import WeightView
+from nodes.families.wan.faces import POSE, add_faces
 
 HEAD_WIDTH = 128
 PATCH = 2
@@ -100,6 +101,8 @@ def build(view: WeightView) -> nn.Module:
         )
     if REFERENCE in view:
         network.ref_conv = nn.Conv2d(view.shape(REFERENCE)[1], width, PATCH, stride=PATCH)
+    if POSE in view:
+        add_faces(network, view, HEAD_WIDTH, EPSILON)
     if CAMERA in view:
         blocks = view.count("control_adapter.residual_blocks")
         network.control_adapter = CameraAdapter(view.shape(CAMERA)[1], width, blocks)

@@ -35,6 +35,11 @@ def inputs(entry: Cond, scene: Scene) -> dict[str, Input]:
         found["reference"] = Input(space.to_model(references[-1].to(device))[:, :, 0])
     if variant.has_camera and (rays := entry.extra.get("camera_conditions")) is not None:
         found["camera"] = Input(rays.to(device))
+    if variant.has_faces:
+        if (pose := entry.extra.get("pose_video_latent")) is not None:
+            found["pose"] = Input(space.to_model(pose.to(device)))
+        if (faces := entry.extra.get("face_video_pixels")) is not None:
+            found["faces"] = Input(faces.to(device))
     return found | (_vace(entry, scene) if variant.has_vace else {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodes.families.wan.nodes.animate import animate_to_film
 from nodes.families.wan.nodes.camera import camera_image_to_film, embed_camera
 from nodes.families.wan.nodes.controls import (
     fun_control_to_film,
@@ -17,6 +18,7 @@ from nodes.families.wan.nodes.pictures import (
 )
 
 __all__ = [
+    "animate_to_film",
     "camera_image_to_film",
     "embed_camera",
     "first_and_last_to_film",
