@@ -1,6 +1,8 @@
 """JSON bodies, also under the content types that ComfyUI's clients call them: its own example sends them as a form.
 
-What any page's form or script could send without asking first, but no client does, is not taken.
+JavaScript's ``fetch`` calls a text ``text/plain`` where a client says nothing else. Any page's form could send that too
+without asking first, so it rests on :mod:`adapters.doors.http.hosts` that other sites' pages are not let in. What no
+client sends is not taken.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from fastapi import Request
 from adapters.doors.http.bodies import read_json
 from adapters.service.errors import MediaTypeRefused, RequestInvalid
 
-_REFUSED = frozenset({"text/plain", "multipart/form-data"})
+_REFUSED = frozenset({"multipart/form-data"})
 
 
 async def read_object(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]:
