@@ -296,6 +296,16 @@ def test_a_class_name_means_one_thing() -> None:
     assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
+def test_adapters_start_threads_in_one_way() -> None:
+    made = {
+        path.relative_to(ROOT).as_posix()
+        for path in files("adapters")
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(part, ast.Call) and ast.unparse(part.func) in ("threading.Thread", "Thread")
+    }
+    assert made == {"adapters/host/threads.py"}
+
+
 def test_nothing_but_the_settings_reads_the_environment() -> None:
     settings = ROOT / "adapters" / "host" / "settings"
     readers = {

@@ -10,10 +10,12 @@ import json
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
+
+from adapters.host.threads import start_thread
 
 PULSE_S = 1.0
 BEAT = b"\0"  # which JSON never has
@@ -29,7 +31,7 @@ def on_parents_end(act: Callable[[], object]) -> None:
                 pass
         act()
 
-    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+    start_thread("lifeline", wait)
 
 
 class Pulse:
@@ -54,7 +56,7 @@ class Pulse:
 
     def keep_beating(self, every_s: float = PULSE_S) -> None:
         """Beat from a thread of its own, until the process ends or hangs as a whole."""
-        threading.Thread(target=self._keep, args=(every_s,), name="pulse", daemon=True).start()
+        start_thread("pulse", partial(self._keep, every_s))
 
     def _keep(self, every_s: float) -> None:
         while True:

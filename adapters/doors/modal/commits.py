@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from adapters.host.threads import background_thread
 from adapters.service.blobs.errors import VolumeUnavailable
 
 EVERY_S = 10.0
@@ -29,7 +30,7 @@ class Commits:
         self._failure: Exception | None = None
         self._committed_at = time.monotonic()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
+        self._thread = background_thread("commits", self._run)
 
     def start(self) -> None:
         """Before this, nothing is committed. Not before a snapshot: threads with connections do not survive one."""

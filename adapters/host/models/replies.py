@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
 
 from adapters.host.models.document import ListedModel
 from adapters.host.models.errors import PullFailed
 from adapters.host.models.sites import Sites, shown
+from adapters.host.retry_after import retry_after_s
 
 MAX_DELAY_S = 120.0
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
@@ -33,7 +32,7 @@ def start_byte(response: httpx.Response, model: ListedModel, offset: int, sites:
     """
     status = response.status_code
     if status in _TRY_AGAIN:
-        raise Interrupted(f"the server answers {status}", _retry_after(response))
+        raise Interrupted(f"the server answers {status}", retry_after_s(response.headers, MAX_DELAY_S))
     if status == 416:  # our part is not of this file, or the file ends before the manifest says
         raise Interrupted("the server has no such part of the file")
     if status not in (200, 206):
@@ -101,14 +100,3 @@ def _token_failure(model: ListedModel, sites: Sites, url: str, what: str) -> Pul
         remedy = f"the token in {site.variable} is not accepted: is it valid, and are the model's terms agreed to?"
         return PullFailed("token_refused", message, remedy=remedy)
     return PullFailed("token_missing", message, remedy=f"put a token into {site.variable}")
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    if value.isdecimal():
-        return min(float(value), MAX_DELAY_S)
-    try:
-        wait_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return None
-    return min(max(wait_s, 0.0), MAX_DELAY_S)

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from adapters.host.loading import load_engine, load_folders, load_registry, warm_names
 from adapters.host.logs import about_job
 from adapters.host.settings import Settings
+from adapters.host.threads import start_thread
 from adapters.run.direct.channel import Channel
 from adapters.run.direct.document import DirectJob, read_job, work_of
 from adapters.run.direct.health import broken
@@ -61,12 +63,8 @@ class DirectRunner:
             yield FailedEnd(_lost(self.sick))
             return
         run = _Run(job, Stoppable(job.time_limit_s, cancel))
-        threads = [
-            threading.Thread(target=target, args=(run,), name=f"{target.__name__.strip('_')} {job.id}", daemon=True)
-            for target in (self._perform, self._watch)
-        ]
-        for thread in threads:
-            thread.start()
+        start_thread(f"perform {job.id}", partial(self._perform, run))
+        start_thread(f"watch {job.id}", partial(self._watch, run))
         try:
             yield from run.channel
         finally:

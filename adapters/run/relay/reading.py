@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from adapters.host.threads import start_thread
 from adapters.run.relay.far import FarMessage
 from engine.errors import first_line
 
@@ -30,7 +31,7 @@ class MessageReader:
         self._begin = begin
         self._unread: queue.Queue[FarMessage | Over] = queue.Queue(_MAX_UNREAD)
         self._left = threading.Event()
-        threading.Thread(target=self._read, name=name, daemon=True).start()
+        start_thread(name, self._read)
 
     def next(self, timeout_s: float) -> FarMessage | Over | None:
         """The next message; ``None`` where none came in that time."""

@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.host.logs import about_job
+from adapters.host.threads import start_thread
 from adapters.run.relay.far import FarRun, Patience
 from adapters.run.relay.far_job import FarJob
 from adapters.run.worker.heartbeat import Heartbeat
@@ -104,7 +106,7 @@ class Relay(PeriodicThread):
         leased = LeasedJob(*claimed)
         job = FarJob(self._store, leased, self._patience)
         self._leased_jobs.take(leased)
-        threading.Thread(target=self._follow, args=(job, leased), name=f"job {leased.job.id}", daemon=True).start()
+        start_thread(f"job {leased.job.id}", partial(self._follow, job, leased))
 
     def _claim(self) -> tuple[Job, Lease] | None:
         try:

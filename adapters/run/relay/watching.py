@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from adapters.host.threads import start_thread
+
 _CHECK_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ def once(happened: Callable[[], object], act: Callable[[], object]) -> Iterator[
                     _log.warning("the far side could not be told: %s", error)
                 return
 
-    threading.Thread(target=watch, name="far side", daemon=True).start()
+    start_thread("far side", watch)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psutil
 
 from adapters.host.lifeline import PULSE_S, Hearing
+from adapters.host.threads import background_thread
 from adapters.run.supervisor.exit_codes import STUCK, WRONG_SETTING
 
 _FIRST_DELAY_S = 0.1
@@ -63,7 +64,7 @@ class Child:
         self._stopping = threading.Event()
         self._delay_s = _FIRST_DELAY_S
         self._silenced = False
-        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread = background_thread("child", self._keep)
         self._lock = threading.Lock()
         self.start, self.process, self._hearing = self._spawn()
 

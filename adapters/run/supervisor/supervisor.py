@@ -9,10 +9,12 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from adapters.host.settings import Settings
+from adapters.host.threads import start_thread
 from adapters.run.supervisor.child import Child, End, Start
 from adapters.run.supervisor.data_folder import share
 from adapters.run.supervisor.exit_codes import WRONG_SETTING
@@ -89,7 +91,7 @@ class Supervisor:
         for child in self._children:
             child.keep()
         # Apart from the database: that may hang, and signals are to be heard, and silence, all the same.
-        threading.Thread(target=self._maintain, args=(maintenance,), name="maintenance", daemon=True).start()
+        start_thread("maintenance", partial(self._maintain, maintenance))
         while not self._wake.wait(min(_LOOKS_S, self._settings.lease_s / 3)):
             self._kill_silent()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
+
+from adapters.host.threads import start_thread
 
 _Task = Callable[[], object]
 
@@ -26,7 +28,7 @@ class KeptThreads:
             tasks = self._idle.pop()
         except IndexError:
             tasks = SimpleQueue()
-            threading.Thread(target=self._run, args=(tasks,), name=self._name, daemon=True).start()
+            start_thread(self._name, partial(self._run, tasks))
         tasks.put(task)
 
     def _run(self, tasks: SimpleQueue[_Task]) -> None:

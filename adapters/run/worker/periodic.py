@@ -6,6 +6,8 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 
+from adapters.host.threads import background_thread
+
 _RETRY_S = 1.0
 _LAST_ROUND_S = 2.0
 _log = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ class PeriodicThread(ABC):
         self._pause_s = pause_s
         self._closed = self._failing = False
         self._now = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = background_thread(name, self._run)
 
     @property
     def closed(self) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from adapters.host.threads import start_thread
 from adapters.run.worker.new_events import new_event_of
 from adapters.run.worker.progress import JobProgress
 from adapters.service.store.records import NewEvent
@@ -165,7 +166,7 @@ class Recorder:
 
 
 def _start_thread(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, name="recorder", daemon=True).start()
+    start_thread("recorder", run)
 
 
 def jpeg(picture: torch.Tensor) -> bytes:

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import closing
 
+from adapters.host.threads import background_thread
 from adapters.service.store.database import NOTIFY_CHANNEL, Database
 from adapters.service.store.outage import report_outage
 
@@ -58,7 +59,7 @@ class Changes:
     def _start(self) -> None:
         with self._condition:
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._watch, name="database-changes", daemon=True)
+                self._thread = background_thread("database-changes", self._watch)
                 self._thread.start()
 
     def _changed(self) -> None:

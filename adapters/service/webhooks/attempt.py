@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
-import httpx
-
+from adapters.host.retry_after import retry_after_s
 from adapters.service.outbound.client import FetchLimits, OutboundClient
 from adapters.service.outbound.errors import AddressRefused, FetchFailed
 from adapters.service.store.records import Delivery
@@ -51,7 +47,7 @@ async def attempt(client: OutboundClient, delivery: Delivery, limits: FetchLimit
         error=_complaint(reply.status, reply.excerpt),
         status=reply.status,
         final=reply.status == 410,
-        retry_after_s=_retry_after_s(reply.headers),
+        retry_after_s=retry_after_s(reply.headers, MAX_RETRY_AFTER_S) or 0.0,
     )
 
 
@@ -62,13 +58,3 @@ def _complaint(status: int, excerpt: bytes) -> str:
         return f"the receiver answers {status}: redirects are not followed (give the final address)"
     said = " ".join(excerpt.decode("utf-8", "replace").split())
     return f"the receiver answers {status}" + (f": {said[:200]}" if said.isprintable() and said else "")
-
-
-def _retry_after_s(headers: httpx.Headers) -> float:
-    """``Retry-After`` as seconds from now, 0 without one (or with none that makes sense), at most a day."""
-    text = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(text) if text[:1].isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if math.isfinite(seconds) else 0.0
