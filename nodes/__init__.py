@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "conditioning_sets",
     "control",
     "drawing",
+    "film_files",
     "film_latents",
     "flow",
     "guidance",

@@ -12,8 +12,10 @@ from . import one_frame as one_frame
 from . import opening as opening
 from . import orientation as orientation
 from . import parts as parts
+from . import picking as picking
 from . import pillow_files as pillow_files
 from . import saving as saving
+from . import sequence as sequence
 from . import sound as sound
 from . import sound_files as sound_files
 from . import sound_filters as sound_filters

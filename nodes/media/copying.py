@@ -41,6 +41,9 @@ def copied(path: Path, target: Path, format: str, codec: str, texts: Mapping[str
 def _copy(source: Any, kept: list[Any], target: Path, name: str, texts: Mapping[str, str]) -> None:
     with writing.output(target, name, {**source.metadata, **texts}) as container:
         outputs = {stream.index: container.add_stream_from_template(stream, opaque=True) for stream in kept}
+        for stream in kept:
+            if stream.type == "video" and stream.average_rate and stream.average_rate == stream.base_rate:
+                outputs[stream.index].codec_context.framerate = stream.average_rate
         for packet in source.demux(kept):
             if packet.dts is not None:
                 packet.stream = outputs[packet.stream.index]

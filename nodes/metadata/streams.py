@@ -25,6 +25,10 @@ def _copy(source: Path, target: Path, texts: Mapping[str, str], container: str) 
     with av.open(str(source)) as file, av.open(str(target), mode="w", format=container, options=options) as copy:
         copy.metadata.update({**file.metadata, **texts})
         outputs = {stream.index: copy.add_stream_from_template(stream, opaque=True) for stream in file.streams}
+        for stream in file.streams.video:
+            if stream.average_rate and stream.average_rate == stream.base_rate:
+                # Else Matroska and WEBM would say nothing of it, and readers guess by times in whole milliseconds.
+                outputs[stream.index].codec_context.framerate = stream.average_rate
         for stream in file.streams:
             outputs[stream.index].metadata.update(stream.metadata)  # that of VP9 says that there is alpha
         for packet in file.demux():

@@ -69,8 +69,22 @@ def animated_png(path: Path, pixels: Tensor, fps: float, compress_level: int) ->
     )
 
 
-def webp(path: Path, pixels: Tensor, fps: float, *, lossless: bool, quality: int, method: int) -> None:
-    """Write float[frames, height, width, channels], endlessly repeated."""
+def gif(path: Path, pixels: Tensor, fps: float, loops: int) -> None:
+    """Write float[frames, height, width, channels], shown ``loops`` times (0: for ever)."""
+    first, *rest = [_picture(frame) for frame in pixels]
+    # In hundredths of a second, which is all that GIFs know.
+    ends = [round(number * 100 / fps) for number in range(len(pixels) + 1)]
+    shown_ms = [10 * max(1, end - start) for start, end in pairwise(ends)]
+    first.save(path, format="GIF", save_all=True, duration=shown_ms, append_images=rest, loop=loops, disposal=2)
+
+
+def webp_loop(path: Path, pixels: Tensor, fps: float, loops: int, *, lossless: bool) -> None:
+    """The same as WebP."""
+    webp(path, pixels, fps, lossless=lossless, quality=80, method=4, loops=loops)
+
+
+def webp(path: Path, pixels: Tensor, fps: float, *, lossless: bool, quality: int, method: int, loops: int = 0) -> None:
+    """Write float[frames, height, width, channels], repeated ``loops`` times (0: for ever)."""
     first, *rest = [_picture(frame) for frame in pixels]
     first.save(
         path,
@@ -81,6 +95,7 @@ def webp(path: Path, pixels: Tensor, fps: float, *, lossless: bool, quality: int
         lossless=lossless,
         quality=quality,
         method=method,
+        loop=loops,
     )
 
 

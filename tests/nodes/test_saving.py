@@ -36,11 +36,19 @@ SOURCES: dict[str, list[tuple[str, dict[str, Any]]]] = {
 SHOWING = ("CreateBoundingBoxes",)  # what it shows are numbers
 
 
+GIVEN = {"VHS_VideoCombine": {"format": "video/h264-mp4"}}  # a GIF holds no texts
+
+
+def source_of(wire: str) -> str:
+    """The first of several types that an input takes."""
+    return wire.partition(",")[0]
+
+
 def saves_files(spec: NodeSpec) -> bool:
     return (
         spec.output_node
         and spec.name not in SHOWING
-        and any(spec_input.wire in SOURCES for spec_input in spec.given_inputs)
+        and any(source_of(spec_input.wire) in SOURCES for spec_input in spec.given_inputs)
     )
 
 
@@ -54,14 +62,14 @@ def flow(name: str, version: int, *, secret: bool = False, extra: str = "") -> W
     for one in REGISTRY[name].given_inputs:
         if one.is_widget and one.required:
             inputs[one.name] = one.default
-        if one.wire in SOURCES:
-            class_type, literals = SOURCES[one.wire][version]
+        if source_of(one.wire) in SOURCES:
+            class_type, literals = SOURCES[source_of(one.wire)][version]
             nodes[f"0.{one.name}"] = NodeDocument(class_type=class_type, inputs=literals)
             inputs[one.name] = [f"0.{one.name}", 0]
             if class_type == "CreateVideo":
                 class_type, literals = SOURCES["IMAGE"][version]
                 nodes["0.images"] = NodeDocument(class_type=class_type, inputs=literals)
-    nodes["s"] = NodeDocument(class_type=name, inputs=inputs)
+    nodes["s"] = NodeDocument(class_type=name, inputs=inputs | GIVEN.get(name, {}))
     if secret:
         nodes["t"] = NodeDocument(class_type="PreviewAny", inputs={"source": SECRET})
     return Workflow(nodes=nodes, extra_pnginfo={"workflow": {"nodes": [], "extra": SECRET if secret else extra}})

@@ -81,3 +81,10 @@ def test_nothing_is_left_of_a_film_that_cannot_be_written(ctx: Context) -> None:
 def test_missing_film(ctx: Context) -> None:
     with pytest.raises(ModelMissing):
         nodes.load_video(ctx, file="film.mp4")
+
+
+@pytest.mark.parametrize("rate", [12.0, 23.976])
+def test_a_published_webm_says_its_exact_rate(ctx: Context, rate: float) -> None:
+    nodes.save_webm(ctx, images=FRAMES, codec="vp9", fps=rate)
+    with av.open(str(saved(ctx))) as container:
+        assert float(container.streams.video[0].average_rate or 0) == pytest.approx(rate, abs=1e-4)
