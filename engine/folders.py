@@ -23,6 +23,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "diffusion_models": ("diffusion_models", "unet"),
     "clip_vision": ("clip_vision",),
     "style_models": ("style_models",),
+    "ipadapter": ("ipadapter",),
     "embeddings": ("embeddings",),
     "diffusers": ("diffusers",),
     "vae_approx": ("vae_approx",),

@@ -32,6 +32,7 @@ MODULES: tuple[str, ...] = (
     "image_resize",
     "image_transform",
     "inpaint",
+    "ip_adapter",
     "json_texts",
     "latent",
     "latent_ops",

@@ -323,6 +323,20 @@ class ClipVisionOutput:
 
 
 @dataclass(frozen=True, eq=False)
+class IpAdapter:
+    """IPADAPTER: a network that lets pictures be part of the prompt. ``kind``: how many transformers the networks have
+    that it is for; ``context_width``: of their prompts' tokens. ``vision``: the picture encoder that it was trained
+    with, where known.
+    """
+
+    wire: ClassVar[str] = "IPADAPTER"
+    weights: Weights
+    kind: int
+    context_width: int
+    vision: ClipVision | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class StyleModel:
     """STYLE_MODEL: turns what a picture encoder saw into tokens of a prompt."""
 

@@ -10,6 +10,7 @@ from . import fitting as fitting
 from . import guidance as guidance
 from . import holes as holes
 from . import inputs as inputs
+from . import ip_adapter as ip_adapter
 from . import language as language
 from . import latent_batches as latent_batches
 from . import latent_effects as latent_effects

@@ -174,9 +174,13 @@ def _weights(content: Any) -> Mapping[str, Tensor]:
     known = set(DTYPES.values())
     return {
         name: value
-        for name, value in content.items()
-        if isinstance(name, str)
-        and isinstance(value, Tensor)
-        and value.layout is torch.strided
-        and value.dtype in known
+        for name, value in _flat(content).items()
+        if isinstance(value, Tensor) and value.layout is torch.strided and value.dtype in known
     }
+
+
+def _flat(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is there by name, and what mappings in it hold by theirs, after the mapping's and a dot."""
+    named = {name: value for name, value in content.items() if isinstance(name, str)}
+    parts = {name: part for name, part in named.items() if isinstance(part, Mapping)}
+    return {f"{name}.{each}": value for name, part in parts.items() for each, value in part.items()} | named
