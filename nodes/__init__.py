@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "film_files",
     "film_latents",
     "flow",
+    "gguf_loaders",
     "guidance",
     "image",
     "image_files",
