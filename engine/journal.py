@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Container, Iterator
+import os
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.encoded import digest_of
+
+_SUFFIX = ".attempts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ class Journal:
             if path not in but:
                 _remove_if_same(path, digest)
 
+    def files(self) -> dict[Path, str]:
+        """What the attempts put below ``root`` and left there, with the digest that each had."""
+        put = {Path(path): digest for _attempt, path, digest in self._lines() if digest}
+        return {path: digest for path, digest in put.items() if os.path.isfile(self.root / path)}
+
     def close(self) -> None:
         """There will be no further attempt: remove the journal."""
         with suppress(OSError):
@@ -64,7 +72,7 @@ class Journal:
     @property
     def _file(self) -> Path:
         """Named like a file that is still being written: hidden from listings, and removed when it is old."""
-        return self.root / f".{hashlib.sha256(self.work.encode()).hexdigest()[:16]}.attempts"
+        return self.root / _name(self.work)
 
     def _add(self, path: Path, digest: str) -> None:
         line = json.dumps([self.attempt, str(path.relative_to(self.root)), digest])
@@ -72,11 +80,26 @@ class Journal:
             file.write(f"{line}\n")
 
     def _lines(self) -> Iterator[tuple[int, str, str]]:
-        with suppress(OSError), self._file.open(encoding="utf-8") as file:
-            for line in file:
-                with suppress(ValueError):  # cut short with the process that wrote it
-                    attempt, path, digest = json.loads(line)
-                    yield attempt, path, digest
+        return _read(self._file)
+
+
+def paths_underway(root: Path, but: Iterable[str]) -> set[Path]:
+    """The files below ``root`` that work which is not at its end, and none of ``but``, has put there or gives out."""
+    ended = {_name(work) for work in but}
+    journals = (file for file in root.glob(f".*{_SUFFIX}") if file.name not in ended)
+    return {root / path for file in journals for _attempt, path, _digest in _read(file)}
+
+
+def _name(work: str) -> str:
+    return f".{hashlib.sha256(work.encode()).hexdigest()[:16]}{_SUFFIX}"
+
+
+def _read(journal: Path) -> Iterator[tuple[int, str, str]]:
+    with suppress(OSError), journal.open(encoding="utf-8") as file:
+        for line in file:
+            with suppress(ValueError):  # cut short with the process that wrote it
+                attempt, path, digest = json.loads(line)
+                yield attempt, path, digest
 
 
 def _remove_if_same(path: Path, digest: str) -> None:

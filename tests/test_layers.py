@@ -246,7 +246,7 @@ def test_node_modules_can_be_imported_in_any_order() -> None:
 CIRCLES: dict[str, dict[str, int]] = {
     "engine": {},
     "nodes": {"nodes": 12, "nodes.packs.host.core_nodes": 3},
-    "adapters": {"adapters.doors.cli": 14, "adapters.service.store": 11},
+    "adapters": {"adapters.doors.cli": 14},
 }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from adapters.host.settings import Settings
 from adapters.service.blobs.errors import BlobStoreUnavailable
 from adapters.service.blobs.store import BlobStore
+from adapters.service.leftovers import remove_leftovers
 from adapters.service.new_files import sweep_parts
 from adapters.service.steadiness import Steadiness
 from adapters.service.store import Store
@@ -67,9 +68,10 @@ class Maintenance:
 
 
 def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:
-    """Forget jobs that ended longer ago than that (``retention_days`` by default), and remove files that no job has.
+    """Forget jobs that ended longer ago than that (``retention_days`` by default), with all that they made or brought.
 
-    Returns how many jobs, how many files. Raises ``BlobStoreUnavailable``.
+    What another job has too stays, and so does what no job wrote. Returns how many jobs, how many files. Raises
+    ``BlobStoreUnavailable``.
     """
     from adapters.service.intake.placing import sweep_placed
 
@@ -77,8 +79,10 @@ def clean_up(store: Store, settings: Settings, older_than_days: float | None = N
     forgotten = 0
     while count := store.jobs.forget(ended_before=time.time() - days * _DAY_S, limit=_BATCH):
         forgotten += count
-    in_use = store.jobs.digests()
-    removed = len(BlobStore(settings.blob_url).sweep(in_use)) + sweep_placed(settings.input, in_use)
+    blobs = BlobStore(settings.blob_url)
+    removed = remove_leftovers(store.leftovers, blobs, settings)
+    in_use = store.leftovers.digests()
+    removed += len(blobs.sweep(in_use)) + sweep_placed(settings.input, in_use)
     removed += sum(sweep_parts(folder) for folder in (settings.input, settings.output, settings.temp))
     if forgotten or removed:
         _log.info("cleaned up: %s, %s", counted(forgotten, "job"), counted(removed, "file"))

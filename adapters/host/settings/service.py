@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     model files, whose warm checkpoints are loaded as well. ``lease_s``: how long a worker may be silent before its jobs
     are given to another. ``stop_grace_s``: how long a node may ignore that it is to stop before its process is ended.
     ``drain_s``: how long a worker that shuts down may go on with its jobs.
+    ``retention_days``: how long ended jobs are remembered, with all that they made or brought; ``retention_output``:
+    whether their files in the output folder go with them, or are ``kept``.
     ``key_queue_limit``: jobs of one key that wait, a quarter of ``queue_limit`` by default; ``max_priority``: the
     highest that a key's jobs may have. Both are for keys that say nothing of it and are no admin's.
     ``rate_limit``: requests by key, as in ``60/minute``. ``inline_limit_kib``: larger outputs come as URLs.
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     time_limit_s: float = Field(default=3600.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)
     retention_days: float = Field(default=7.0, gt=0)
+    retention_output: Literal["with_job", "kept"] = "with_job"
     host: str = "127.0.0.1"
     # Platforms that start containers say PORT, and some PORT_HEALTH, where they ask for /ping.
     port: int = Field(default_factory=lambda: said("PORT", 8188), ge=0, le=65535, validate_default=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Work:
     """What is to be computed: a workflow in API form, its input files, and the output nodes that are wanted.
 
     ``space``: whose folders it reads and writes, see :meth:`engine.folders.Folders.of`. ``again``: an earlier attempt
-    died.
+    died. ``since``: Unix seconds; what was in the folders before is none of the run's.
     """
 
     prompt: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Work:
     previews: bool = True
     again: bool = False
     space: str = ""
+    since: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -123,7 +125,7 @@ class Device:
 
     def outputs(self, result: RunResult, work: Work) -> list[Output]:
         """What the run's output nodes made, stored."""
-        return collect(result, self.engine.folders.of(work.space), self.blobs)
+        return collect(result, self.engine.folders.of(work.space), self.blobs, work.since)
 
     @contextmanager
     def _place(self, work: Work, stoppable: Stoppable, left: Callable[[], None]) -> Iterator[None]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,7 +24,7 @@ from adapters.service.blobs.store import BlobStore
 from adapters.service.error_documents import error_document
 from adapters.service.store import Store
 from adapters.service.store.outage import report_outage
-from adapters.service.store.records import JobState, Output
+from adapters.service.store.records import JobState, Output, OwnFile
 from engine.counted import counted
 from engine.engine import Engine
 from engine.errors import Cancelled, DagfusionError
@@ -69,9 +70,9 @@ class QueueRunner:
                     result = self.device.compute(work, recorder, leased, seat.close, words, journal)
                     made = self.device.outputs(result, work)
         except Cancelled:
-            self._stopped(leased, recorder)
+            self._stopped(leased, recorder, _own_files(journal, leased))
         except Exception as error:  # noqa: BLE001 - whatever a job does, the worker goes on
-            self._failed(leased, recorder, error)
+            self._failed(leased, recorder, error, _own_files(journal, leased))
         else:
             if leased.why is not Stop.LOST:
                 journal.leave_own()
@@ -117,23 +118,32 @@ class QueueRunner:
         )
         _log.info("completed in %.2f s, %s", result.seconds, counted(len(made), "output"))
 
-    def _stopped(self, leased: LeasedJob, recorder: Recorder) -> None:
+    def _stopped(self, leased: LeasedJob, recorder: Recorder, files: list[OwnFile]) -> None:
         leases, first = self.store.leases, recorder.unwritten
         if leased.why is Stop.TIME_LIMIT:
             error = time_limit_error(leased.job.time_limit_s)
-            write_end(self.store, leased, lambda: leases.fail(leased.lease, error, first=first))
+            write_end(self.store, leased, lambda: leases.fail(leased.lease, error, first=first, files=files))
             _log.info("stopped: %s", error["message"])
         else:
-            write_end(self.store, leased, lambda: leases.cancelled(leased.lease, first=first))
+            write_end(self.store, leased, lambda: leases.cancelled(leased.lease, first=first, files=files))
             if leased.why is not Stop.LOST:
                 _log.info("cancelled")
 
-    def _failed(self, leased: LeasedJob, recorder: Recorder, error: Exception) -> None:
+    def _failed(self, leased: LeasedJob, recorder: Recorder, error: Exception, files: list[OwnFile]) -> None:
         if not isinstance(error, DagfusionError):
             _log.error("the job failed inside the worker", exc_info=error)
-        document = error_document(error)
-        write_end(self.store, leased, lambda: self.store.leases.fail(leased.lease, document, first=recorder.unwritten))
+        document, first = error_document(error), recorder.unwritten
+        fail = self.store.leases.fail
+        write_end(self.store, leased, lambda: fail(leased.lease, document, first=first, files=files))
         _log.info("failed: %s", document["message"])
+
+
+def _own_files(journal: Journal, leased: LeasedJob) -> list[OwnFile]:
+    """What the job put into the output folder before it stopped."""
+    return [
+        OwnFile(leased.job.space, "output", "" if path.parent == Path() else path.parent.as_posix(), path.name, digest)
+        for path, digest in journal.files().items()
+    ]
 
 
 def time_limit_error(limit_s: float) -> dict[str, str]:

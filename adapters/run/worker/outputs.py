@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,21 @@ from engine.types import SavedFile
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_SUFFIX = 12
+_CLOCK_S = 1.0  # what a file system's clock may be behind
 
 
-def collect(result: RunResult, folders: Folders, blobs: BlobStore) -> list[Output]:
+def collect(result: RunResult, folders: Folders, blobs: BlobStore, since: float) -> list[Output]:
     """The outputs of all nodes, cached ones too, in the workflow's order.
+
+    A file that the engine did not write counts as found where it is no output, or was changed last before ``since``
+    (Unix seconds), when the run began: a node may show what somebody else put there.
 
     Raises ``DagfusionError`` where a file that a node put into a folder itself has vanished since.
     """
     names: set[str] = set()
+    keep = _Keeper(folders, blobs, since)
     return [
-        _output(_unique(f"{node.node_id}_{kind}_{place}", item, names), node, kind, item, folders, blobs)
+        _output(_unique(f"{node.node_id}_{kind}_{place}", item, names), node, kind, item, keep)
         for node, kind, place, item in _items(result)
     ]
 
@@ -51,38 +57,49 @@ def _unique(stem: str, item: object, names: set[str]) -> str:
     return name
 
 
-def _output(name: str, node: NodeResult, kind: str, item: Any, folders: Folders, blobs: BlobStore) -> Output:
-    if not isinstance(item, SavedFile):
-        output = Output(name=name, node_id=node.node_id, class_type=node.class_type, kind=kind, cached=node.cached)
-        if not isinstance(item, Boxed):
-            return replace(output, data=item)
-        digest = blobs.put_bytes(item.contents).digest
-        return replace(output, media_type=item.media_type, size_bytes=len(item.contents), digest=digest)
-    item = _stored(item, node, folders, blobs)
-    return Output(
-        name=name,
-        node_id=node.node_id,
-        class_type=node.class_type,
-        kind=kind,
-        cached=node.cached,
-        media_type=item.media_type,
-        size_bytes=item.size_bytes,
-        digest=item.digest,
-        folder=item.folder,
-        subfolder=item.subfolder,
-        filename=item.filename,
-    )
+def _output(name: str, node: NodeResult, kind: str, item: Any, keep: _Keeper) -> Output:
+    output = Output(name=name, node_id=node.node_id, class_type=node.class_type, kind=kind, cached=node.cached)
+    if isinstance(item, SavedFile):
+        return keep.file(output, item)
+    if not isinstance(item, Boxed):
+        return replace(output, data=item)
+    digest = keep.blobs.put_bytes(item.contents).digest
+    return replace(output, media_type=item.media_type, size_bytes=len(item.contents), digest=digest)
 
 
-def _stored(item: SavedFile, node: NodeResult, folders: Folders, blobs: BlobStore) -> SavedFile:
-    """The file as the engine stored it; one that a node put into a folder itself is stored now."""
-    if item.digest:
-        return item
-    try:
-        blob = blobs.put_file(folders.path_of(item))
-    except OSError as error:
-        raise DagfusionError(
-            f"output file '{item.filename}' of node {node.node_id} cannot be read: {error.strerror or error}",
-            remedy="let nothing else clear the output folder",
-        ) from error
-    return replace(item, digest=blob.digest, size_bytes=blob.size_bytes)
+@dataclass(frozen=True, slots=True)
+class _Keeper:
+    folders: Folders
+    blobs: BlobStore
+    since: float
+
+    def file(self, output: Output, item: SavedFile) -> Output:
+        """The file as the engine stored it; one that a node put into a folder itself, or found there, is stored now."""
+        found = not item.digest and self._was_there(item)
+        item = item if item.digest else self._stored(item, output.node_id)
+        return replace(
+            output,
+            media_type=item.media_type,
+            size_bytes=item.size_bytes,
+            digest=item.digest,
+            folder=item.folder,
+            subfolder=item.subfolder,
+            filename=item.filename,
+            found=found,
+        )
+
+    def _stored(self, item: SavedFile, node_id: str) -> SavedFile:
+        try:
+            blob = self.blobs.put_file(self.folders.path_of(item))
+        except OSError as error:
+            raise DagfusionError(
+                f"output file '{item.filename}' of node {node_id} cannot be read: {error.strerror or error}",
+                remedy="let nothing else clear the output folder",
+            ) from error
+        return replace(item, digest=blob.digest, size_bytes=blob.size_bytes)
+
+    def _was_there(self, item: SavedFile) -> bool:
+        with suppress(OSError):  # told when it is read
+            changed_at = self.folders.path_of(item).stat().st_mtime
+            return item.folder == "input" or changed_at < self.since - _CLOCK_S
+        return True

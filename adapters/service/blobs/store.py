@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import tempfile
 import time
 from collections.abc import Container, Iterable, Iterator
@@ -19,8 +20,8 @@ from adapters.service.blobs.failures import missing, reachable
 from adapters.service.blobs.writer import Blob, BlobWriter
 
 CHUNK_BYTES = 2**20
-# A blob that is put again within this time of its last writing is left as it is; later it is written again, which
-# makes it young, so that a sweep that has just found it unused spares it.
+# Putting a blob again makes it young, so that whoever has just found it unused spares it. In a folder it is touched
+# within this time of its last writing, and written anew later; elsewhere, where nothing can be touched, always.
 FRESH_S = 1800.0
 MIN_SWEEP_AGE_S = 2 * FRESH_S
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -115,6 +116,20 @@ class BlobStore:
             return False
         return True
 
+    def discard(self, digest: str, put_until: float) -> bool:
+        """Remove the blob unless it was put after ``put_until`` (Unix seconds); whether it is gone."""
+        path = self._path(digest)
+        try:
+            with reachable(digest):
+                if self._written_at(path) > put_until:
+                    return False
+                if self.is_local:
+                    return self._withdraw(Path(path), put_until)
+                self._fs.rm_file(path)
+        except BlobMissing:
+            pass  # Another process was first.
+        return True
+
     def local_path(self, digest: str) -> Path | None:
         """Where the blob's file is, which nobody may write to; ``None`` in a remote store. Raises ``BlobMissing``."""
         if not self.is_local:
@@ -166,12 +181,24 @@ class BlobStore:
                     part.unlink()
         return removed
 
+    def _withdraw(self, path: Path, put_until: float) -> bool:
+        """A blob is out of the way when its age is looked at for good: who puts it from then on writes it anew."""
+        aside = self._spool / f"{path.name}.{secrets.token_hex(8)}.part"
+        os.rename(path, aside)
+        try:
+            if aside.stat().st_mtime <= put_until:
+                return True
+            os.replace(aside, path)
+            return False
+        finally:
+            aside.unlink(missing_ok=True)
+
     def _publish(self, part: Path, blob: Blob) -> None:
         path = self._path(blob.digest)
         with reachable():
-            if self._is_fresh(path, blob.size_bytes):
-                return
             if self.is_local:
+                if self._is_refreshed(path, blob.size_bytes):
+                    return
                 Path(path).parent.mkdir(exist_ok=True)
                 os.replace(part, path)
                 return
@@ -183,11 +210,17 @@ class BlobStore:
             self._fs.put_file(str(part), aside)
             self._fs.mv(aside, path)
 
-    def _is_fresh(self, path: str, size_bytes: int) -> bool:
+    @staticmethod
+    def _is_refreshed(path: str, size_bytes: int) -> bool:
+        """Whether the blob is there, and young from now on."""
         try:
-            return int(self._fs.size(path)) == size_bytes and time.time() - self._written_at(path) < FRESH_S
-        except FileNotFoundError:
+            status = os.stat(path)
+            if status.st_size != size_bytes or time.time() - status.st_mtime >= FRESH_S:
+                return False
+            os.utime(path)
+        except (FileNotFoundError, PermissionError):
             return False
+        return True
 
     def _written_at(self, path: str) -> float:
         return float(self._fs.modified(path).timestamp())

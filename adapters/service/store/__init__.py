@@ -8,6 +8,7 @@ from adapters.service.store.events import Events
 from adapters.service.store.jobs import Jobs
 from adapters.service.store.keys import ApiKeys
 from adapters.service.store.leases import Leases
+from adapters.service.store.leftovers import Leftovers
 from adapters.service.store.outbox import Outbox
 from adapters.service.store.previews import Previews
 from adapters.service.store.workers import Workers
@@ -20,6 +21,7 @@ class Store:
         self.database = Database(url)
         self.jobs = Jobs(self.database)
         self.leases = Leases(self.database)
+        self.leftovers = Leftovers(self.database)
         self.events = Events(self.database)
         self.outbox = Outbox(self.database)
         self.previews = Previews(self.database)

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from adapters.service.store import sqlite
 from adapters.service.store.doorbell import Doorbell
 from adapters.service.store.errors import StoreUnavailable
 from adapters.service.store.gate import Gate
 from adapters.service.store.outage import reason_of
 from adapters.service.store.schema import set_up
+from adapters.service.store.sqlite import DatabaseFile
+from adapters.service.store.sqlite import open_engine as open_sqlite
 
 NOTIFY_CHANNEL = "dagfusion"
 _SETUP_LOCK = 0x64616766  # any number that all processes know
@@ -34,7 +35,7 @@ class Database:
         # SQLite has one writer at a time, and who finds another one there sleeps for up to 100 ms: threads take turns.
         self._writers = Gate(1 if self.sqlite else _WRITERS, _STALL_S)
         self.doorbell = Doorbell(self.url.database or "") if self.sqlite else None
-        self._file = sqlite.DatabaseFile(self.url) if self.sqlite else None
+        self._file = DatabaseFile(self.url) if self.sqlite else None
         try:
             self._engine = self._open()
             self._writer = self._engine.execution_options(dagfusion_writes=True)
@@ -104,10 +105,10 @@ class Database:
 
     def _open(self) -> Engine:
         if self.sqlite:
-            return sqlite.open_engine(self.url)
-        from adapters.service.store import postgres
+            return open_sqlite(self.url)
+        from adapters.service.store.postgres import open_engine
 
-        return postgres.open_engine(self.url)
+        return open_engine(self.url)
 
     @contextmanager
     def _bounded(self, connection: Connection, *, patient: bool) -> Iterator[None]:
@@ -115,9 +116,9 @@ class Database:
         if self.sqlite or not patient:
             yield
             return
-        from adapters.service.store import postgres
+        from adapters.service.store.postgres import patient as for_minutes
 
-        with postgres.patient(connection):
+        with for_minutes(connection):
             yield
 
     def _set_up(self) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from adapters.service.store import outbox
 from adapters.service.store.database import Database, unique_violation
 from adapters.service.store.errors import IdempotencyConflict, JobIdTaken, OwnQueueFull, QueueFull
 from adapters.service.store.events import change
+from adapters.service.store.leftovers import leave
+from adapters.service.store.outbox import post
 from adapters.service.store.queue import Can, Queue, anything, meeting
 from adapters.service.store.records import ENDED, InputFile, Job, JobState, NewEvent, NewJob, Output, Standing
 from adapters.service.store.rows import input_from, job_from, output_from, summary, webhook_from
@@ -215,7 +216,7 @@ class Jobs:
             else:
                 return job_from(row)
             stored = change(connection, job_id, values, [event], now)
-            outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
+            post(connection, webhook_from(row.webhook), summary(row, JobState.CANCELLED), stored)
             return job_from(connection.execute(ROW, {"job": job_id}).one())
 
     def outputs(self, job_id: str) -> list[Output]:
@@ -259,21 +260,23 @@ class Jobs:
             connection.execute(query if job_ids is None else query.where(jobs.c.id.in_(list(job_ids))))
 
     def forget(self, *, ended_before: float, limit: int = 1000) -> int:
-        """Delete up to ``limit`` jobs that ended before then, with all that belongs to them; returns how many."""
+        """Delete up to ``limit`` jobs that ended before then, with all that belongs to them; returns how many.
+
+        What they had outside the database is among the leftovers then.
+        """
         with self._database.write(patient=True) as connection:
             old = (
                 select(jobs.c.id)
                 .where(jobs.c.state.in_(_ENDED), jobs.c.finished_at < ended_before)
                 .order_by(jobs.c.finished_at)
                 .limit(limit)
+                .with_for_update(skip_locked=True)
             )
-            return connection.execute(delete(jobs).where(jobs.c.id.in_(old))).rowcount
-
-    def digests(self) -> set[str]:
-        """Every blob that a job's inputs or outputs refer to."""
-        with self._database.read(patient=True) as connection:
-            query = select(outputs.c.digest).where(outputs.c.digest.is_not(None)).union(select(inputs.c.digest))
-            return {digest for (digest,) in connection.execute(query)}
+            ids = list(connection.execute(old).scalars())
+            if not ids:
+                return 0
+            leave(connection, ids, self._database.now(connection))
+            return connection.execute(delete(jobs).where(jobs.c.id.in_(ids))).rowcount
 
     def _known(self, connection: Connection, new: NewJob) -> Any:
         if new.idempotency_key is None:

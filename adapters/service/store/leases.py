@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
-from adapters.service.store import outbox
 from adapters.service.store.database import Database
 from adapters.service.store.errors import LeaseLost
 from adapters.service.store.events import change
 from adapters.service.store.jobs import ROW, STILL_QUEUED
+from adapters.service.store.leftovers import note_files
+from adapters.service.store.outbox import post
 from adapters.service.store.queue import Can, Queue, anything, meeting
-from adapters.service.store.records import Job, JobState, Lease, NewEvent, Output, StoredEvent
+from adapters.service.store.records import Job, JobState, Lease, NewEvent, Output, OwnFile, StoredEvent
 from adapters.service.store.rows import job_from, summary, webhook_from
 from adapters.service.store.tables import jobs, outputs, previews
 
@@ -144,7 +145,7 @@ class Leases:
             row = self._held(connection, lease)
             values = {} if progress is None else {"progress": dict(progress)}
             stored = change(connection, row.id, values, new_events, self._database.now(connection))
-            outbox.post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
+            post(connection, webhook_from(row.webhook), summary(row, JobState.RUNNING), stored)
             return stored
 
     def complete(
@@ -164,15 +165,21 @@ class Leases:
                 connection.execute(_ADD_OUTPUTS, rows)
             self._end(connection, row, JobState.COMPLETED, data=data, first=first, progress=progress)
 
-    def fail(self, lease: Lease, error: Error, *, first: Sequence[NewEvent] = ()) -> None:
-        """The job has failed for good; ``first`` happened before that."""
+    def fail(
+        self, lease: Lease, error: Error, *, first: Sequence[NewEvent] = (), files: Sequence[OwnFile] = ()
+    ) -> None:
+        """The job has failed for good; ``first`` happened before that. ``files``: what it left in folders."""
         with self._database.write() as connection:
-            self._end(connection, self._held(connection, lease), JobState.FAILED, error, first=first)
+            row = self._held(connection, lease)
+            note_files(connection, row, files, self._database.now(connection))
+            self._end(connection, row, JobState.FAILED, error, first=first)
 
-    def cancelled(self, lease: Lease, *, first: Sequence[NewEvent] = ()) -> None:
-        """The job has stopped because it was asked to; ``first`` happened before that."""
+    def cancelled(self, lease: Lease, *, first: Sequence[NewEvent] = (), files: Sequence[OwnFile] = ()) -> None:
+        """The job has stopped because it was asked to; ``first`` and ``files`` as in :meth:`fail`."""
         with self._database.write() as connection:
-            self._end(connection, self._held(connection, lease), JobState.CANCELLED, first=first)
+            row = self._held(connection, lease)
+            note_files(connection, row, files, self._database.now(connection))
+            self._end(connection, row, JobState.CANCELLED, first=first)
 
     def give_back(self, lease: Lease, reason: Error, *, spared: bool = False) -> None:
         """The worker cannot go on with the job (it shuts down, say): another one may, if tries are left.
@@ -257,7 +264,7 @@ class Leases:
         told = {} if error is None else {"error": dict(error)}
         last = NewEvent(str(state), {**(data or {}), **told})
         stored = change(connection, row.id, values, [*first, last], now)
-        outbox.post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
+        post(connection, webhook_from(row.webhook), summary(row, state, error), stored)
 
     def _held(self, connection: Connection, lease: Lease) -> Any:
         row = connection.execute(_HELD, asdict(lease)).one_or_none()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 HIGHEST_PRIORITY = 1000
 WEBHOOK_EVENTS = ("progress", "completed", "failed", "cancelled")
@@ -168,7 +168,7 @@ class StoredEvent:
 class Output:
     """One thing that an output node made: a file (``digest``, and where the node saved it) or ``data``.
 
-    ``name`` is unique within the job and good for URLs.
+    ``name`` is unique within the job and good for URLs. ``found``: the file was there before the job, which showed it.
     """
 
     name: str
@@ -183,6 +183,27 @@ class Output:
     subfolder: str | None = None
     filename: str | None = None
     data: Any = None
+    found: bool = False
+
+
+class OwnFile(NamedTuple):
+    """A file that a job put into ``folder`` (``input``, ``output``, ``temp``) of its space, and its contents then."""
+
+    space: str
+    folder: str
+    subfolder: str
+    filename: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a forgotten job had: ``file``, or with an empty folder the blob. ``ended_at``: when the job did."""
+
+    id: int
+    job_id: str
+    file: OwnFile
+    ended_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ def output_from(row: Any) -> Output:
         subfolder=row.subfolder,
         filename=row.filename,
         data=row.data,
+        found=row.found,
     )
 
 

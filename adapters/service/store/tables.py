@@ -17,10 +17,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 # A change of the tables is a new version, with a file in migrations/versions.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 metadata = MetaData()
 # SQLite counts up by itself only in a primary key of type INTEGER.
@@ -89,7 +90,8 @@ events = Table(
     UniqueConstraint("job_id", "number", name="events_number"),
 )
 
-# What output nodes made, in order. Files are blobs (`digest`); texts and the like are in `data`.
+# What output nodes made, in order. Files are blobs (`digest`); texts and the like are in `data`. `found`: a file that
+# was in its folder before the job, which only showed it.
 outputs = Table(
     "outputs",
     metadata,
@@ -107,6 +109,7 @@ outputs = Table(
     Column("subfolder", String(500)),
     Column("filename", String(300)),
     Column("data", JSON),
+    Column("found", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("job_id", "name", name="outputs_name"),
     Index("outputs_digest", "digest"),
     Index("outputs_file", "folder", "subfolder", "filename"),
@@ -123,6 +126,24 @@ inputs = Table(
     Column("media_type", String(100), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Index("inputs_digest", "digest"),
+)
+
+# What is to go with a job, or went with it: the files that are its own, by the `folder` that they are in, and blobs,
+# whose `folder` is empty. `forgotten_at`: when the job was; while it is there, those of jobs without outputs.
+leftovers = Table(
+    "leftovers",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("job_id", String(64), nullable=False),
+    Column("space", String(64), nullable=False, server_default=""),
+    Column("folder", String(12), nullable=False),
+    Column("subfolder", String(500), nullable=False, server_default=""),
+    Column("filename", String(300), nullable=False, server_default=""),
+    Column("digest", String(64), nullable=False),
+    Column("ended_at", Double, nullable=False),
+    Column("forgotten_at", Double),
+    Index("leftovers_job", "job_id"),
+    Index("leftovers_forgotten", "forgotten_at", "id"),
 )
 
 # The newest unfinished picture of a running job. `version` grows with each one.

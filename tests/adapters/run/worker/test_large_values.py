@@ -66,7 +66,7 @@ def test_a_blocked_nodes_message_is_short() -> None:
 def test_large_values_are_blobs(tmp_path: Path, value: Any, media_type: str | None, suffix: str) -> None:
     blobs = BlobStore(tmp_path / "blobs")
     node = NodeResult("7", "PreviewAny", {"text": (value,)}, cached=False)
-    (made,) = collect(RunResult({"7": node}, {}, 0.0), Folders(), blobs)
+    (made,) = collect(RunResult({"7": node}, {}, 0.0), Folders(), blobs, since=0.0)
     assert (made.name, made.media_type, made.filename) == (f"7_text_0{suffix}", media_type, None)
     if made.digest is None:
         assert made.data == value

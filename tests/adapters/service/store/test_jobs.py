@@ -111,12 +111,12 @@ def test_forgetting_deletes_ended_jobs_and_all_that_is_theirs(store: Store) -> N
     assert claimed is not None
     made = Output(name="a", node_id="1", class_type="X", kind="images", cached=False, digest="d" * 64)
     store.leases.complete(claimed[1], [made])
-    assert store.jobs.digests() == {"d" * 64}
+    assert store.leftovers.digests() == {"d" * 64}
     assert store.jobs.forget(ended_before=0) == 0
     assert store.jobs.forget(ended_before=4e9) == 1
     assert store.jobs.get(job_id) is None
     assert store.events.of_job(job_id) == []
-    assert store.jobs.digests() == set()
+    assert store.leftovers.digests() == set()
     assert order(store) == [waiting]
 
 
