@@ -1,4 +1,4 @@
-"""Classes of ComfyUI's own that are left out on purpose: those that call hosted services, and those for 3D.
+"""Classes of ComfyUI's own that are left out on purpose: those that call hosted services, those for 3D, shaders.
 
 Their names are in ``left_out.json``.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 _WHY = {
     "hosted": "it calls a hosted service, and such nodes are left out: use a node whose model runs here",
     "3d": "it is for 3D, which is left out",
+    "shader": "it runs a program in OpenGL's language, which needs a graphics driver, and is left out: use nodes for "
+    "pictures such as ImageBlend, ColorTransfer or CurveEditor, or a node of your own",
 }
 
 

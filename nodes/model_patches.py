@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from nodes.choices import Progress
 from nodes.values import Model
 
 CATEGORY = "model_patches/unet"
+TORCH_ATTENTION = "pytorch attention"
 Factor = Annotated[float, Float(min=0.0, max=10.0, step=0.01)]
 Folded = Annotated[float, Float(min=0.0, max=10.0, step=0.01), Shown(advanced=True)]
 ResizeMethod = Annotated[str, Choice("bicubic", "nearest-exact", "bilinear", "area", "bislerp")]
@@ -171,3 +173,15 @@ def multiply_outputs_of_attention(
             f"UNetTemporalAttentionMultiply changes nothing: models of {model.family.title} have no such attention"
         )
     return model.with_weight_patch(patch)
+
+
+def _any_kernel(ctx: Context, *, attention: str) -> None:
+    """Takes every name: kernels that are not here give way to torch's."""
+
+
+@node("ModelAttentionBackend", category="model/patch", validate=_any_kernel)
+def choose_attention(ctx: Context, *, model: Model, attention: Annotated[str, Choice(TORCH_ATTENTION)]) -> Model:
+    """The model, its attention computed by this kernel instead of the one that the settings choose."""
+    if attention != TORCH_ATTENTION:
+        ctx.note(f"the attention kernel '{attention}' is not here: torch's is used")
+    return replace(model, attention="sdpa")

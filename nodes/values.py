@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from engine.computing import Attention
     from engine.weights import WeightPatch, Weights
     from nodes.diffusion.parameterization import Parameterization
     from nodes.families.family import ControlKind, Family, PatchKind, VaeKind
@@ -60,7 +61,7 @@ class Model:
     step to step, whose memory ends with that call. They are given the generator that drew the noise, where it ended.
     Hooks that are put on later come after theirs. ``space``: of its latents; ``variant``: what the family
     knows of this one network. ``keeps_clean``: what an inpainting mask keeps is shown to the network without noise.
-    ``companions``: networks that run beside its own.
+    ``companions``: networks that run beside its own. ``attention``: the kernel that computes it, if not the settings'.
     """
 
     wire: ClassVar[str] = "MODEL"
@@ -75,6 +76,7 @@ class Model:
     guidance: GuidancePatches = field(default_factory=GuidancePatches)
     per_sampling: tuple[Callable[[torch.Generator], Hooks], ...] = ()
     companions: tuple[Companion, ...] = ()
+    attention: Attention | None = None
 
     def with_patches(self, patches: NetworkPatches) -> Model:
         """The same model with more hooks, after those it has."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ParamSpec
 
 import torch
 
-from engine.computing import Compile, Computing
+from engine.computing import Attention, Compile, Computing
 from engine.derived import Derived
 from engine.model_store import ModelStore
 from engine.weights import Weights
@@ -63,9 +63,13 @@ def using(backend: Backend) -> Iterator[None]:
         _current.reset(token)
 
 
-def chosen(models: ModelStore, weights: Weights) -> Backend:
-    """What computes this network of the store. Raises ``DagfusionError`` where that cannot be as the settings say."""
-    return backend_for(models.device, models.computing, models.derived if weights.heavy else None)
+def chosen(models: ModelStore, weights: Weights, attention: Attention | None = None) -> Backend:
+    """What computes this network of the store; ``attention``: its kernel, if not the settings'.
+
+    Raises ``DagfusionError`` where that cannot be as the settings say.
+    """
+    computing = models.computing if attention is None else replace(models.computing, attention=attention)
+    return backend_for(models.device, computing, models.derived if weights.heavy else None)
 
 
 def backend_for(device: torch.device, computing: Computing, layouts: Derived | None = None) -> Backend:

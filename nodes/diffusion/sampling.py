@@ -65,7 +65,7 @@ def sample(
     latent = replace(latent, noise_end=source.get_state())
     guider = replace(guider, model=guider.model.with_hooks_made(source))
     with torch.no_grad(), ExitStack() as leases:
-        leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights)))
+        leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights, guider.model.attention)))
         guider = replace(guider, model=with_companions(ctx, guider.model, latent, leases))
         module = leases.enter_context(ctx.models.lease(guider.model.weights, guider.model.weight_patches))
         control = _lease_controls(ctx, guider, leases)

@@ -39,7 +39,14 @@ def test_packs(class_type: str, pack: str) -> None:
 
 @pytest.mark.parametrize(
     ("class_type", "why"),
-    [("KlingVideoNode", "hosted"), ("OpenAIGPTImage1", "hosted"), ("SaveGLB", "3D"), ("KSampler", ""), ("VHS_X", "")],
+    [
+        ("KlingVideoNode", "hosted"),
+        ("OpenAIGPTImage1", "hosted"),
+        ("SaveGLB", "3D"),
+        ("GLSLShader", "graphics driver"),
+        ("KSampler", ""),
+        ("VHS_X", ""),
+    ],
 )
 def test_classes_that_are_left_out_say_so(tmp_path: Path, class_type: str, why: str) -> None:
     assert bool(why_left_out(class_type)) == bool(why)

@@ -13,11 +13,18 @@ import torch
 from torch import Tensor
 
 from engine.computing import Computing
+from engine.context import Context
+from engine.events import Event, EventLog, NodeNote
+from engine.folders import Folders
 from engine.model_store import ModelStore
-from nodes.diffusion import backend
+from nodes.diffusion import backend, sampling
 from nodes.diffusion.backend import PLAIN, Backend
+from nodes.diffusion.checkpoints import load_unet
 from nodes.diffusion.compiling import compiled
 from nodes.diffusion.kernels import sdpa
+from nodes.model_patches import TORCH_ATTENTION, choose_attention
+from nodes.sampling_values import Guider, Sampler
+from nodes.values import Cond, Conditioning, Latent
 from tests.nodes.drawing import drawn
 
 Mixed = tuple[int, int]  # head width, keys
@@ -91,3 +98,27 @@ def test_a_sampling_call_runs_compiled_parts(models_dir: Path, monkeypatch: pyte
     compiled.cache_clear()
     assert sorted(parts) == ["plain_layer", "resnet"]
     assert 0 < float((made - exact).norm() / exact.norm()) < 1e-4  # its attention is the fused one
+
+
+def test_a_model_may_have_a_kernel_of_its_own(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def mix_for(_device: torch.device, attention: str) -> Any:
+        asked.append(attention)
+        return sdpa.mix
+
+    monkeypatch.setattr(backend, "mix_for", mix_for)
+    told: list[Event] = []
+    store = ModelStore("cpu", precision="float32", computing=Computing(attention="auto"))
+    ctx = Context(Folders(), store, log=EventLog(told.append))
+    plain = load_unet(models_dir / "checkpoints" / "tiny_sd15.safetensors")
+    own = choose_attention(ctx, model=plain, attention=TORCH_ATTENTION)
+    other = choose_attention(ctx, model=plain, attention="comfy kitchen attention")
+    assert [event.message for event in told if isinstance(event, NodeNote)] == [
+        "the attention kernel 'comfy kitchen attention' is not here: torch's is used"
+    ]
+    prompt = Conditioning((Cond(torch.zeros(1, 77, 64)),))
+    for model in (plain, own, other):
+        guider, latent = Guider(model, "basic", {"positive": prompt}), Latent(torch.zeros(1, 4, 8, 8))
+        sampling.sample(ctx, guider, Sampler("euler"), torch.tensor([1.0, 0.0]), latent, noise_seed=1, seed=1)
+    assert asked == ["auto", "sdpa", "sdpa"]
