@@ -1,4 +1,4 @@
-"""Networks that run beside a model's and add to what its blocks make, told by pictures: "model patches" from files."""
+"""Networks that run beside a model's and add to what its blocks make, from pictures: "model patches" in files."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _equal(view: WeightView, other: WeightView) -> bool:
 
 
 def _coded(fact: TensorFact) -> str:
-    """In which way its bytes stand for numbers, wherever they are."""
+    """How its bytes encode numbers, independently of where they are."""
     parts = fact.pieces or (fact,)
     return " ".join(part.coding.title for part in parts if part.coding is not None)
 

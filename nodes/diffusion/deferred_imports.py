@@ -1,4 +1,4 @@
-"""Lets module files of diffusers be imported without what is imported beside them and needed by nobody here.
+"""Imports single module files of diffusers without the rest of their packages, which nothing here needs.
 
 Two things, 3 s together where a small picture takes 2:
 

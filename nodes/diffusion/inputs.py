@@ -1,4 +1,4 @@
-"""What a network gets beside the noisy latent, and how several prompts' are joined for one forward pass."""
+"""What a network gets besides the noisy latent, and how several prompts' inputs are joined for one forward pass."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def pack(parts: Sequence[Tensor]) -> Tensor:
 
 
 def unpack(packed: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
-    """The parts again, of ``shapes`` but for the batch, which is that of ``packed``."""
+    """The parts again, each of its shape in ``shapes`` except for the batch, which is that of ``packed``."""
     if len(shapes) == 1:
         return (packed,)
     lengths = [math.prod(shape[1:]) for shape in shapes]

@@ -33,7 +33,7 @@ _loading = Lock()  # torch keeps what is harmless for the whole process
 
 
 class _Inert:
-    """Stands for what trainers leave in checkpoints beside weights: it does nothing, whatever it is given."""
+    """Replaces the objects that trainers leave in checkpoints besides weights: it accepts anything and does nothing."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Weights kept in 8 bits with a scale beside them: how the layouts in use say so."""
+"""Weights stored in 8 bits with a scale: how each layout in use marks them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where pictures that a prompt refers to stand beside the one that is made, on a transformer's position axes."""
+"""Positions of a prompt's reference pictures on a transformer's axes, relative to the picture that is drawn."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _up(config: UNetConfig, place: int, time_width: int) -> nn.Module:
 
 
 def _every_block(config: UNetConfig, level: int, time_width: int) -> dict[str, Any]:
-    """What a block of any kind is told."""
+    """The constructor arguments that blocks of all kinds share."""
     return {
         "temb_channels": time_width,
         "resnet_eps": EPSILON,

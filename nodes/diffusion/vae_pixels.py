@@ -1,4 +1,4 @@
-"""The VAE that is none: latents are pictures in -1..1."""
+"""The VAE of models that work on pixels: it encodes nothing, its latents are pictures in -1..1."""
 
 from __future__ import annotations
 

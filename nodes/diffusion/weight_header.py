@@ -74,7 +74,7 @@ class Coding(Protocol):
 
     @property
     def beside(self) -> tuple[TensorFact, ...]:
-        """What of the file belongs to the weight beside its own bytes: its scales."""
+        """The file's other tensors that belong to the weight: its scales."""
         ...
 
     def source(self, fact: TensorFact, read: Read) -> WeightSource:

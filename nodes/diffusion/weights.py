@@ -176,7 +176,7 @@ class WeightView(Mapping[str, Tensor]):
         return self.file.bytes(self._facts[name])
 
     def beside(self, name: str) -> Iterator[memoryview]:
-        """The bytes of what belongs to the tensor beside its own, such as scales."""
+        """The bytes of further tensors that belong to this one, such as scales."""
         fact = self._facts[name]
         for part in fact.pieces or (fact,):
             if part.coding is not None:

@@ -1,4 +1,4 @@
-"""What is wrong with the model files that a checked workflow names, told by their headers alone.
+"""Finds what is wrong with the model files that a checked workflow names, from their headers alone.
 
 It says of a file what the built-in loaders would say, before anything runs.
 """

@@ -1,4 +1,4 @@
-"""Which CLIP text encoder a file holds, told by the depth and the layout of its layers."""
+"""Which CLIP text encoder a file holds, by the number and the layout of its layers."""
 
 from __future__ import annotations
 

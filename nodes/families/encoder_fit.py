@@ -1,4 +1,4 @@
-"""Whether prompts are encoded by what a denoiser reads, told by the headers of both files alone."""
+"""Whether a workflow's text encoders are those that its denoiser reads, from the headers of both files alone."""
 
 from __future__ import annotations
 

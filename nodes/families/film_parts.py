@@ -1,4 +1,4 @@
-"""What nodes that prepare a film give: the prompts with what the model is told beside them, and the latent."""
+"""What nodes that prepare a film return: the prompts with further inputs for the model, and the latent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nodes.values import Conditioning, Latent
 
 
 class FilmParts(NamedTuple):
-    """Both prompts with what the model is given beside them, and the latent to denoise."""
+    """Both prompts with the model's further inputs, and the latent to denoise."""
 
     positive: Conditioning
     negative: Conditioning

@@ -1,4 +1,4 @@
-"""What of the LoRA files that a checked workflow names will be left out, told by headers alone."""
+"""Which parts of the LoRA files that a checked workflow names will be left out, from headers alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""By which tensors a file is told to be of a kind: names that are there or are not, and questions to the shapes."""
+"""Recognizes a file's kind by its tensors: names that must be there or must not, and questions about shapes."""
 
 from __future__ import annotations
 

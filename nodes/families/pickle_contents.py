@@ -1,4 +1,4 @@
-"""What a pickled file would make when it is read, told without reading it: the names that its pickle calls for."""
+"""What unpickling a file would create, found without unpickling it: the names that its pickle asks for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PICKLE_BYTES = 200_000_000
 
 
 def strange_names(path: Path) -> list[str]:
-    """What the file calls for beside weights and plain values, which nobody reads here; empty for a damaged file."""
+    """Names that the file asks for besides weights and plain values; they are never read. Empty for a damaged file."""
     try:
         return sorted({name for data in _pickles(path) for name in _called(data) if not _HARMLESS.fullmatch(name)})
     except (OSError, ValueError, zipfile.BadZipFile, IndexError, KeyError):
@@ -32,7 +32,7 @@ def strange_names(path: Path) -> list[str]:
 
 
 def stored_tensors(path: Path) -> int:
-    """How many pieces of storage the file's tensors are in: as many as tensors, but for those that share one."""
+    """How many storages the file's tensors are in: one for each tensor, unless several share one."""
     with suppress(OSError, ValueError, zipfile.BadZipFile, IndexError, KeyError):
         return sum(opcode in ("PERSID", "BINPERSID") for data in _pickles(path) for opcode, _ in _steps(data))
     return 0

@@ -1,4 +1,4 @@
-"""Puts a LoRA file onto a model and its text encoders, as patches. What does not fit is left out and told."""
+"""Puts a LoRA file onto a model and its text encoders, as patches. What does not fit is left out and reported."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def text_prefixes(kind: str, kinds: Sequence[str]) -> tuple[str, ...]:
 
 
 def _t5_prefixes(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Trainers number encoders: T5 comes after the CLIPs, and is the third in files of some also beside one alone."""
+    """Trainers number encoders. T5 comes after the CLIPs; some trainers call it the third even after a single CLIP."""
     number = 1 + len(_CLIPS & set(kinds))
     numbers = (2, 3) if number == 2 else (number,)
     starts = [f"lora_te{each}_" for each in numbers] + ["text_encoders_t5xxl_transformer_"]

@@ -25,13 +25,13 @@ _TABLE: Mapping[str, str] = {**SAMPLERS, **BEHIND_NODES}
 
 @cache
 def find(name: str) -> SampleFunction:
-    """The function of a sampler. Raises ``KeyError`` for a name that is none."""
+    """The function of a sampler. Raises ``KeyError`` for an unknown name."""
     module, _, function = _TABLE[name].partition(":")
     found: SampleFunction = getattr(import_module(f"{__name__}.{module}"), function)
     return partial(found, noise_on_gpu=True) if name.endswith(_GPU) else found
 
 
 def last_level(name: str, sigmas: Tensor) -> Tensor:
-    """The level that sampler ``name`` ends at: the last of ``sigmas``, but for those that stop short of zero."""
+    """The level that sampler ``name`` ends at: the last of ``sigmas``, or the one before if it stops short of zero."""
     stops_short = name in ("uni_pc", "uni_pc_bh2")
     return sigmas[-1].clamp(min=LOWEST_SIGMA) if stops_short and sigmas[-1] == 0 else sigmas[-1]

@@ -130,7 +130,7 @@ def _heads(view: WeightView, width: int) -> int:
 
 
 def _is_big(view: WeightView) -> bool:
-    """Whether a CLIP encoder is of the big ones, or like them but for its depth."""
+    """Whether a CLIP encoder is one of the big ones, or like them except for its depth."""
     width = view.shape(_PATCHES)[0]
     is_deep = view.count("vision_model.encoder.layers") > _BIG_LAYERS
     return is_deep or (width % _H_HEAD_WIDTH == 0 and width % _HEAD_WIDTH != 0)

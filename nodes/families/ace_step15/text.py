@@ -22,7 +22,7 @@ _Told = Callable[[int, int], None]
 
 
 def _unheard(done: int, whole: int) -> None:
-    """Nobody is told."""
+    """Discards the note."""
 
 
 def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embeddings: Sequence[Path] = ()) -> Cond:

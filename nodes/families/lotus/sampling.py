@@ -1,4 +1,4 @@
-"""What the UNet gets beside the latent: the prompt, and that what was learned is wanted, not the picture again."""
+"""What the UNet gets besides the latent: the prompt, and a switch that asks for the learned map, not the picture."""
 
 from __future__ import annotations
 

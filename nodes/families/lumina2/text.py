@@ -38,7 +38,7 @@ def encode(models: ModelStore, clip: Clip, text: str | Mapping[str, str], embedd
 
 
 def writer(texts: str) -> Writer:
-    """Gemma 2, which goes on with the prompt as it stands."""
+    """Gemma 2, which continues the prompt without a template."""
     return Writer("gemma2", ROTATION, frozenset({END}), _asked, _spelled)
 
 

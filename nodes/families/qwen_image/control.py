@@ -38,7 +38,7 @@ BLOCKS = 60
 
 
 def load(view: WeightView, kind: str) -> ControlNet:
-    """The network in ``view``, which is all of its file; one with wider tokens reads a mask beside the picture."""
+    """The network in ``view``, which is all of its file. If its tokens are wider, it reads a mask with the picture."""
     width, patch_width = view.shape("img_in.weight")
     mask_width = view.shape("controlnet_x_embedder.weight")[1] - patch_width
     config = {

@@ -1,6 +1,6 @@
-"""ControlNets of Stable Diffusion 3.5 by Stability AI: blocks of the picture alone, beside the first ones of the model.
+"""ControlNets of Stable Diffusion 3.5 by Stability AI: blocks for the picture alone, beside the model's first ones.
 
-They have no layer for the noisy latent, or none for the prompt's summary, of their own: that of the model serves.
+Some have no layer of their own for the noisy latent or for the prompt's summary; the model's is used then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prompts for Stable Diffusion XL with what its networks are told beside them."""
+"""Prompts for Stable Diffusion XL, with the sizes and scores that its networks read."""
 
 from __future__ import annotations
 
