@@ -42,10 +42,11 @@ _FORMATS = {
     "video/av1-webm": ("webm", "av1"),
     "video/ffmpeg-gif": ("gif", ""),
     "video/h264-mp4": ("mp4", "h264"),
+    "video/h265-mp4": ("mp4", "hevc"),
     "video/nvenc_h264-mp4": ("mp4", "h264"),
     "video/webm": ("webm", "vp9"),
 }
-_CRF = {"h264": 19, "vp9": 20, "av1": 23}
+_CRF = {"h264": 19, "hevc": 22, "vp9": 20, "av1": 23}
 _MEDIA_TYPES = {"gif": "image/gif", "webp": "image/webp", "mp4": "video/mp4", "webm": "video/webm"}
 
 ImageOrLatent = Annotated[Any, Wire("IMAGE,LATENT")]

@@ -20,7 +20,7 @@ from nodes.media.clock import exact_rate
 from nodes.media.telling import NOBODY, NodeContext
 
 FORMATS = {"mp4": "mp4", "mkv": "matroska", "webm": "webm"}
-ENCODERS = {"h264": "libx264", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 MOST_QUALITY = {"h264": 51, "vp9": 63, "av1": 63}
 # "auto" and "sRGB" are ordinary films; the others carry pixels that are in HLG or PQ already.
 TRANSFERS = {"sRGB": ColorTrc.BT709, "HDR": ColorTrc.ARIB_STD_B67, "HDR PQ": ColorTrc.SMPTE2084}
@@ -128,6 +128,8 @@ def picture_stream(container: Any, encoding: Encoding, size: tuple[int, int], ra
     stream.pix_fmt = encoding.pixel_format
     hdr = encoding.transfer != "sRGB"
     context = stream.codec_context
+    if encoding.codec == "hevc" and container.format.name == "mp4":
+        context.codec_tag = "hvc1"  # by which Apple's players know it
     context.colorspace = colour.BT2020 if hdr else colour.BT709
     context.color_primaries = ColorPrimaries.BT2020 if hdr else ColorPrimaries.BT709
     context.color_trc = TRANSFERS[encoding.transfer]
@@ -145,6 +147,8 @@ def _options(encoding: Encoding, size: tuple[int, int]) -> dict[str, str]:
         options = {"svtav1-params": "lossless=1"} if lossless else {"crf": f"{encoding.crf:g}"}
     if encoding.codec == "av1":
         options["preset"] = "6"
+    if encoding.codec == "hevc":
+        options["x265-params"] = "log-level=error"
     if encoding.codec == "h264" and size[0] * size[1] > _LARGE_PX:
         # As it comes, the encoder holds some 60 frames: those that it looks ahead over, and each thread's.
         options |= {"rc-lookahead": "0", "x264-params": _LARGE}

@@ -26,6 +26,8 @@ def _copy(source: Path, target: Path, texts: Mapping[str, str], container: str) 
         copy.metadata.update({**file.metadata, **texts})
         outputs = {stream.index: copy.add_stream_from_template(stream, opaque=True) for stream in file.streams}
         for stream in file.streams.video:
+            if stream.codec.canonical_name == "hevc" and container == "mp4":
+                outputs[stream.index].codec_context.codec_tag = stream.codec_context.codec_tag
             if stream.average_rate and stream.average_rate == stream.base_rate:
                 # Else Matroska and WEBM would say nothing of it, and readers guess by times in whole milliseconds.
                 outputs[stream.index].codec_context.framerate = stream.average_rate

@@ -128,6 +128,7 @@ def saved(ctx: Context) -> Path:
     [
         ("video/h264-mp4", ".mp4", "h264"),
         ("video/nvenc_h264-mp4", ".mp4", "h264"),
+        ("video/h265-mp4", ".mp4", "hevc"),
         ("video/webm", ".webm", "vp9"),
         ("video/av1-webm", ".webm", "av1"),
     ],
@@ -147,6 +148,7 @@ def test_films_are_written_with_sound_and_texts(ctx: Context, format: str, suffi
     assert audio.waveform.shape[-1] / audio.sample_rate_hz == pytest.approx(0.5, abs=0.03)
     with av.open(str(saved(ctx))) as container:
         assert container.streams.video[0].codec.canonical_name == codec
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1" or codec != "hevc"
         assert "prompt" in {key.lower() for key in container.metadata}
 
 
