@@ -24,6 +24,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "clip_vision": ("clip_vision",),
     "style_models": ("style_models",),
     "ipadapter": ("ipadapter",),
+    "latent_upscale_models": ("latent_upscale_models",),
     "embeddings": ("embeddings",),
     "diffusers": ("diffusers",),
     "vae_approx": ("vae_approx",),

@@ -74,6 +74,7 @@ class Guider:
     """GUIDER: a model with the conditionings it is guided by and how they combine.
 
     ``kind``: ``basic`` (positive alone), ``cfg``, ``dual_cfg`` (positive, middle, negative) or ``perp_neg``.
+    ``part_scales``: instead of ``cfg``, of each part of a latent of as many.
     """
 
     wire: ClassVar[str] = "GUIDER"
@@ -82,3 +83,4 @@ class Guider:
     conditionings: Mapping[str, Conditioning]
     cfg: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
+    part_scales: tuple[float, ...] = ()

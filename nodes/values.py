@@ -300,6 +300,15 @@ class UpscaleModel:
     scale: int
 
 
+@dataclass(frozen=True, eq=False)
+class LatentUpscaleModel:
+    """LATENT_UPSCALE_MODEL: a network that enlarges latents of films; ``channels``: of these."""
+
+    wire: ClassVar[str] = "LATENT_UPSCALE_MODEL"
+    weights: Weights
+    channels: int
+
+
 # --- pictures that are read ---------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from nodes.diffusion.fitting import fit_latent, fit_noise_mask
 from nodes.diffusion.guidance import Guidance
 from nodes.diffusion.inputs import Scene
 from nodes.diffusion.passes import Network
+from nodes.diffusion.patches.cfg import by_parts
 from nodes.diffusion.previews import Previewer
 from nodes.diffusion.regions import Placed
 from nodes.diffusion.two_networks import TwoNetworks, negative_model
@@ -63,7 +64,7 @@ def sample(
     source = noises.generator(seed if noise_seed is None else noise_seed)
     added = _noise(latent, None if noise_seed is None else source) if noise is None else noise
     latent = replace(latent, noise_end=source.get_state())
-    guider = replace(guider, model=guider.model.with_hooks_made(source))
+    guider = _guiding_parts(replace(guider, model=guider.model.with_hooks_made(source)), latent)
     with torch.no_grad(), ExitStack() as leases:
         leases.enter_context(backend.using(backend.chosen(ctx.models, guider.model.weights, guider.model.attention)))
         guider = replace(guider, model=with_companions(ctx, guider.model, latent, leases))
@@ -79,6 +80,15 @@ def sample(
         preview = previews.previewer(ctx, guider.model.space, leases)
         run = _Run(ctx, guider, network, latent, added.to(next(module.parameters()).device), sigmas.float(), preview)
         return run(sampler, seed)
+
+
+def _guiding_parts(guider: Guider, latent: Latent) -> Guider:
+    """``guider`` with the scales that it has for parts, where the latent has as many."""
+    scales = guider.part_scales
+    if not scales or len(latent.parts) != len(scales) or len(set(scales)) == 1:
+        return guider
+    shapes = tuple(tuple(part.samples.shape) for part in latent.parts)
+    return replace(guider, model=guider.model.with_guidance(by_parts(scales, shapes)))
 
 
 def _lease_controls(ctx: Context, guider: Guider, leases: ExitStack) -> ControlFunction | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -9,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nodes.diffusion import nested
 from nodes.diffusion.guidance import perp_neg
+from nodes.diffusion.nested import Shapes
 from nodes.diffusion.patches.spectrum import scale_frequencies
 from nodes.diffusion.samplers.steps import half_log_snr, signal
 from nodes.hooks import GuidancePatches, Guided, Hooks, NetworkPatches
@@ -61,6 +64,17 @@ def over_frames(least: float, form: Literal["line", "triangle"]) -> GuidancePatc
         return guided.uncond + scale * (guided.cond - guided.uncond)
 
     return GuidancePatches(combine=combine)
+
+
+def by_parts(scales: Sequence[float], shapes: Shapes) -> GuidancePatches:
+    """A scale for each part of a latent of ``shapes``, packed, such as a film's and its sound's."""
+
+    def combine(guided: Guided) -> Tensor:
+        assert guided.uncond is not None
+        difference = nested.unpack(guided.cond - guided.uncond, shapes)
+        return guided.uncond + nested.pack([part * scale for part, scale in zip(difference, scales, strict=True)])
+
+    return GuidancePatches(combine=combine, keep_uncond=True)
 
 
 def cfg_zero_star(guided: Guided) -> Tensor:

@@ -15,6 +15,12 @@ def described(view: WeightView, part: str) -> Mapping[str, Any]:
 
     Raises ``ModelUnreadable`` for a text that is no JSON.
     """
+    found = description(view).get(part)
+    return found if isinstance(found, dict) else {}
+
+
+def description(view: WeightView) -> Mapping[str, Any]:
+    """All of that text; see :func:`described`."""
     try:
         config = json.loads(view.file.metadata.get("config", "{}"))
     except ValueError as error:
@@ -22,5 +28,4 @@ def described(view: WeightView, part: str) -> Mapping[str, Any]:
             f"the header of '{view.file.path.name}' describes its networks in broken JSON",
             remedy="take the file as its authors published it",
         ) from error
-    found = config.get(part) if isinstance(config, dict) else None
-    return found if isinstance(found, dict) else {}
+    return config if isinstance(config, dict) else {}

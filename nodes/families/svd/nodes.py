@@ -12,10 +12,11 @@ from engine.inputs import MAX_SIDE_PX, FileChoice, Float, Int, Shown
 from engine.registry import node
 from engine.types import Absent, Image
 from nodes import diffusion
+from nodes.families.film_parts import FilmParts
 from nodes.families.sd import SPACE
 from nodes.families.svd import VISION
 from nodes.latent import empty
-from nodes.values import ClipVision, Cond, Conditioning, Latent, Model, Vae
+from nodes.values import ClipVision, Cond, Conditioning, Model, Vae
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +51,6 @@ def load_image_checkpoint(
     return ImageCheckpoint(checkpoint.model, vision, checkpoint.vae or no_vae)
 
 
-class MovedPicture(NamedTuple):
-    """Both prompts, which are pictures, and the frames to denoise."""
-
-    positive: Conditioning
-    negative: Conditioning
-    latent: Latent
-
-
 @node("SVD_img2vid_Conditioning", category="model/conditioning/stable video", keep=True)
 def picture_to_film(
     ctx: Context,
@@ -71,7 +64,7 @@ def picture_to_film(
     motion_bucket_id: Annotated[int, Int(min=1, max=1023), Shown(advanced=True)] = 127,
     fps: Annotated[int, Int(min=1, max=1024)] = 6,
     augmentation_level: Annotated[float, Float(min=0.0, max=10.0, step=0.01), Shown(advanced=True)] = 0.0,
-) -> MovedPicture:
+) -> FilmParts:
     """A film that starts with a picture. ``motion_bucket_id``: how much moves; ``augmentation_level``: how much noise
     is laid over the picture, always the same, against films that stand still.
     """
@@ -85,7 +78,7 @@ def picture_to_film(
         pixels = pixels + diffusion.noise.initial(pixels.shape, 0) * augmentation_level
     known = diffusion.vae.encode(ctx, vae, pixels)
     told = {"motion_bucket_id": motion_bucket_id, "fps": fps, "augmentation_level": augmentation_level}
-    return MovedPicture(
+    return FilmParts(
         Conditioning((Cond(seen, concat_latent=known, extra=told),)),
         Conditioning((Cond(torch.zeros_like(seen), concat_latent=torch.zeros_like(known), extra=told),)),
         empty(SPACE, width, height, batch=video_frames),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
+from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+from safetensors.torch import save_file
 
 from engine.context import Context
 from engine.errors import InputInvalid, ModelUnreadable
@@ -21,7 +24,7 @@ from nodes.diffusion.rotary import rotate_each, rotate_halves
 from nodes.families.found import families
 from nodes.families.ltx2.sound import places_of_sound
 from nodes.sampling_values import Sampler
-from nodes.values import Latent
+from nodes.values import Cond, Conditioning, Latent
 from tests.reference.families import models
 
 REGISTRY = builtin_registry()
@@ -138,3 +141,64 @@ def test_most_layers_look_back_on_a_window() -> None:
     assert _window(WINDOW, device) is None
     seen = _window(WINDOW + 2, device)
     assert seen is not None and int(seen[0, 0, -1].sum()) == WINDOW and int(seen[0, 0, 5].sum()) == 6
+
+
+def test_film_and_sound_are_guided_by_scales_of_their_own(ltx2: Context) -> None:
+    model = made("CheckpointLoaderSimple", ltx2, ckpt_name="tiny_ltx2.safetensors").MODEL
+    source = torch.Generator().manual_seed(0)
+    prompts = [Conditioning((Cond(torch.randn(1, 4, 64, generator=source)),)) for _ in range(2)]
+    given = {"model": model, "positive": prompts[0], "negative": prompts[1]}
+    levels = torch.tensor([1.0, 0.0])
+    whole = Latent(FILM, others=(Latent(torch.zeros_like(SOUND)),))
+
+    def drawn(guider: Any, latent: Latent) -> Latent:
+        return sampling.sample(ltx2, guider, Sampler("euler"), levels, latent, noise_seed=1, seed=1).output
+
+    both = drawn(made("LTXVDualCFGGuider", **given, video_cfg=3.0, audio_cfg=1.0), whole)
+    strong, plain = (drawn(made("CFGGuider", **given, cfg=cfg), whole) for cfg in (3.0, 1.0))
+    assert torch.allclose(both.samples, strong.samples, atol=1e-5)
+    assert torch.allclose(both.others[0].samples, plain.others[0].samples, atol=1e-5)
+    assert not torch.allclose(strong.others[0].samples, plain.others[0].samples, atol=1e-2)
+    alone = drawn(made("LTXVDualCFGGuider", **given, video_cfg=3.0, audio_cfg=1.0), Latent(FILM))
+    assert torch.allclose(alone.samples, drawn(made("CFGGuider", **given, cfg=3.0), Latent(FILM)).samples)
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ({"spatial_upsample": True}, (3, 4, 6)),
+        ({"spatial_upsample": True, "rational_resampler": True, "spatial_scale": 1.5}, (3, 3, 5)),
+        ({"spatial_upsample": False, "temporal_upsample": True}, (5, 2, 3)),
+    ],
+)
+def test_latents_are_enlarged(
+    ltx2: Context, tmp_path: Path, config: dict[str, Any], size: tuple[int, int, int]
+) -> None:
+    rational = config.get("rational_resampler", False)
+    network = LTX2LatentUpsamplerModel(
+        mid_channels=32,
+        num_blocks_per_stage=1,
+        spatial_upsample=config["spatial_upsample"],
+        temporal_upsample=config.get("temporal_upsample", False),
+        use_rational_resampler=rational,
+        rational_spatial_scale=config.get("spatial_scale", 2.0),
+    )
+    folder = tmp_path / "latent_upscale_models"
+    folder.mkdir()
+    save_file(network.state_dict(), folder / "up.safetensors", {"config": json.dumps(config)})
+    vae = made("CheckpointLoaderSimple", ltx2, ckpt_name="tiny_ltx2.safetensors").VAE
+    own = Folders(model_folders([tmp_path]), ltx2.folders.input, ltx2.folders.output, ltx2.folders.temp)
+    there = replace(ltx2, folders=own)
+    upscaler = made("LatentUpscaleModelLoader", there, model_name="up.safetensors")
+    film = torch.randn(1, 128, 3, 2, 3, generator=torch.Generator().manual_seed(0))
+    found = made(
+        "LTXVLatentUpsampler", there, samples=Latent(film, noise_mask=film[:, :1]), upscale_model=upscaler, vae=vae
+    )
+    assert found.samples.shape[2:] == size and found.noise_mask is None
+    with ltx2.models.lease(vae.weights) as module, torch.no_grad():
+        codec: Any = module
+        means, deviations = (each.float()[:, None, None, None] for each in (codec.means, codec.deviations))
+        expected = (network(film * deviations + means) - means) / deviations
+    assert torch.allclose(found.samples, expected, atol=1e-4)
+    with pytest.raises(InputInvalid, match="128 channels"):
+        made("LTXVLatentUpsampler", there, samples=Latent(SOUND), upscale_model=upscaler, vae=vae)

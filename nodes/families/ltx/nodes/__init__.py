@@ -11,6 +11,7 @@ from nodes.families.ltx.nodes.films import (
 from nodes.families.ltx.nodes.guides import add_guide, crop_guides
 from nodes.families.ltx.nodes.levels import sample_ltx, schedule
 from nodes.families.ltx.nodes.preprocess import preprocess
+from nodes.families.ltx.nodes.upsampling import load_upsampler, upsample
 
 __all__ = [
     "add_guide",
@@ -18,8 +19,10 @@ __all__ = [
     "empty_film",
     "image_to_film",
     "image_to_film_in_place",
+    "load_upsampler",
     "preprocess",
     "sample_ltx",
     "schedule",
     "told_frame_rate",
+    "upsample",
 ]

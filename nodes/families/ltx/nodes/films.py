@@ -13,7 +13,8 @@ from engine.inputs import MAX_SIDE_PX, Count, Float, Int
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion, memory
-from nodes.families.ltx.nodes.inputs import CATEGORY, GuidedFilm, Prompts, Share, Side, mask_of
+from nodes.families.film_parts import FilmParts
+from nodes.families.ltx.nodes.inputs import CATEGORY, Prompts, Share, Side, mask_of
 from nodes.families.ltx.spaces import SPACE
 from nodes.latent import empty
 from nodes.values import Conditioning, Latent, Vae
@@ -66,12 +67,12 @@ def image_to_film(
     length: Annotated[int, Int(min=9, max=MAX_SIDE_PX, step=8)] = 97,
     batch_size: Count = 1,
     strength: Share = 1.0,
-) -> GuidedFilm:
+) -> FilmParts:
     """A film that starts with the pictures of ``image``; ``strength``: how much of them is kept."""
     latent = empty(SPACE, width, height, frames=length, batch=batch_size)
     films = diffusion.film_frames
     known = films.framed_and_encoded(ctx, vae, image.pixels, width, height, length, input="image")
-    return GuidedFilm(positive, negative, _started(latent, known, strength))
+    return FilmParts(positive, negative, _started(latent, known, strength))
 
 
 @node("LTXVImgToVideoInplace", category=CATEGORY, keep=True)

@@ -14,7 +14,8 @@ from engine.inputs import Float, Int, Wire
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import diffusion
-from nodes.families.ltx.nodes.inputs import CATEGORY, GuidedFilm, mask_of
+from nodes.families.film_parts import FilmParts
+from nodes.families.ltx.nodes.inputs import CATEGORY, mask_of
 from nodes.values import Conditioning, Latent, Vae
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def add_guide(
     strength: Annotated[float, Float(min=0.0, max=10.0, step=0.01)] = 1.0,
     attention_mask: Mask | None = None,
     iclora_parameters: Annotated[Mapping[str, Any] | None, Wire("IC_LORA_PARAMETERS", optional=True)] = None,
-) -> GuidedFilm:
+) -> FilmParts:
     """The film with a picture, or a clip of 8 n + 1 frames, behind its end, which it shows from ``frame_idx`` on.
 
     ``strength``: how little of the guide is denoised, and how much the film attends to it; ``attention_mask``: where.
@@ -84,7 +85,7 @@ def add_guide(
     places[:, 0] += first
     places[:, 1:, :, 1] += (apart - 1) * torch.tensor(vae.space.factors[1:])[:, None]
     film = torch.cat([samples, known.expand(samples.shape[0], -1, -1, -1, -1)], dim=2)
-    return GuidedFilm(
+    return FilmParts(
         _guided(positive, places, entry),
         _guided(negative, places, entry),
         replace(latent, samples=film, noise_mask=torch.cat([mask, kept], dim=2)),
@@ -92,16 +93,16 @@ def add_guide(
 
 
 @node("LTXVCropGuides", category=CATEGORY)
-def crop_guides(ctx: Context, *, positive: Conditioning, negative: Conditioning, latent: Latent) -> GuidedFilm:
+def crop_guides(ctx: Context, *, positive: Conditioning, negative: Conditioning, latent: Latent) -> FilmParts:
     """The film without the guides behind its end, and prompts that know nothing of them."""
     steps, mask = guide_steps(positive, latent.samples), mask_of(latent)
     if not steps:
-        return GuidedFilm(positive, negative, replace(latent, noise_mask=mask))
+        return FilmParts(positive, negative, replace(latent, noise_mask=mask))
     cropped = replace(latent, samples=latent.samples[:, :, :-steps], noise_mask=mask[:, :, :-steps])
     positive, negative = (
         each.with_extra(keyframe_idxs=None, guide_attention_entries=None) for each in (positive, negative)
     )
-    return GuidedFilm(positive, negative, cropped)
+    return FilmParts(positive, negative, cropped)
 
 
 def guide_steps(prompt: Conditioning, samples: Tensor) -> int:

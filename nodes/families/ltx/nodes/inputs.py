@@ -27,14 +27,6 @@ class Prompts(NamedTuple):
     negative: Conditioning
 
 
-class GuidedFilm(NamedTuple):
-    """Both prompts with what the model is given beside them, and the latent to denoise."""
-
-    positive: Conditioning
-    negative: Conditioning
-    latent: Latent
-
-
 def mask_of(latent: Latent) -> Tensor:
     """How much of each step is denoised, a copy: float32[batch, 1, steps, 1, 1] where the latent has no mask."""
     if latent.noise_mask is not None:
