@@ -35,7 +35,7 @@ def test_packs_are_listed(call: CliRunner) -> None:
     done = call.invoke(app, ["packs", "list", "--packs", str(CUSTOM_NODES), "--json"])
     assert done.exit_code == 0, done.output
     found = {one["name"]: len(one["classes"]) for one in json.loads(done.stdout)}
-    assert found == {"plain": 19, "schema": 3}
+    assert found == {"plain": 20, "schema": 3}
     none = call.invoke(app, ["packs", "list"])
     assert none.exit_code != 0
     assert "--packs or DAGFUSION_PACKS" in none.output

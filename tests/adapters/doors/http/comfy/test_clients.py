@@ -26,9 +26,12 @@ from tests.adapters.services import Service, picture_prompt, until
 Comfy = Callable[..., "subprocess.CompletedProcess[str]"]
 GRAPHS = Path(__file__).parents[5] / "graphs"
 SCRIPT = """
-import os, sys
+import os, sys, time
 from comfy_script.runtime import load, queue, Workflow
+queue.queue_remaining = -1  # which it sets when its socket is open: it waits for ever for a job that ends before
 load(sys.argv[1])
+while queue.queue_remaining == -1:
+    time.sleep(0.01)
 from comfy_script.runtime.nodes import *
 
 with Workflow(wait=True) as workflow:
