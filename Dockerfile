@@ -2,6 +2,8 @@
 # dagfusion as an image: `docker build -t dagfusion .`, or `--target cpu` to try it without a GPU. See docs/docker.md.
 
 # Python and uv, as everything below uses them. uv's version is the lock's.
+# The base is named by its tag: security updates come with the next build. Who wants the same bytes each time builds
+# with the digest that `docker buildx imagetools inspect ubuntu:24.04` tells.
 FROM ubuntu:24.04 AS python
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # The distribution's own packages have to be its newest, so no versions are named. pip's are: by the lock.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 import torch
 
 from adapters.run.worker import recorder as recorder_module
+from adapters.run.worker import store_sink
 from adapters.run.worker.leased_jobs import LeasedJob, Stop
 from adapters.run.worker.progress import ClassSeconds, JobProgress
 from adapters.run.worker.recorder import Recorder
 from adapters.run.worker.store_sink import StoreSink
-from adapters.service.store import Store
+from adapters.service.store import Store, sqlite
 from adapters.service.store.records import Lease, NewEvent, NewJob
 from engine.events import NodeFinished, NodePreview, NodeProgress, NodeStarted, RunStarted
 from tests.adapters.services import until
@@ -202,3 +205,24 @@ def test_what_a_sink_could_not_take_is_offered_again_in_order(monkeypatch: pytes
         until(lambda: len(sink.taken) == 60)
     assert [entry.data["node_id"] for entry in sink.taken] == [str(number) for number in range(60)]
     assert recorder.unwritten == []
+
+
+def test_what_happens_while_the_database_is_away_is_written_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(recorder_module, "_RETRY_S", 0.01)
+    refused: list[str] = []
+    monkeypatch.setattr(store_sink, "report_outage", lambda _log, _error, message, *_: refused.append(message))
+    store = Store(f"sqlite:///{tmp_path / 'queue.sqlite'}")
+    hand = held(store)
+    with recorder_of(store, hand) as recorder:
+        with closing(sqlite3.connect(tmp_path / "queue.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            recorder(STARTED)
+            until(lambda: refused)
+            recorder(NodeProgress(node_id="1", value=3, total=10))
+            other.execute("ROLLBACK")
+        until(lambda: ("node_progress", 3) in written(store, hand))
+        assert written(store, hand)[2:] == [("node_started", None), ("node_progress", 3)]
+    store.close()
