@@ -118,7 +118,7 @@ class Folders:
         raise ModelMissing(message, remedy=f"did you mean {near}?" if near else place)
 
     def _place_for(self, kind: str) -> str:
-        own = [f for f in self.of_kind(kind) if not self.is_shipped(f)]
+        own = [f for f in self.of_kind(kind) if f.is_dir() and not self.is_shipped(f)]
         if own:
             return f"put it into {', '.join(map(str, own))}"
         return f"put it into '{kind}' in your models folder, which --models or DAGFUSION_MODELS names"
@@ -172,7 +172,7 @@ def model_folders(roots: Iterable[Path], extra_paths_files: Iterable[Path] = ())
         if not root.is_dir():
             raise DagfusionError(f"model folder '{root}' does not exist", remedy="--models takes a 'models' folder")
         for kind, names in KINDS.items():
-            found[kind] += [root / name for name in names if (root / name).is_dir()]
+            found[kind] += [root / name for name in names]  # also one that is made later
         beside = [root.resolve().parent] if root.resolve().name == "models" else []
         for file in (place / name for place in (root, *beside) for name in _EXTRA_PATHS_NAMES):
             if file.is_file():

@@ -28,6 +28,15 @@ def test_a_comfyui_models_folder_is_taken_as_it_is(root: Path) -> None:
     assert folders.files("loras") == []
 
 
+def test_a_folder_that_is_made_later_is_seen(root: Path) -> None:
+    folders = Folders(models=model_folders([root]))
+    for name in ("vae", "t2i_adapter"):
+        (root / name).mkdir()
+        (root / name / "new.safetensors").write_bytes(b"x")
+    assert folders.files("vae") == folders.files("controlnet") == ["new.safetensors"]
+    assert folders.find("controlnet", "new.safetensors") == root / "t2i_adapter" / "new.safetensors"
+
+
 def test_a_missing_model_names_the_nearest(root: Path) -> None:
     with pytest.raises(ModelMissing, match=r"sub/a\.safetensors"):
         Folders(models=model_folders([root])).find("checkpoints", "sub/a.safetensor")

@@ -15,6 +15,7 @@ from adapters.doors.cli.keys import keys
 from adapters.doors.cli.models_group import models as models_group
 from adapters.doors.cli.options import COMPUTING, FOLDERS, MODELS, NODES, DebugOption, Given, JsonOption, takes_settings
 from adapters.doors.cli.packs import packs as packs_group
+from adapters.doors.cli.reading import own_or_shipped
 from adapters.doors.cli.serve import serve
 from adapters.doors.cli.worker import worker
 
@@ -40,6 +41,7 @@ Workflow = Annotated[
     typer.Argument(
         metavar="WORKFLOW",
         help="Workflow JSON (API or UI form), or a picture that carries one; - reads standard input.",
+        callback=own_or_shipped,
     ),
 ]
 SetOption = Annotated[

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,18 +93,43 @@ def _export(given: Given, states: list[str], since: str | None, *, events: bool)
         store.close()
 
 
-def _document(store: Store, job: Job, *, events: bool) -> dict[str, Any]:
-    from dataclasses import asdict
+# What the API's documents say of a job, by their names, and of whom and what the queue has it.
+_AS_IT_IS = (
+    *("id", "state", "source", "owner", "client_id", "priority", "attempts", "max_attempts", "time_limit_s"),
+    *("cancel_requested", "idempotency_key", "targets", "options", "progress", "error", "last_event"),
+)
+_OUTPUT = (
+    *("name", "node_id", "class_type", "kind", "cached", "media_type", "size_bytes"),
+    *("filename", "subfolder", "folder"),
+)
 
-    document = asdict(job)
+
+def _document(store: Store, job: Job, *, events: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {name: getattr(job, name) for name in _AS_IT_IS}
+    document |= {name: _iso(getattr(job, name)) for name in ("created_at", "started_at", "finished_at")}
+    document |= {"seed": job.options.get("seed"), "notes": list(job.options.get("notes", ())), "workflow": job.prompt}
     if job.webhook is not None:
-        document["webhook"].pop("secret")
-    document["outputs"] = [asdict(output) for output in store.jobs.outputs(job.id)]
+        document["webhook"] = {"url": job.webhook.url, "events": list(job.webhook.events)}
+    document["outputs"] = [
+        {name: getattr(one, name) for name in _OUTPUT} | {"sha256": one.digest, "value": one.data}
+        for one in store.jobs.outputs(job.id)
+    ]
     if events:
-        document["events"] = []
-        while batch := store.events.of_job(job.id, after=len(document["events"])):
-            document["events"] += [asdict(event) for event in batch]
+        document["events"] = list(_events(store, job))
     return document
+
+
+def _events(store: Store, job: Job) -> Iterator[dict[str, Any]]:
+    last = 0
+    while batch := store.events.of_job(job.id, after=last):
+        last = batch[-1].number
+        for one in batch:
+            places = {"number": one.number, "position": one.position, "job_id": one.job_id}
+            yield {**places, "time": _iso(one.time), "kind": one.kind, "data": dict(one.data)}
+
+
+def _iso(time_s: float | None) -> str | None:
+    return None if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _moment(text: str) -> float:

@@ -49,6 +49,18 @@ WORKER = (
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def _not_model(value: str | None) -> None:
+    if value is not None:
+        raise typer.BadParameter(
+            f"a service has no single model: --warm {value} loads it before the first job, requests name the model "
+            "they want, and --models names the folders that models are in"
+        )
+
+
+# What people try first; refused in words that name what they mean.
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", hidden=True, callback=_not_model)]
 Given = dict[str, Any]
 Command = Callable[..., None]
 

@@ -13,6 +13,13 @@ from engine.registry import Registry
 from engine.workflow import Workflow
 
 STANDARD_INPUT = Path("-")
+_SHIPPED = Path(__file__).parents[3] / "graphs"
+
+
+def own_or_shipped(path: Path) -> Path:
+    """The same path; for a ``graphs/NAME`` that is not here the example that comes with the program, if it has one."""
+    shipped = _SHIPPED / path.name
+    return shipped if path.parent == Path("graphs") and not path.exists() and shipped.is_file() else path
 
 
 def read(path: Path, registry: Registry, overrides: Sequence[str] = ()) -> Workflow:

@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import WORKER, DebugOption, Given, takes_settings
+from adapters.doors.cli.options import WORKER, DebugOption, Given, ModelOption, takes_settings
 
 
 @takes_settings("host", "port", "workers", *WORKER, "frontend")
 def serve(
     given: Given,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Workers run elsewhere.")] = False,
+    model: ModelOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve the API, ComfyUI's protocol and a page, and run the jobs that come in."""

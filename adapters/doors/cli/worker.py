@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adapters.doors.cli import exits
-from adapters.doors.cli.options import WORKER, DebugOption, Given, takes_settings
+from adapters.doors.cli.options import WORKER, DebugOption, Given, ModelOption, takes_settings
 
 
 @takes_settings(*WORKER)
@@ -15,6 +15,7 @@ def worker(
     given: Given,
     id: Annotated[str | None, typer.Option("--id", hidden=True)] = None,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    model: ModelOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Run jobs of the queue. With DAGFUSION_DATABASE_URL and DAGFUSION_BLOBS on as many machines as you like."""

@@ -64,7 +64,9 @@ def problem(error: BaseException) -> ProblemDetails:
     """The details of ``error``. What an unexpected one says stays inside."""
     row, document = row_of(error), public_document(error)
     if isinstance(error, RequestInvalid):
-        items = [ProblemItem(code="invalid_request", message=message, input=place) for place, message in error.fields]
+        items = [
+            ProblemItem(code="invalid_request", message=message, input=place or None) for place, message in error.fields
+        ]
     else:
         items = [ProblemItem(**one) for one in document.get("problems", ())]
     detail = document["message"] if len(items) < 2 else counted(len(items), "problem")
@@ -130,9 +132,10 @@ def _headers(error: BaseException) -> dict[str, str]:
 
 
 def _fields(error: RequestValidationError) -> tuple[tuple[str, str], ...]:
-    return field_errors(error.errors())
+    """What is wrong with the body as a whole names no place."""
+    return tuple(("" if place == "body" else place, message) for place, message in field_errors(error.errors()))
 
 
 def _summary(error: RequestValidationError) -> tuple[Any]:
     place, message = _fields(error)[0]
-    return (f"{place}: {message}",)
+    return (f"{place}: {message}" if place else message,)

@@ -15,7 +15,7 @@ from adapters.doors.http.problems import problem_response
 
 _log = logging.getLogger("adapters.doors.http.access")
 _JOB_PATH = re.compile(r"/v1/jobs/([^/]+)")
-_QUIET = frozenset({"/health", "/ready", "/metrics"})
+_QUIET = frozenset({"/health", "/ready", "/ping", "/metrics"})  # what probes ask for every few seconds
 
 # Called with the route's path, the method, the status and the seconds of each request.
 Observer = Callable[[str, str, int, float], None]

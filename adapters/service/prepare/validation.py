@@ -32,6 +32,6 @@ def field_errors(errors: Iterable[Mapping[str, Any]], known: Iterable[str] = ())
 
 def _message(error: Mapping[str, Any], known: Iterable[str]) -> str:
     if error["type"] != "extra_forbidden":
-        return str(error["msg"])
+        return str(error["msg"]).removeprefix("Value error, ")
     near = nearest(str(error["loc"][-1]), known)
     return f"there is no such field; did you mean {near}?" if near else "there is no such field"

@@ -260,10 +260,7 @@ class Jobs:
             connection.execute(query if job_ids is None else query.where(jobs.c.id.in_(list(job_ids))))
 
     def forget(self, *, ended_before: float, limit: int = 1000) -> int:
-        """Delete up to ``limit`` jobs that ended before then, with all that belongs to them; returns how many.
-
-        What they had outside the database is among the leftovers then.
-        """
+        """Delete up to ``limit`` jobs that ended before then; how many. What they had elsewhere is left over then."""
         with self._database.write(patient=True) as connection:
             old = (
                 select(jobs.c.id)

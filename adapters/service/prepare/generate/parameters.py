@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from engine.inputs import MAX_SEED
 
@@ -128,10 +128,15 @@ class PictureParameters(_Strict):
     hires: HiresParameters | None = Field(default=None, description="Sampled once if left out.")
     upscale: UpscaleParameters | None = None
 
+    @field_validator("mask", mode="after")
+    @classmethod
+    def _has_image(cls, mask: str | None, read: ValidationInfo) -> str | None:
+        if mask is not None and read.data.get("image", "unreadable") is None:
+            raise ValueError("a mask says which part of a picture is drawn anew: give that as `image`")
+        return mask
+
     @model_validator(mode="after")
     def _fits_together(self) -> PictureParameters:
-        if self.mask is not None and self.image is None:
-            raise ValueError("a mask needs an image")
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height go together")
         if self.refiner is not None and self.refiner.required and self.image is not None:

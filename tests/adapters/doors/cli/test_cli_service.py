@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,16 @@ def test_jobs_are_exported_as_lines_without_secrets(dagfusion: Dagfusion, store:
     told = dagfusion("jobs", "export", "--data", "data", "--events")
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [line["id"] for line in lines] == [waiting, done]
-    assert lines[1]["outputs"][0]["data"] == "hello"
+    assert lines[1]["outputs"][0]["value"] == "hello"
+    assert lines[1]["workflow"] == {"1": {}}
+    assert "prompt" not in lines[1], "under the API's name alone"
+    job = store.jobs.get(done)
+    assert job is not None
+    for name in ("created_at", "started_at", "finished_at"):
+        assert datetime.fromisoformat(lines[1][name]).timestamp() == pytest.approx(getattr(job, name), abs=1e-3), name
+    assert lines[0]["finished_at"] is None
+    assert {event["job_id"] for event in lines[1]["events"]} == {done}
+    assert all(datetime.fromisoformat(event["time"]).tzinfo is not None for event in lines[1]["events"])
     assert [event["kind"] for event in lines[1]["events"]] == ["queued", "started", "completed"]
     assert "whsec_hidden" not in told.stdout
     only = dagfusion("jobs", "export", "--data", "data", "--state", "completed", "--since", "1h")
@@ -49,6 +59,22 @@ def test_what_cannot_be_exported_is_named(dagfusion: Dagfusion, arguments: list[
     told = dagfusion("jobs", "export", "--data", "data", *arguments)
     assert told.returncode == 1
     assert said in told.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_who_asks_for_one_model_is_told_of_the_options_that_there_are(dagfusion: Dagfusion, command: str) -> None:
+    told = dagfusion(command, "--model", "photo.safetensors")
+    assert told.returncode == 2
+    assert "--warm photo.safetensors" in told.stderr
+    assert "--models" in told.stderr
+
+
+def test_the_examples_are_found_from_anywhere_with_their_pictures(dagfusion: Dagfusion, tmp_path: Path) -> None:
+    told = dagfusion("check", "graphs/controlnet.json")
+    assert told.returncode == 0, told.stdout
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "controlnet.json").write_text("{")
+    assert dagfusion("check", "graphs/controlnet.json").returncode == 2, "one's own goes first"
 
 
 def test_cleaning_up_forgets_ended_jobs_only(dagfusion: Dagfusion, store: Store) -> None:

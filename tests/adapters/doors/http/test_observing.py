@@ -13,7 +13,7 @@ import pytest
 from adapters.doors.http.tracing import record_job
 from adapters.service.store.records import NewEvent
 from tests.adapters.doors.http.serving import PICTURE, Web, eventually, serving
-from tests.adapters.services import Service
+from tests.adapters.services import Service, until
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,16 @@ def _figure(text: str, name: str) -> float:
     found = re.search(rf"^dagfusion_{re.escape(name)} (\S+)$", text, re.MULTILINE)
     assert found, f"no {name} in the figures"
     return float(found[1])
+
+
+def test_probes_are_no_news(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "adapters.doors.http.access")
+    with web.client() as client:
+        for path in ("/ping", "/health", "/ready", "/metrics", "/v1/jobs"):
+            client.get(path)
+        until(lambda: "GET /v1/jobs" in caplog.text)
+    asked = [line for line in caplog.messages if line.startswith("GET /")]
+    assert [line.split()[1] for line in asked] == ["/v1/jobs"]
 
 
 def test_figures_tell_of_jobs_nodes_queue_and_requests(web: Web) -> None:
