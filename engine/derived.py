@@ -15,24 +15,30 @@ class Derived:
     def __init__(self, room_bytes: Callable[[], int]) -> None:
         self._room_bytes = room_bytes
         self._lock = threading.Lock()
-        self._made: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
+        self._made: MutableMapping[Tensor, tuple[Tensor, int]] = WeakTensorKeyDictionary()
 
-    def of(self, source: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor | None:
-        """What ``make`` makes of ``source``, of the same size; ``None`` where there is no room to keep it."""
+    def of(self, source: Tensor, make: Callable[[Tensor], Tensor], size_bytes: int | None = None) -> Tensor | None:
+        """What ``make`` makes of ``source``; ``None`` where there is no room to keep it.
+
+        ``size_bytes``: what that takes, where it is not as much as ``source``.
+        """
         with self._lock:
             found = self._made.get(source)
-        if found is not None or self._room_bytes() < source.nbytes:
-            return found
+        if found is not None:
+            return found[0]
+        size_bytes = source.nbytes if size_bytes is None else size_bytes
+        if self._room_bytes() < size_bytes:
+            return None
         made = make(source)
         with self._lock:
-            self._made[source] = made
+            self._made[source] = made, size_bytes
         return made
 
     @property
     def bytes(self) -> int:
         """What is kept now."""
         with self._lock:
-            return sum(source.nbytes for source in self._made)
+            return sum(size_bytes for _, size_bytes in self._made.values())
 
     def clear(self) -> None:
         """Keep nothing."""

@@ -19,7 +19,7 @@ from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
 from engine.module_tensors import replace_tensors, set_parameter, tensors_of
 from engine.quantized import Quantized, patched
-from engine.stored import brought, bytes_as, bytes_of, exact
+from engine.stored import brought, bytes_as, bytes_of, cast_when_used, exact
 from engine.weights import WeightPatch, Weights
 
 RELEASE_EVERY_BYTES = 128 * 2**20
@@ -50,6 +50,11 @@ class _Loaded:
     base: _Loaded | None = None
     leased: int = 0
     used_at: int = field(default=0)
+
+
+def _stays(weight: Tensor) -> bool:
+    """Whether patches are put on when the weight is used: what is stored stays as it is, and its memory too."""
+    return isinstance(weight, Quantized) and not cast_when_used(weight)
 
 
 def _detach(loaded: _Loaded) -> None:
@@ -256,20 +261,26 @@ class ModelStore:
         module = weights.build().requires_grad_(False).eval()
         dtype = self.dtype(weights)
         stored = dict(module.named_parameters())
-        size_bytes = sum(bytes_as(tensor, dtype) for tensor in tensors_of(module))
+        lays_out = self._lays_out(weights)
+        size_bytes = sum(bytes_as(tensor, self.device, dtype, lays_out=lays_out) for tensor in tensors_of(module))
         self._make_room(size_bytes, (weights.key, ()))
         self._bring(module, weights)
         return _Loaded(weights, (), module, stored, size_bytes)
 
+    def _lays_out(self, weights: Weights) -> bool:
+        """Whether convolutions of the network have another copy of their weights to compute with: see ``derived``."""
+        return weights.heavy and self.computing.compile == "off"
+
     def _bring(self, module: nn.Module, weights: Weights) -> None:
         """Put the network's tensors onto the device, in the format that it computes in there."""
         dtype = self.dtype(weights)
+        lays_out = self._lays_out(weights)
         copied = 0
 
         def move(tensor: Tensor) -> Tensor:
             nonlocal copied
-            moved = brought(tensor, self.device, dtype)
-            copied += bytes_of(moved) if moved is not tensor else 0
+            moved = brought(tensor, self.device, dtype, lays_out=lays_out)
+            copied += 0 if moved is tensor or cast_when_used(moved) else bytes_of(moved)
             if copied > RELEASE_EVERY_BYTES:
                 weights.release()
                 copied = 0
@@ -290,7 +301,8 @@ class ModelStore:
                 f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks",
                 remedy="use what was made for this network",
             )
-        size_bytes = sum(active[name].nbytes for name in names if not isinstance(active[name], Quantized))
+        copied = (active[name] for name in names if not _stays(active[name]))
+        size_bytes = sum(tensor.nbytes for tensor in copied)
         keys = tuple(patch.key for patch in patches)
         self._make_room(size_bytes, (base.weights.key, keys))
         with torch.no_grad():
@@ -301,7 +313,7 @@ class ModelStore:
         return _Loaded(base.weights, keys, module, {}, size_bytes, base)
 
     def _patched(self, base: _Loaded, name: str, active: Tensor, patches: Sequence[WeightPatch]) -> Tensor:
-        if isinstance(active, Quantized):  # what is stored stays as it is, and its memory too
+        if isinstance(active, Quantized) and _stays(active):
             return patched(active, name, patches)
         weight = exact(base.stored[name], active)
         for patch in patches:

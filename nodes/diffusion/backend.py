@@ -23,16 +23,22 @@ from nodes.diffusion.kernels.convolution import LaidOutOnce, can_be_laid_out
 P = ParamSpec("P")
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """``mix``: the attention kernel; ``compile``: how parts are compiled that no hook reaches into.
 
     ``layouts``: where convolutions keep their weights as a CPU reads them; they lay them out in each call without.
+    ``release``: gives back the memory that reading the stored weights took.
     """
 
     mix: Mix = sdpa.mix
     compile: Compile = "off"
     layouts: Derived | None = None
+    release: Callable[[], None] = _nothing
 
     def best(self, part: Callable[P, Made]) -> Callable[P, Made]:
         """``part``, a function of a module and tensors, as it is to be run."""
@@ -57,7 +63,7 @@ def using(backend: Backend) -> Iterator[None]:
             if backend.compile != "off":
                 entered.enter_context(sizes_apart())
             if backend.layouts is not None:
-                entered.enter_context(LaidOutOnce(backend.layouts))
+                entered.enter_context(LaidOutOnce(backend.layouts, backend.release))
             yield
     finally:
         _current.reset(token)
@@ -69,7 +75,8 @@ def chosen(models: ModelStore, weights: Weights, attention: Attention | None = N
     Raises ``DagfusionError`` where that cannot be as the settings say.
     """
     computing = models.computing if attention is None else replace(models.computing, attention=attention)
-    return backend_for(models.device, computing, models.derived if weights.heavy else None)
+    found = backend_for(models.device, computing, models.derived if weights.heavy else None)
+    return replace(found, release=weights.release)
 
 
 def backend_for(device: torch.device, computing: Computing, layouts: Derived | None = None) -> Backend:

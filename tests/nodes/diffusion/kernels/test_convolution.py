@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from engine.computing import Computing
 from engine.derived import Derived
 from engine.model_store import ModelStore
+from engine.stored import cast_when_used
 from engine.weights import Weights
 from nodes.diffusion import backend
 from nodes.diffusion.kernels.convolution import LaidOutOnce, can_be_laid_out
@@ -76,3 +78,56 @@ def test_large_networks_on_a_cpu_are_computed_so() -> None:
     with torch.no_grad(), backend.using(backend.chosen(models, large)):
         layer(x)
     assert models.derived.bytes == layer.weight.nbytes
+
+
+class TestAsStored:
+    """Kernels of a large network that its file has in another format: read when they are laid out, copied once."""
+
+    @staticmethod
+    def lent(dtype: torch.dtype, **options: Any) -> tuple[nn.Conv2d, Weights]:
+        layer = convolution(dtype=dtype, padding=1, **options)
+        return layer, Weights("stored", lambda: copy.deepcopy(layer), heavy=True)
+
+    @pytest.mark.parametrize("side", [5, 64])  # laid out, and too many pixels for that
+    def test_results_are_those_of_weights_cast_before(self, side: int) -> None:
+        layer, weights = self.lent(torch.float16)
+        cast = copy.deepcopy(layer).float()
+        x = torch.randn(1, 512, side, side)
+        store = ModelStore("cpu", precision="float32")
+        with store.lease(weights) as network, backend.using(backend.chosen(store, weights)), torch.no_grad():
+            assert cast_when_used(network.weight)
+            before = store.held_bytes
+            found = [network(x) for _ in range(2)]
+            assert store.held_bytes - before == 4 * layer.weight.numel(), "one copy, whichever it is"
+        for made in found:
+            assert torch.equal(made, run(cast, x, Derived(lambda: 10**9)))
+
+    def test_without_room_or_patched_they_are_right_too(self) -> None:
+        layer, weights = self.lent(torch.float16)
+        cast, x = copy.deepcopy(layer).float(), torch.randn(1, 512, 4, 4)
+        store = ModelStore("cpu", precision="float32", ram_budget_bytes=0)
+        with store.lease(weights) as network, backend.using(backend.chosen(store, weights)), torch.no_grad():
+            assert torch.equal(network(x), cast(x))
+        with store.lease(weights, [Doubled()]) as network, torch.no_grad():
+            assert not cast_when_used(network.weight)
+            assert torch.equal(network.weight, cast.weight * 2)
+        store.move_to("cpu", "bfloat16")
+        with store.lease(weights) as network, torch.no_grad():
+            assert torch.equal(network.weight + 0, layer.weight.to(torch.bfloat16))
+
+    def test_weights_of_the_right_format_and_small_ones_stay_plain(self) -> None:
+        for weights in (self.lent(torch.float32)[1], Weights("small", lambda: nn.Conv2d(8, 8, 3).half(), heavy=True)):
+            with ModelStore("cpu", precision="float32").lease(weights) as network:
+                assert type(network.weight) is nn.Parameter
+
+
+class Doubled:
+    """A patch of the weight."""
+
+    key = "doubled"
+
+    def names(self) -> frozenset[str]:
+        return frozenset({"weight"})
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        return weight * 2
