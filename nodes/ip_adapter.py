@@ -10,7 +10,8 @@ from engine.inputs import Choice, FileChoice, Float
 from engine.registry import node
 from engine.types import Image, Mask
 from nodes import diffusion
-from nodes.values import ClipVision, IpAdapter, Model
+from nodes.values import Model
+from nodes.vision_values import ClipVision, IpAdapter
 
 CATEGORY = "ipadapter"
 WEIGHT_TYPES = ("linear", "ease in", "ease out", "ease in-out", "reverse in-out", "weak input", "weak output",

@@ -9,7 +9,8 @@ from engine.inputs import Choice, FileChoice, Float
 from engine.registry import node
 from engine.types import Image
 from nodes import diffusion
-from nodes.values import ClipVision, ClipVisionOutput, Conditioning, StyleModel
+from nodes.values import Conditioning
+from nodes.vision_values import ClipVision, ClipVisionOutput, StyleModel
 
 
 @node("CLIPVisionLoader", category="model/loaders", display_name="Load CLIP Vision")

@@ -17,17 +17,8 @@ from nodes.packs import conditionings
 from nodes.packs.missing import missing
 from nodes.packs.running import context
 from nodes.text import encode_prompt
-from nodes.values import (
-    Clip,
-    ClipVision,
-    ClipVisionOutput,
-    Conditioning,
-    ControlNet,
-    Model,
-    StyleModel,
-    UpscaleModel,
-    Vae,
-)
+from nodes.values import Clip, Conditioning, ControlNet, Model, UpscaleModel, Vae
+from nodes.vision_values import ClipVision, ClipVisionOutput, StyleModel
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,8 @@ from engine.types import Audio, Image
 from engine.workflow import NodeDocument, Workflow
 from nodes import builtin_registry
 from nodes.sampling_values import Sigmas
-from nodes.values import ClipVisionOutput, Conditioning, Latent
+from nodes.values import Conditioning, Latent
+from nodes.vision_values import ClipVisionOutput
 
 Recorded = Annotated[Any, Wire("*")]
 

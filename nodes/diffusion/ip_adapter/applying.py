@@ -15,7 +15,8 @@ from nodes.diffusion.ip_adapter.layers import factor, is_turned, reached
 from nodes.diffusion.ip_adapter.patch import KeysOfPictures, PicturePrompt, Place, ScaledBy, scaled
 from nodes.diffusion.ip_adapter.projections import reads_summary
 from nodes.hooks import NetworkPatches
-from nodes.values import ClipVision, ClipVisionOutput, IpAdapter, Model
+from nodes.values import Model
+from nodes.vision_values import ClipVision, ClipVisionOutput, IpAdapter
 
 CombinedBy = Literal["concat", "add", "subtract", "average", "norm average"]
 

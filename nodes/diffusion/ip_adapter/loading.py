@@ -14,7 +14,7 @@ from nodes.diffusion.identity import what_it_is
 from nodes.diffusion.ip_adapter.layers import DEEP, SHALLOW
 from nodes.diffusion.ip_adapter.projections import projection
 from nodes.diffusion.weights import WeightFile, WeightView
-from nodes.values import ClipVision, IpAdapter
+from nodes.vision_values import ClipVision, IpAdapter
 
 PICTURE, LAYERS, LAYERS_ELSEWHERE = "image_proj.", "ip_adapter.", "adapter_modules."
 _FACES = ("ip_adapter.0.to_q_lora.down.weight", "image_proj.perceiver_resampler.proj_in.weight")

@@ -20,7 +20,7 @@ from nodes.diffusion.identity import what_it_is
 from nodes.diffusion.text.clip_model import head_count
 from nodes.diffusion.vision.open_clip import COLUMNS, ColumnProjection, from_open_clip, is_open_clip
 from nodes.diffusion.weights import WeightFile, WeightView
-from nodes.values import ClipVision, ClipVisionOutput
+from nodes.vision_values import ClipVision, ClipVisionOutput
 
 CLIP_MEAN, CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 EPS = 1e-5

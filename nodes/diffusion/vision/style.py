@@ -16,7 +16,8 @@ from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
 from nodes.diffusion.weights import WeightFile
-from nodes.values import ClipVisionOutput, Cond, Conditioning, StyleModel
+from nodes.values import Cond, Conditioning
+from nodes.vision_values import ClipVisionOutput, StyleModel
 
 MASK, MASK_SIZE = "attention_mask", "attention_mask_img_shape"
 

@@ -16,7 +16,8 @@ from nodes.families.film_parts import FilmParts
 from nodes.families.hunyuan_video.spaces import SPACE, SPACE_15
 from nodes.film_latents import Frames, Side
 from nodes.latent import empty
-from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
+from nodes.values import Conditioning, Latent, Vae
+from nodes.vision_values import ClipVisionOutput
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,8 @@ from nodes.families.film_parts import FilmParts
 from nodes.families.sd import SPACE
 from nodes.families.svd import VISION
 from nodes.latent import empty
-from nodes.values import ClipVision, Cond, Conditioning, Model, Vae
+from nodes.values import Cond, Conditioning, Model, Vae
+from nodes.vision_values import ClipVision
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,8 @@ from nodes.diffusion.ip_adapter.layers import DEEP, SHALLOW, factor, reached
 from nodes.diffusion.ip_adapter.patch import KeysOfPictures, scaled
 from nodes.diffusion.unet import predict
 from nodes.ip_adapter import PRESETS, WEIGHT_TYPES
-from nodes.values import ClipVision, IpAdapter, Model
+from nodes.values import Model
+from nodes.vision_values import ClipVision, IpAdapter
 
 from .conftest import WriteUNet
 

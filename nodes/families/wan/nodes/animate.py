@@ -14,7 +14,8 @@ from nodes import diffusion
 from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE
 from nodes.latent import empty
-from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
+from nodes.values import Conditioning, Latent, Vae
+from nodes.vision_values import ClipVisionOutput
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,8 @@ from nodes.families.film_parts import FilmParts
 from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE
 from nodes.latent import empty
-from nodes.values import ClipVisionOutput, Conditioning, Vae
+from nodes.values import Conditioning, Vae
+from nodes.vision_values import ClipVisionOutput
 
 if TYPE_CHECKING:
     import torch

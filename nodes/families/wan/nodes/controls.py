@@ -15,7 +15,8 @@ from nodes.families.film_parts import FilmParts
 from nodes.families.wan.nodes.inputs import CATEGORY, Frames, Side, with_seen
 from nodes.families.wan.spaces import SPACE, SPACE_22
 from nodes.latent import empty
-from nodes.values import ClipVisionOutput, Conditioning, Latent, Vae
+from nodes.values import Conditioning, Latent, Vae
+from nodes.vision_values import ClipVisionOutput
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from engine.inputs import MAX_SIDE_PX, Int
-from nodes.values import ClipVisionOutput, Conditioning
+from nodes.values import Conditioning
+from nodes.vision_values import ClipVisionOutput
 
 Side = Annotated[int, Int(min=16, max=MAX_SIDE_PX, step=16)]
 Frames = Annotated[int, Int(min=1, max=MAX_SIDE_PX, step=4)]
