@@ -10,7 +10,7 @@ from diffusers import AutoencoderKLLTX2Audio
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from torch import Tensor, nn
 
-from engine.errors import ModelUnreadable
+from engine.errors import InputInvalid, ModelUnreadable
 from engine.weights import Weights
 from nodes.diffusion.assembly import assemble
 from nodes.diffusion.contents import content_key
@@ -52,7 +52,8 @@ def load(view: WeightView) -> Vae:
             remedy="take a checkpoint whose vocoder does not",
         )
     with torch.device("meta"):
-        wanted = _build(view, codec, vocoder).state_dict()
+        made = _build(view, codec, vocoder)
+    wanted = made.state_dict()
     renamed = view.renamed({each: found for each in wanted if (found := _native(each)) in view})
     weights = Weights(
         f"vae:{content_key(renamed)}",
@@ -61,7 +62,7 @@ def load(view: WeightView) -> Vae:
         wide=True,
         release=view.file.release,
     )
-    return Vae(weights, SOUND_VAE, SOUND)
+    return Vae(weights, SOUND_VAE, SOUND, sample_rate_hz=made.rate_hz)
 
 
 def decode(module: Any, samples: Tensor) -> Tensor:
@@ -72,6 +73,11 @@ def decode(module: Any, samples: Tensor) -> Tensor:
     latents = torch.unflatten(rows, 2, (samples.shape[1], -1)).transpose(1, 2)
     waves: Tensor = module.vocoder(module.codec.decoder(latents))
     return waves.to("cpu", torch.float32)
+
+
+def encode(module: Any, planes: Tensor) -> Tensor:
+    """Raises ``InputInvalid``: sounds are not encoded here."""
+    raise InputInvalid("LTX-2's sound VAE decodes only", input="vae", remedy="start from LTXVEmptyLatentAudio")
 
 
 def _native(name: str) -> str:

@@ -89,6 +89,9 @@ def test_silence_is_as_long_as_the_film(ltx2: Context) -> None:
     assert latent.samples.shape == (2, 8, 101, 16)
     with pytest.raises(InputInvalid, match="given shape"):
         made("LTXVAudioVAEDecode", ltx2, samples=Latent(FILM), audio_vae=vae)
+    assert vae.sample_rate_hz == 24_000
+    with pytest.raises(InputInvalid, match="is for sound, not for pictures"):
+        made("VAEDecode", ltx2, samples=latent, vae=vae)
     pictures = made("CheckpointLoaderSimple", ltx2, ckpt_name="tiny_ltx2.safetensors").VAE
     for name, inputs in (("LTXVAudioVAEDecode", {"samples": latent}), ("LTXVEmptyLatentAudio", {})):
         with pytest.raises(InputInvalid, match="this is a LTX-Video VAE") as caught:
