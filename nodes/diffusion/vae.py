@@ -58,7 +58,7 @@ def encode(ctx: Context, vae: Vae, pixels: Tensor) -> Tensor:
     is the mean of the posterior, without the denoiser's scale. Falls back to tiles where memory runs out.
     """
     with _lent(ctx, vae) as network:
-        planes = _to_planes(pixels, network.space)
+        planes = _to_planes(ctx, pixels, network.space)
         if not _fits(ctx, network, planes[:1], 1):
             return _encode_tiled(ctx, network, planes, FALLBACK_TILE_PX, FALLBACK_ENCODE_OVERLAP_PX)
         try:
@@ -121,7 +121,7 @@ def encode_tiled(
 ) -> Tensor:
     """As :func:`encode`, in overlapping tiles that are blended; sizes are the picture's. At most 1/4 overlaps."""
     with _lent(ctx, vae) as network:
-        planes = _to_planes(pixels, network.space)
+        planes = _to_planes(ctx, pixels, network.space)
         return _encode_tiled(ctx, network, planes, tile_px, min(overlap_px, tile_px // 4), time)
 
 
@@ -251,7 +251,7 @@ def _mean_of(
     return blended[0] if len(blended) == 1 else torch.stack(blended).mean(dim=0)
 
 
-def _to_planes(pixels: Tensor, space: LatentSpace) -> Tensor:
+def _to_planes(ctx: Context, pixels: Tensor, space: LatentSpace) -> Tensor:
     """[batch, H, W, channels] to [batch, 3, H', W'] with sides of whole cells; where cells have a time too, to one
     film, [1, 3, batch, H', W'].
     """
@@ -265,6 +265,9 @@ def _to_planes(pixels: Tensor, space: LatentSpace) -> Tensor:
             input="pixels",
             remedy=f"use at least {factors[1]}x{factors[0]} px",
         )
+    if (height, width) != tuple(pixels.shape[1:3]):
+        shape = f"{pixels.shape[2]}x{pixels.shape[1]} px"
+        ctx.note(f"the picture of {shape} is cropped to {width}x{height}, around its centre, for the VAE's cells")
     top, left = ((side % factor) // 2 for side, factor in zip(pixels.shape[1:3], factors, strict=True))
     planes = pixels[:, top : top + height, left : left + width, :3].movedim(-1, 1)
     return planes.movedim(0, 1)[None] if space.dims == 3 else planes

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.context import Context
 from engine.errors import Cancelled, DeviceMemoryExhausted, InputInvalid, ModelUnreadable
-from engine.events import EventLog, NodeProgress
+from engine.events import Event, EventLog, NodeNote, NodeProgress
 from engine.folders import Folders
 from engine.model_store import ModelStore
 from nodes.diffusion import vae as vaes
@@ -94,6 +94,17 @@ def test_diffusers_former_attention_names(models_dir: Path, tmp_path: Path, ctx:
 def test_sides_are_cropped_around_the_centre_and_alpha_dropped(ctx: Context, vae: Vae) -> None:
     pixels = picture(19, 29, channels=4)
     assert torch.equal(vaes.encode(ctx, vae, pixels), vaes.encode(ctx, vae, pixels[:, 1:17, 2:26, :3]))
+
+
+def test_a_crop_is_told(vae: Vae) -> None:
+    events: list[Event] = []
+    ctx = Context(Folders(), ModelStore("cpu"), log=EventLog(events.append))
+    assert vaes.encode(ctx, vae, picture(96, 128)).shape == (1, 4, 12, 16)
+    assert not any(isinstance(event, NodeNote) for event in events)
+    assert vaes.encode(ctx, vae, picture(101, 130)).shape == (1, 4, 12, 16)
+    assert [event.message for event in events if isinstance(event, NodeNote)] == [
+        "the picture of 130x101 px is cropped to 128x96, around its centre, for the VAE's cells"
+    ]
 
 
 def test_batches_are_the_same_as_one_by_one(ctx: Context, vae: Vae) -> None:
