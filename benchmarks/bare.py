@@ -64,6 +64,7 @@ def _pipeline(engine: Engine, name: str, sampler: str, dtype: torch.dtype) -> An
     import diffusers
     from torch import nn
 
+    from benchmarks.diffusers_modules import diffusers_unet, diffusers_vae, transformers_clip
     from nodes.diffusion.checkpoints import load_checkpoint
 
     if sampler not in _SCHEDULERS:
@@ -72,11 +73,11 @@ def _pipeline(engine: Engine, name: str, sampler: str, dtype: torch.dtype) -> An
     checkpoint = load_checkpoint(engine.folders.find("checkpoints", name))
     prediction = _PREDICTIONS[checkpoint.model.parameterization.prediction]
     scheduler = getattr(diffusers, _SCHEDULERS[sampler])(**_NOISE, prediction_type=prediction)
+    unet, *encoders, vae = (weights.build() for weights in checkpoint.networks)
+    own = [diffusers_unet(unet), *map(transformers_clip, encoders), diffusers_vae(vae)]
     # Any: a Module says of each of its attributes that it may be a tensor.
-    built: list[Any] = [weights.build() for weights in checkpoint.networks]
-    unet, *encoders, vae = (nn.Module.to(module, engine.models.device, dtype) for module in built)
-    for encoder in encoders:
-        encoder.set_attn_implementation("sdpa")
+    moved: list[Any] = [nn.Module.to(module, engine.models.device, dtype) for module in own]
+    unet, *encoders, vae = moved
     parts = {
         "unet": unet,
         "vae": vae,

@@ -33,6 +33,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
+        self.config = config
         levels = len(config.block_out_channels)
         both = {
             "block_out_channels": config.block_out_channels,
