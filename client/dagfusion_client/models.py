@@ -606,7 +606,10 @@ class OutputDocument(BaseModel):
     size_bytes: Annotated[int | None, Field(title='Size Bytes')] = None
     filename: Annotated[
         str | None,
-        Field(description='Under which name the node saved it.', title='Filename'),
+        Field(
+            description='The name under which the node saved it, with the suffix of the format that it comes in.',
+            title='Filename',
+        ),
     ] = None
     url: Annotated[
         str | None,

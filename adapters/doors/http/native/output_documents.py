@@ -49,7 +49,10 @@ class OutputDocument(BaseModel):
     cached: bool = Field(description="Whether the node's result came from the cache.")
     media_type: str | None = Field(default=None, examples=["image/png"])
     size_bytes: int | None = None
-    filename: str | None = Field(default=None, description="Under which name the node saved it.")
+    filename: str | None = Field(
+        default=None,
+        description="The name under which the node saved it, with the suffix of the format that it comes in.",
+    )
     url: str | None = Field(default=None, description="Good without a key, for a day or as long as the service says.")
     base64: str | None = Field(default=None, description="The file's contents, where they were asked for inline.")
     value: Any = Field(default=None, description="What the node showed, where it is no file: at most 64 KiB.")
@@ -105,9 +108,12 @@ def is_picture(output: Output) -> bool:
 
 def download_name(output: Output, format: PictureFormat | None) -> str:
     """The file's name for those who save it."""
-    if format is None or not converts(output, format):
-        return output.name
-    return str(PurePath(output.name).with_suffix(SUFFIXES[format]))
+    return _named_as(output.name, output, format)
+
+
+def _named_as(name: str, output: Output, format: PictureFormat | None) -> str:
+    """``name`` with the suffix of the format that the output comes in."""
+    return name if format is None or not converts(output, format) else str(PurePath(name).with_suffix(SUFFIXES[format]))
 
 
 def _documents(job: Job, outputs: Sequence[Output], terms: Terms, now: Services) -> Iterator[OutputDocument]:
@@ -129,6 +135,7 @@ def _documents(job: Job, outputs: Sequence[Output], terms: Terms, now: Services)
             converted = converts(output, options.format)
             if converted and options.format is not None:
                 document.media_type, document.size_bytes = media_type_of(options.format), None
+                document.filename = output.filename and _named_as(output.filename, output, options.format)
             if terms.most_bytes >= 0:
                 room_bytes -= _put_in(document, output, options, now, min(terms.most_bytes, room_bytes))
         yield document

@@ -282,6 +282,7 @@ def test_a_job_runs_and_its_output_comes_back(http: httpx.Client, service: Servi
     assert job["state"] == "completed" and job["progress"]["fraction"] == 1
     (output,) = job["outputs"]
     assert (output["name"], output["media_type"], output["kind"]) == ("2_images_0.png", "image/webp", "images")
+    assert output["filename"].endswith(".webp")
     assert base64.b64decode(output["base64"])[8:12] == b"WEBP"
     assert http.get(output["url"]).content == base64.b64decode(output["base64"])
     # What was cached comes back as well.
