@@ -33,6 +33,7 @@ class Maintenance:
         self._store, self._settings = store, settings
         self._steadiness = Steadiness(settings.lease_s)
         self._clean_at = time.monotonic() + CLEAN_EVERY_S
+        _log.info("%s", _told(settings))
 
     def tick(self, at_work: Sequence[str] = ()) -> None:
         """To be called a few times in each lease time. Never raises for a database that does not answer.
@@ -65,6 +66,12 @@ class Maintenance:
         for job_id in self._store.leases.take_back(None, _SILENT, unless=disturbed, but=at_work):
             _log.warning("taken back: its lease ran out", extra={"job_id": job_id})
         self._store.workers.forget(_FORGOTTEN_LEASES * self._settings.lease_s)
+
+
+def _told(settings: Settings) -> str:
+    """What is kept for how long, for whoever starts the service."""
+    files = "their files, also in the output folder," if settings.retention_output == "with_job" else "their blobs"
+    return f"jobs and {files} go {settings.retention_days:g} days after their end (DAGFUSION_RETENTION_DAYS)"
 
 
 def clean_up(store: Store, settings: Settings, older_than_days: float | None = None) -> tuple[int, int]:
