@@ -87,7 +87,6 @@ def take_apart(ctx: Context, *, av_latent: Latent) -> FilmAndItsSound:
     category=CATEGORY,
     display_name="LTXV Audio VAE Decode",
     output_names=("Audio",),
-    keep=True,
 )
 def decode_sound(ctx: Context, *, samples: Latent, audio_vae: SoundVaeInput) -> Audio:
     """The sound of a latent, or that of a film's."""
