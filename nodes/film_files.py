@@ -171,7 +171,7 @@ def combine(
     series = ctx.files(filename_prefix, width_px=width, height_px=height) if save_output else ctx.temp_files()
     if codec:
         audio_s = None if audio is None else audio.waveform.shape[-1] / audio.sample_rate_hz
-        most = round(audio_s * frame_rate) if trim_to_audio and audio_s is not None else None
+        most = max(1, round(audio_s * frame_rate)) if trim_to_audio and audio_s is not None else None
         frames = media.sequence.Sequence(shown, pingpong, 1 + loop_count, most)
         encoding = media.writing.Encoding(
             codec, crf if crf >= 0 else _CRF[codec], 10 if "10" in pix_fmt else 8, alpha=pix_fmt == "yuva420p"
@@ -274,11 +274,11 @@ def _in_input(path: str) -> str:
     """The name in the input folder that is meant. Raises ``InputInvalid`` for other places."""
     name = path.strip().strip("'\"").replace("\\", "/")
     parts = PurePosixPath(name.removeprefix("./").removeprefix("input/"))
-    if not name or "://" in name or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    if not parts.parts or "://" in name or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
         raise InputInvalid(
             f"'{PurePosixPath(name).name}' is not in the input folder",
             input="video",
-            remedy="send the film with the job or put it into the input folder, and name it as it is called there",
+            remedy="put the film into the input folder, and name it as it is called there",
         )
     return str(parts)
 

@@ -24,7 +24,10 @@ CODE = "model_not_supported"
 UNREADABLE = "model_unreadable"
 PART_MISSING = "model_part_missing"
 _WEIGHTS = frozenset(
-    {"checkpoints", "diffusion_models", "vae", "loras", "controlnet", "text_encoders", "upscale_models"}
+    {
+        *("checkpoints", "diffusion_models", "vae", "loras", "controlnet", "text_encoders", "upscale_models"),
+        *("clip_vision", "ipadapter"),
+    }
 )
 _PARTS = {1: "text encoder", 2: "VAE"}
 _REMEDIES = {1: "load one with CLIPLoader or DualCLIPLoader", 2: "load one with VAELoader"}
@@ -112,7 +115,7 @@ def _of_denoiser(class_type: str, path: Path, shapes: Shapes) -> Iterator[_Refus
         yield CODE, f"'{path.name}' is of the family {found.title}, which cannot be loaded", here
     elif class_type in _CHECKPOINTS and prefix_of(shapes) != WHOLE:
         yield CODE, f"'{path.name}' is no checkpoint: it holds no tensors under '{WHOLE}'", ""
-    elif found is None and class_type in (*_CHECKPOINTS, "UNETLoader"):
+    elif found is None and class_type in (*_CHECKPOINTS, *_DENOISERS):
         yield CODE, f"'{path.name}' holds no denoiser of a family that is known", here
 
 
@@ -191,6 +194,7 @@ def _convolutions(shapes: Shapes) -> int:
 _LEAST_CONVOLUTIONS = 2  # of every upscaler: into its features, and out of them
 _UPSCALER = "one has weights of two convolutions at least"
 _CHECKPOINTS = ("CheckpointLoaderSimple", "CheckpointLoader")
+_DENOISERS = ("UNETLoader", "UnetLoaderGGUF", "UnetLoaderGGUFAdvanced")
 _KINDS: Mapping[str, tuple[Callable[[Shapes], bool], str]] = {
     "VAELoader": (_holds_vae_somewhere, "VAE"),
     "ControlNetLoader": (_is_control, "ControlNet"),
@@ -199,4 +203,7 @@ _KINDS: Mapping[str, tuple[Callable[[Shapes], bool], str]] = {
     "DualCLIPLoader": (_is_encoder, "text encoder"),
     "TripleCLIPLoader": (_is_encoder, "text encoder"),
     "QuadrupleCLIPLoader": (_is_encoder, "text encoder"),
+    "CLIPLoaderGGUF": (_is_encoder, "text encoder"),
+    "DualCLIPLoaderGGUF": (_is_encoder, "text encoder"),
+    "TripleCLIPLoaderGGUF": (_is_encoder, "text encoder"),
 }

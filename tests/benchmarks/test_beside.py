@@ -40,7 +40,10 @@ def test_the_page_says_how_the_two_compare(other: Service, tmp_path: Path, capsy
     assert rows["from the start of the process until it is ready"][1] == "not measured: it was running"
     for cell in rows["memory of its processes after the pictures"][:2]:
         assert float(cell.split()[0]) > 150  # a worker with torch is among them
-    assert "differ by 0 of 255 levels" in printed  # both are the same program
+    difference = re.search(r"differ by (\S+) of 255 levels", printed)
+    # Both are the same program; each finds out by itself which kernels are quickest, so a level may round otherwise.
+    assert difference is not None
+    assert float(difference[1]) < 0.01
     records = read_records(path)
     assert page(records) == printed
     found = {(one.metric, one.subject) for one in records}

@@ -103,7 +103,8 @@ def test_what_cannot_be_loaded(ctx: Context, name: str, tmp_path: Path) -> None:
     with pytest.raises(InputInvalid, match="not taken in batches"):
         nodes.load_film(ctx, video=name, meta_batch=object())
     outside = Film(frames=2).write(tmp_path / "outside.mp4")
-    for path in (str(outside), "https://example.com/outside.mp4", "../outside.mp4", "C:\\films\\outside.mp4", " "):
+    others = ("https://example.com/outside.mp4", "../outside.mp4", "C:\\films\\outside.mp4", " ", ".", "./", "input/")
+    for path in (str(outside), *others):
         with pytest.raises(InputInvalid, match="is not in the input folder") as caught:
             nodes.load_film_by_path(ctx, video=path)
         assert str(tmp_path) not in str(caught.value)

@@ -47,7 +47,7 @@ def export(
 
 
 @jobs.command()
-@takes_settings("data")
+@takes_settings("data", "input", "output")
 def cleanup(
     given: Given,
     older_than: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from torch import Tensor
 
 from engine.engine import Engine
 from engine.model_store import ModelStore
+from engine.validate import inspect
+from engine.workflow import Workflow
 from nodes.diffusion.checkpoints import load_unet
+from nodes.families.checking import file_problems
 from tests.nodes.families.gguf_files import as_gguf
 from tests.reference.families import models
 from tests.reference.recorded import distance, probing_engine, run
@@ -45,8 +49,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return probing_engine(folder, folder / "models")
 
 
-def made(engine: Engine, graph: Graph, suffix: str, classes: dict[str, str]) -> dict[str, Tensor]:
-    """What the probes of ``graph`` find with the files of :data:`MODELS` that end in ``suffix``."""
+def renamed(graph: Graph, suffix: str, classes: dict[str, str]) -> Graph:
+    """``graph`` with the files of :data:`MODELS` that end in ``suffix``, and with other classes to load them."""
     named = {f"{name.rpartition('/')[2]}.safetensors": f"{name.rpartition('/')[2]}-Q8_0{suffix}" for name in MODELS}
     other: Graph = {}
     for node_id, entry in graph.items():
@@ -57,7 +61,12 @@ def made(engine: Engine, graph: Graph, suffix: str, classes: dict[str, str]) -> 
         if kind == "UnetLoaderGGUF":
             inputs.pop("weight_dtype")
         other[node_id] = {"class_type": kind, "inputs": inputs}
-    return run(engine, other)
+    return other
+
+
+def made(engine: Engine, graph: Graph, suffix: str, classes: dict[str, str]) -> dict[str, Tensor]:
+    """What the probes of ``graph`` find with these files."""
+    return run(engine, renamed(graph, suffix, classes))
 
 
 @pytest.mark.parametrize("classes", [GGUF_CLASSES, {}], ids=["the pack's loaders", "ordinary loaders"])
@@ -96,3 +105,24 @@ def test_weights_take_the_memory_of_their_blocks(engine: Engine) -> None:
     with store.lease(weights) as module:
         numbers = sum(parameter.numel() for parameter in module.parameters())
     assert store.held_bytes <= blocks.stat().st_size < 0.3 * 4 * numbers
+
+
+@pytest.mark.parametrize("classes", [GGUF_CLASSES, {}], ids=["the pack's loaders", "ordinary loaders"])
+@pytest.mark.parametrize("graph", [FLUX["flux_schnell"], Z_IMAGE["text"]], ids=["flux", "qwen3"])
+def test_check_takes_what_a_run_takes(engine: Engine, graph: Graph, classes: dict[str, str]) -> None:
+    workflow = Workflow.model_validate({"nodes": renamed(graph, ".gguf", classes)})
+    nodes = inspect(workflow, engine.registry, engine.folders).nodes
+    assert any(str(path).endswith(".gguf") for node in nodes.values() for path in node.files.values())
+    assert not [problem.message for problem in file_problems(nodes, math.inf)]
+
+
+def test_check_refuses_what_the_pack_loaders_refuse(engine: Engine) -> None:
+    wrong = {"CLIPLoader": "CLIPLoaderGGUF"}
+    graph = renamed(Z_IMAGE["text"], ".gguf", wrong)
+    (loader,) = (node for node in graph.values() if node["class_type"] == "CLIPLoaderGGUF")
+    folder = engine.folders.of_kind("text_encoders")[0]
+    (folder / "text.gguf").write_text("no weights at all")
+    loader["inputs"]["clip_name"] = "text.gguf"
+    nodes = inspect(Workflow.model_validate({"nodes": graph}), engine.registry, engine.folders).nodes
+    (problem,) = file_problems(nodes, math.inf)
+    assert "text.gguf" in problem.message
