@@ -20,7 +20,7 @@ LEFT = {  # files that are there at the end, as people who follow the page have 
     "cloud": ["refused.json", "models.schema.json"],
     "nodes": ["output/poster_00001_.png"],
     "operate": ["ready.json"],
-    "workflow": ["output/*.png", "again/*.png"],
+    "workflow": ["star/*.png", "again/*.png"],
 }
 
 
