@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from engine.context import Context
 from engine.encoded import Embed
 from engine.errors import InputInvalid
+from engine.fingerprint import file_fingerprint
 from engine.inputs import Bool, Choice, FileChoice, Float, Int, Text, Wire
 from engine.registry import node
 from engine.types import Audio, Image
@@ -105,7 +106,18 @@ def load_film(
     return _loaded(ctx, film, picking, vae)
 
 
-@node("VHS_LoadVideoPath", category=CATEGORY, display_name="Load Video (Path) 🎥🅥🅗🅢", output_names=_OUTPUTS)
+def _film_named(ctx: Context, *, video: str) -> str:
+    """What the pictures depend on: the file, which the path names in the folder of whose run it is."""
+    return file_fingerprint(ctx.folders.find_input(_in_input(video)))
+
+
+@node(
+    "VHS_LoadVideoPath",
+    category=CATEGORY,
+    display_name="Load Video (Path) 🎥🅥🅗🅢",
+    output_names=_OUTPUTS,
+    fingerprint=_film_named,
+)
 def load_film_by_path(
     ctx: Context,
     *,

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple, cast
 
 from engine.context import Context
 from engine.errors import InputInvalid
+from engine.fingerprint import file_fingerprint
 from engine.inputs import Choice, FileChoice, Float
 from engine.registry import node
 from engine.types import Image, Mask
@@ -14,6 +15,7 @@ from nodes.values import Model
 from nodes.vision_values import ClipVision, IpAdapter
 
 CATEGORY = "ipadapter"
+KINDS = ("ipadapter", "clip_vision")
 WEIGHT_TYPES = ("linear", "ease in", "ease out", "ease in-out", "reverse in-out", "weak input", "weak output",
                 "weak middle", "strong middle", "style transfer", "composition", "strong style transfer",
                 "style and composition", "style transfer precise", "composition precise")  # fmt: skip
@@ -38,13 +40,26 @@ def load_ip_adapter(ctx: Context, *, ipadapter_file: Annotated[str, FileChoice("
     return diffusion.ip_adapter.load_ip_adapter(ctx.folders.find("ipadapter", ipadapter_file))
 
 
-@node("IPAdapterUnifiedLoader", category=CATEGORY, display_name="IPAdapter Unified Loader")
+def _files_of_preset(ctx: Context, *, preset: str) -> list[str]:
+    """Fingerprints of all files that a preset may mean, by the models of either family."""
+    adapters, encoders = (ctx.folders.files(kind) for kind in KINDS)
+    meant = diffusion.ip_adapter.files_meant(preset, adapters, encoders)
+    return [
+        file_fingerprint(ctx.folders.find(kind, name))
+        for kind, names in zip(KINDS, meant, strict=True)
+        for name in names
+    ]
+
+
+@node(
+    "IPAdapterUnifiedLoader", category=CATEGORY, display_name="IPAdapter Unified Loader", fingerprint=_files_of_preset
+)
 def load_by_preset(
     ctx: Context, *, model: Model, preset: Annotated[str, Choice(*PRESETS)], ipadapter: IpAdapter | None = None
 ) -> ModelAndAdapter:
     """The published IP-Adapter of a preset for the model's family with its picture encoder, found by their names."""
     width = diffusion.ip_adapter.context_width(ctx.models, model)
-    names = (list(ctx.folders.files(kind)) for kind in ("ipadapter", "clip_vision"))
+    names = (ctx.folders.files(kind) for kind in KINDS)
     adapter, encoder = diffusion.ip_adapter.preset_files(preset, width, *names)
     vision = diffusion.vision.load_vision(ctx.folders.find("clip_vision", encoder))
     return ModelAndAdapter(model, diffusion.ip_adapter.load_ip_adapter(ctx.folders.find("ipadapter", adapter), vision))

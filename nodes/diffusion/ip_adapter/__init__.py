@@ -3,6 +3,6 @@
 from nodes.diffusion.ip_adapter.applying import CombinedBy, How, apply, context_width
 from nodes.diffusion.ip_adapter.loading import load_ip_adapter
 from nodes.diffusion.ip_adapter.patch import ScaledBy
-from nodes.diffusion.ip_adapter.presets import preset_files
+from nodes.diffusion.ip_adapter.presets import files_meant, preset_files
 
-__all__ = ["CombinedBy", "How", "ScaledBy", "apply", "context_width", "load_ip_adapter", "preset_files"]
+__all__ = ["CombinedBy", "How", "ScaledBy", "apply", "context_width", "files_meant", "load_ip_adapter", "preset_files"]

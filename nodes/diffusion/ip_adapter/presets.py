@@ -60,5 +60,13 @@ def preset_files(preset: str, context_width: int, adapters: Sequence[str], encod
     return adapter, encoder
 
 
+def files_meant(preset: str, adapters: Sequence[str], encoders: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The adapters, by either kind of network, and the encoders of those files that a preset means."""
+    known = _PRESETS[preset]
+    found = [_matching(each + _ENDING, adapters) for each in (*known.sd, *known.sdxl)]
+    encoder = _matching(known.encoder, encoders)
+    return sorted({name for name in found if name is not None}), [] if encoder is None else [encoder]
+
+
 def _matching(pattern: str, names: Sequence[str]) -> str | None:
     return next((name for name in names if re.search(pattern, name, re.IGNORECASE)), None)
