@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,9 @@ from engine.computing import Computing
 from engine.derived import Derived
 from engine.devices import compute_dtype, default_budget_bytes, pick_device
 from engine.errors import DagfusionError, DeviceMemoryExhausted
-from engine.module_tensors import replace_tensors, set_parameter, tensors_of
-from engine.quantized import Quantized, patched
-from engine.stored import brought, bytes_as, bytes_of, cast_when_used, exact
+from engine.loaded import LoadedNetwork, PatchedCopy, detach
+from engine.module_tensors import replace_tensors, tensors_of
+from engine.stored import brought, bytes_as, bytes_of, cast_when_used
 from engine.weights import WeightPatch, Weights
 
 RELEASE_EVERY_BYTES = 128 * 2**20
@@ -36,43 +35,6 @@ class Held:
     device: str
     bytes_held: int
     leased: int
-
-
-@dataclass(eq=False)
-class _Loaded:
-    """A network on the device. A patched one has its plain one as ``base`` and shares all unchanged tensors with it."""
-
-    weights: Weights
-    patches: tuple[str, ...]
-    module: nn.Module
-    stored: Mapping[str, Tensor]
-    size_bytes: int
-    base: _Loaded | None = None
-    leased: int = 0
-    used_at: int = field(default=0)
-
-
-def _stays(weight: Tensor) -> bool:
-    """Whether patches are put on when the weight is used: what is stored stays as it is, and its memory too."""
-    return isinstance(weight, Quantized) and not cast_when_used(weight)
-
-
-def _detach(loaded: _Loaded) -> None:
-    """Copy the tensors, those as stored too, which patches are made from; what was one tensor is one copy."""
-    copies: dict[tuple[int, torch.dtype, torch.Size], Tensor] = {}
-
-    def copied(tensor: Tensor) -> Tensor:
-        if isinstance(tensor, Quantized):
-            return tensor.moved(copied)
-        place = (tensor.data_ptr(), tensor.dtype, tensor.shape)
-        if not tensor.data_ptr():
-            return tensor.clone()
-        if place not in copies:
-            copies[place] = tensor.detach().clone()
-        return copies[place]
-
-    loaded.stored = {name: copied(tensor) for name, tensor in loaded.stored.items()}
-    replace_tensors(loaded.module, copied)
 
 
 class ModelStore:
@@ -103,7 +65,7 @@ class ModelStore:
         self.budget_bytes = default_budget_bytes(self.device) if budget is None else budget
         self.derived = Derived(lambda: self.budget_bytes - self.held_bytes)
         self._lock = threading.RLock()
-        self._loaded: dict[_Key, _Loaded] = {}
+        self._loaded: dict[_Key, LoadedNetwork] = {}
         self._loading: dict[_Key, Future[None]] = {}  # networks that are on their way, or set aside for a while
         self._reserved: dict[_Key, int] = {}  # the bytes of those that are on their way
         self._shapes: dict[str, Mapping[str, tuple[int, ...]]] = {}
@@ -169,7 +131,7 @@ class ModelStore:
         with self._set_aside() as held:
             for one in held.values():
                 if one.base is None:
-                    _detach(one)
+                    detach(one)
 
     def stats(self) -> list[Held]:
         """What is held, most recently used first."""
@@ -187,7 +149,7 @@ class ModelStore:
             loaded = sum(one.size_bytes for one in self._loaded.values())
             return loaded + sum(self._reserved.values()) + self.derived.bytes
 
-    def _acquire(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> _Loaded:
+    def _acquire(self, weights: Weights, patches: tuple[WeightPatch, ...]) -> LoadedNetwork:
         base = self._obtain((weights.key, ()), lambda: self._activate(weights))
         if not patches:
             return base
@@ -199,7 +161,7 @@ class ModelStore:
                 base.leased -= 1
             raise
 
-    def _obtain(self, key: _Key, load: Callable[[], _Loaded]) -> _Loaded:
+    def _obtain(self, key: _Key, load: Callable[[], LoadedNetwork]) -> LoadedNetwork:
         """The network under ``key``, lent once more. Who waited for another one's load that failed tries it too."""
         while True:
             with self._lock:
@@ -222,7 +184,7 @@ class ModelStore:
             mine.set_result(None)
 
     @contextmanager
-    def _set_aside(self) -> Iterator[dict[_Key, _Loaded]]:
+    def _set_aside(self) -> Iterator[dict[_Key, LoadedNetwork]]:
         """All that is held. Who needs some of it waits until the end, when what is left in there is put back."""
         with self._lock:
             held, self._loaded = self._loaded, {}
@@ -238,14 +200,14 @@ class ModelStore:
                     del self._loading[key]
             mine.set_result(None)
 
-    def _touch(self, loaded: _Loaded) -> _Loaded:
+    def _touch(self, loaded: LoadedNetwork) -> LoadedNetwork:
         """To be called with the lock held."""
         self._clock += 1
         loaded.used_at = self._clock
         loaded.leased += 1
         return loaded
 
-    def _retrying(self, load: Callable[[], _Loaded]) -> _Loaded:
+    def _retrying(self, load: Callable[[], LoadedNetwork]) -> LoadedNetwork:
         try:
             return load()
         except torch.OutOfMemoryError:
@@ -256,7 +218,7 @@ class ModelStore:
             message = f"the memory of device '{self.device}' does not hold this network"
             raise DeviceMemoryExhausted(message, remedy="use a smaller model or a lower precision") from error
 
-    def _activate(self, weights: Weights) -> _Loaded:
+    def _activate(self, weights: Weights) -> LoadedNetwork:
         self.loads += 1
         module = weights.build().requires_grad_(False).eval()
         dtype = self.dtype(weights)
@@ -265,7 +227,7 @@ class ModelStore:
         size_bytes = sum(bytes_as(tensor, self.device, dtype, lays_out=lays_out) for tensor in tensors_of(module))
         self._make_room(size_bytes, (weights.key, ()))
         self._bring(module, weights)
-        return _Loaded(weights, (), module, stored, size_bytes)
+        return LoadedNetwork(weights, (), module, stored, size_bytes)
 
     def _lays_out(self, weights: Weights) -> bool:
         """Whether convolutions of the network have another copy of their weights to compute with: see ``derived``."""
@@ -289,38 +251,10 @@ class ModelStore:
         replace_tensors(module, move)
         weights.release()
 
-    def _patch(self, base: _Loaded, patches: tuple[WeightPatch, ...]) -> _Loaded:
-        # Tensors are shared with the base network; only the tree of modules that refers to them is copied.
-        module = copy.deepcopy(base.module, {id(tensor): tensor for tensor in tensors_of(base.module)})
-        active = dict(base.module.named_parameters())
-        changed_by = [(patch, patch.names()) for patch in patches]
-        names = sorted(frozenset().union(*(changed for _, changed in changed_by)))
-        absent = [name for name in names if name not in active]
-        if absent:
-            raise DagfusionError(
-                f"a patch changes '{absent[0]}', which {base.weights.label or 'the network'} lacks",
-                remedy="use what was made for this network",
-            )
-        copied = (active[name] for name in names if not _stays(active[name]))
-        size_bytes = sum(tensor.nbytes for tensor in copied)
-        keys = tuple(patch.key for patch in patches)
-        self._make_room(size_bytes, (base.weights.key, keys))
-        with torch.no_grad():
-            for name in names:
-                own = [patch for patch, changed in changed_by if name in changed]
-                set_parameter(module, name, self._patched(base, name, active[name], own))
-        base.weights.release()
-        return _Loaded(base.weights, keys, module, {}, size_bytes, base)
-
-    def _patched(self, base: _Loaded, name: str, active: Tensor, patches: Sequence[WeightPatch]) -> Tensor:
-        if isinstance(active, Quantized) and _stays(active):
-            return patched(active, name, patches)
-        weight = exact(base.stored[name], active)
-        for patch in patches:
-            weight = patch.apply(name, weight)
-        if base.weights.patched_as_stored:
-            weight = weight.to(base.stored[name].dtype)
-        return weight.to(active)
+    def _patch(self, base: LoadedNetwork, patches: tuple[WeightPatch, ...]) -> LoadedNetwork:
+        copied = PatchedCopy(base, patches)
+        self._make_room(copied.size_bytes, (base.weights.key, copied.keys))
+        return copied.make()
 
     def _make_room(self, size_bytes: int = 0, key: _Key | None = None) -> None:
         """For so many bytes more, which are kept for ``key``. What can be made again goes first."""
@@ -332,7 +266,7 @@ class ModelStore:
             evicted = self._evict_until(lambda: self.held_bytes <= self.budget_bytes)
         self._let_go(evicted)
 
-    def _evict_until(self, enough: Callable[[], bool]) -> list[_Loaded]:
+    def _evict_until(self, enough: Callable[[], bool]) -> list[LoadedNetwork]:
         """To be called with the lock held."""
         evicted = []
         while not enough():
@@ -344,7 +278,7 @@ class ModelStore:
             evicted.append(self._loaded.pop((oldest.weights.key, oldest.patches)))
         return evicted
 
-    def _let_go(self, evicted: list[_Loaded]) -> None:
+    def _let_go(self, evicted: list[LoadedNetwork]) -> None:
         """Give their memory back, which may take a while: to be called without the lock."""
         if evicted and self.device.type == "cuda":
             evicted.clear()

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.context import Context
-from engine.errors import DeviceMemoryExhausted, InputInvalid
+from engine.errors import InputInvalid
 from engine.types import Audio
-from nodes.diffusion.vae_tiled import Tiles, blend_tiles, evenly
+from nodes.diffusion.vae_tiled import Tiles, blend_tiles, by_tile, evenly
 from nodes.media import sound_files
 from nodes.values import Latent, Vae
 
@@ -78,20 +78,7 @@ def encode(ctx: Context, vae: Vae, audio: Audio) -> Tensor:
 def _tiled(ctx: Context, vae: Vae, run: Callable[[Tensor], Tensor], flat: Tensor, tiles: tuple[int, int]) -> Tensor:
     size, overlap = tiles
     cut = Tiles((size,), (min(overlap, size // 2),))
-    done, whole = 0, cut.count(flat)
-
-    def step(part: Tensor) -> Tensor:
-        nonlocal done
-        try:
-            made = run(part)
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryExhausted(
-                "the device's memory does not hold one tile of this sound", remedy="use smaller tiles"
-            ) from error
-        done += 1
-        ctx.progress(done, whole)
-        return made
-
+    step = by_tile(ctx, run, cut.count(flat), "sound")
     return blend_tiles(step, flat, cut, (evenly(vae.space.factors[2]),))
 
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.context import Context
-from engine.errors import DeviceMemoryExhausted, InputInvalid
+from engine.errors import InputInvalid
 from engine.host_memory import free_memory_bytes
 from nodes.diffusion import noise
-from nodes.diffusion.vae_tiled import Scale, Tiles, blend_tiles, decoded, encoded
+from nodes.diffusion.vae_tiled import Scale, Tiles, blend_tiles, by_tile, decoded, encoded
 from nodes.latent_space import LatentSpace
 from nodes.values import Vae
 
@@ -231,22 +231,7 @@ def _tilings(tile: int, overlap: int, time: tuple[int, int] | None) -> list[Tile
 def _mean_of(
     ctx: Context, run: Callable[[Tensor], Tensor], whole: Tensor, tilings: Sequence[Tiles], scales: Sequence[Scale]
 ) -> Tensor:
-    total = sum(tiles.count(whole) for tiles in tilings)
-    done = 0
-
-    def step(part: Tensor) -> Tensor:
-        nonlocal done
-        ctx.check_cancelled()
-        try:
-            result = run(part)
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryExhausted(
-                "the device's memory does not hold one tile of this picture", remedy="use smaller tiles"
-            ) from error
-        done += 1
-        ctx.progress(done, total)
-        return result
-
+    step = by_tile(ctx, run, sum(tiles.count(whole) for tiles in tilings), "picture")
     blended = [blend_tiles(step, whole, tiles, scales) for tiles in tilings]
     return blended[0] if len(blended) == 1 else torch.stack(blended).mean(dim=0)
 

@@ -10,6 +10,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from engine.context import Context
+from engine.errors import DeviceMemoryExhausted
 from nodes.latent_space import LatentSpace
 
 
@@ -59,6 +61,28 @@ class Tiles:
         """Where tiles of ``whole``, [batch, channels, *grid], begin."""
         sides = zip(whole.shape[2:], self.sizes, self.overlaps, strict=True)
         return product(*(_starts(side, size, overlap) for side, size, overlap in sides))
+
+
+def by_tile(ctx: Context, run: Callable[[Tensor], Tensor], count: int, what: str) -> Callable[[Tensor], Tensor]:
+    """``run`` for ``count`` tiles of a ``what``: each is told as progress, and can be cancelled before it begins.
+
+    Raises ``DeviceMemoryExhausted`` where memory does not hold a single one.
+    """
+    done = 0
+
+    def step(part: Tensor) -> Tensor:
+        nonlocal done
+        ctx.check_cancelled()
+        try:
+            made = run(part)
+        except torch.OutOfMemoryError as error:
+            message = f"the device's memory does not hold one tile of this {what}"
+            raise DeviceMemoryExhausted(message, remedy="use smaller tiles") from error
+        done += 1
+        ctx.progress(done, count)
+        return made
+
+    return step
 
 
 def blend_tiles(run: Callable[[Tensor], Tensor], whole: Tensor, tiles: Tiles, scales: Sequence[Scale]) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,10 +60,18 @@ def _build(view: WeightView) -> LanguageModel:
     }
     config = Gemma2Config(**options(view, HEAD_WIDTH, more))
     layers = [Gemma2DecoderLayer(config, index) for index in range(config.num_hidden_layers)]
-    stored = view.fact("model.layers.0.input_layernorm.weight").dtype
+    return language_model(view, config, layers)
+
+
+def language_model(
+    view: WeightView, config: Any, layers: Sequence[Any], head_norms: Sequence[str] = ()
+) -> LanguageModel:
+    """The model of ``layers`` with the norms that ComfyUI computes; ``head_norms``: of each attention's heads, too."""
+    stored, width = view.fact("model.layers.0.input_layernorm.weight").dtype, config.hidden_size
     for layer in layers:
         for name in NORMS:
-            setattr(layer, name, Norm(config.hidden_size, stored))
-    width = config.hidden_size
-    decoder = Decoder(config.vocab_size, width, layers, Norm(width, stored), scale=width**0.5)
+            setattr(layer, name, Norm(width, stored))
+        for name in head_norms:
+            setattr(layer.self_attn, name, Norm(config.head_dim, stored))
+    decoder = Decoder(config.vocab_size, width, list(layers), Norm(width, stored), scale=width**0.5)
     return LanguageModel(decoder, tokenizer_bytes=view.shape("tokenizer")[0])

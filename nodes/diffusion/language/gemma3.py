@@ -12,7 +12,6 @@ from transformers.models.gemma3.modeling_gemma3 import Gemma3DecoderLayer
 
 from engine.weights import Weights
 from nodes.diffusion.language.decoder import (
-    Decoder,
     LanguageModel,
     Rotation,
     language_weights,
@@ -20,11 +19,12 @@ from nodes.diffusion.language.decoder import (
     tokenizer_of,
     with_tokenizer,
 )
-from nodes.diffusion.language.gemma2 import EPSILON, NORMS, Norm
+from nodes.diffusion.language.gemma2 import EPSILON, language_model
 from nodes.diffusion.language.sentence_pieces import TENSOR, sentence_pieces
 from nodes.diffusion.weights import WeightView
 
 KIND = "gemma3"
+HEAD_NORMS = ("q_norm", "k_norm")
 HEAD_WIDTH = 256
 START = 2
 MARKS = (("<image_soft_token>", 262144), ("<end_of_turn>", 106))
@@ -85,12 +85,4 @@ def _build(view: WeightView) -> LanguageModel:
     }
     config = Gemma3TextConfig(**options(view, HEAD_WIDTH, more))
     layers = [Gemma3DecoderLayer(config, index) for index in range(config.num_hidden_layers)]
-    stored = view.fact("model.layers.0.input_layernorm.weight").dtype
-    for layer in layers:
-        for name in NORMS:
-            setattr(layer, name, Norm(config.hidden_size, stored))
-        for name in ("q_norm", "k_norm"):
-            setattr(layer.self_attn, name, Norm(HEAD_WIDTH, stored))
-    width = config.hidden_size
-    decoder = Decoder(config.vocab_size, width, layers, Norm(width, stored), scale=width**0.5)
-    return LanguageModel(decoder, tokenizer_bytes=view.shape("tokenizer")[0])
+    return language_model(view, config, layers, HEAD_NORMS)
