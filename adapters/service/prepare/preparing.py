@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from adapters.service.blobs.store import BlobStore
@@ -37,18 +36,16 @@ Choose = Callable[[Sequence[str], Workflow, Mapping[str, NodeSpec]], tuple[str, 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A workflow that has been checked. ``targets``: ids of the wanted output nodes; ``None``: all of them."""
+    """A workflow that has been checked; ``prompt``: in API form, whole. ``targets``: ids of the wanted output nodes;
+    ``None``: all of them.
+    """
 
     workflow: Workflow
+    prompt: Mapping[str, Mapping[str, Any]]
     targets: tuple[str, ...] | None
     files: tuple[InputFile, ...]
     notes: tuple[str, ...]
     checked: Checked
-
-    @cached_property
-    def prompt(self) -> dict[str, dict[str, Any]]:
-        """The whole workflow in API form."""
-        return self.workflow.as_prompt()
 
     def needs(self, registry: Registry, folders: Folders) -> tuple[str, ...]:
         """What the nodes that will run need and not every worker has; see :func:`needs_of`."""
@@ -88,10 +85,11 @@ class Preparation:
         place_files(files, self.blobs, self.folders.input)
         with collection_paused():
             checked = inspect(workflow, self.registry, self.folders, wanted)
-            checked = foretell(checked, workflow.as_prompt(), self.folders, self.bounds)
+            prompt = workflow.as_prompt()
+            checked = foretell(checked, prompt, self.folders, self.bounds)
             notes = [str(note) for note in (*reading.notes, *checked.notes, *lora_notes(checked.nodes))]
         notes += [f"file '{name}' came along, but no input names it" for name in unread(workflow, files)]
-        return Prepared(workflow, wanted, tuple(files), tuple(notes), checked)
+        return Prepared(workflow, prompt, wanted, tuple(files), tuple(notes), checked)
 
 
 def check_ids(workflow: Workflow) -> None:
